@@ -1,0 +1,369 @@
+// Every error the product can name, in one place. Clients match on `code`, never on a message.
+// The catalogue is data: docs/reference/errors.md is generated from it and a test holds the two together.
+
+export type Category =
+  | 'network'
+  | 'authentication'
+  | 'validation'
+  | 'rate_limit'
+  | 'agent_unavailable'
+  | 'agent_error'
+  | 'database'
+  | 'external_api'
+  | 'timeout'
+  | 'configuration'
+  | 'unknown';
+
+/** What may follow a failure: `same` = try the same target again, `other` = try another target, `never` = stop. */
+export type Retry = 'same' | 'other' | 'never';
+
+type Entry = {
+  readonly category: Category;
+  /** HTTP status when the error leaves through our API. */
+  readonly status: number;
+  readonly retry: Retry;
+  /** For the operator: what happened. */
+  readonly title: string;
+  /** For the operator: what to do about it. */
+  readonly fix: string;
+};
+
+export const CATALOGUE = {
+  // — requests to us —
+  invalid_request: {
+    category: 'validation',
+    status: 422,
+    retry: 'never',
+    title: 'A field of the request is missing, unknown or has the wrong shape.',
+    fix: 'Correct the field named in `param`; unknown fields are refused so that a typing mistake is never ignored.',
+  },
+  malformed_body: {
+    category: 'validation',
+    status: 400,
+    retry: 'never',
+    title: 'The body could not be parsed.',
+    fix: 'Send a well-formed body of the documented content type.',
+  },
+  unsupported_media_type: {
+    category: 'validation',
+    status: 415,
+    retry: 'never',
+    title: 'The content type of the request is not accepted here.',
+    fix: 'Twilio webhooks are application/x-www-form-urlencoded; the API takes application/json.',
+  },
+  body_too_large: {
+    category: 'validation',
+    status: 413,
+    retry: 'never',
+    title: 'The body is larger than this route accepts.',
+    fix: 'Send less; the limit is named in the message.',
+  },
+  not_found: {
+    category: 'validation',
+    status: 404,
+    retry: 'never',
+    title: 'There is nothing at this address, or it is not yours to see.',
+    fix: 'Check the path and the id.',
+  },
+  conflict: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'The request contradicts what is already there.',
+    fix: 'Read the message: it names the thing that stands in the way.',
+  },
+  unauthenticated: {
+    category: 'authentication',
+    status: 401,
+    retry: 'never',
+    title: 'The request carries no valid credential.',
+    fix: 'Send `Authorization: Bearer <api key>`.',
+  },
+  forbidden: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'The credential is valid but may not do this.',
+    fix: 'Use a key that owns the thing, or ask its owner.',
+  },
+  rate_limited: {
+    category: 'rate_limit',
+    status: 429,
+    retry: 'same',
+    title: 'Too many requests.',
+    fix: 'Wait for the time in the Retry-After header.',
+  },
+  internal_error: {
+    category: 'unknown',
+    status: 500,
+    retry: 'same',
+    title: 'Something broke on our side.',
+    fix: 'Look the trace_id up in the logs; this is a bug worth reporting.',
+  },
+  // — the webhook side —
+  signature_missing: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'The webhook carries no X-Twilio-Signature header.',
+    fix: 'Only Twilio (or a compatible server that signs) may post here.',
+  },
+  signature_invalid: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'The webhook signature does not match.',
+    fix: 'PUBLIC_URL must be exactly the scheme and host that Twilio calls, and TWILIO_AUTH_TOKEN that account’s token.',
+  },
+  webhook_malformed: {
+    category: 'validation',
+    status: 400,
+    retry: 'never',
+    title: 'The webhook is signed but is not a message of ours.',
+    fix: 'The message names the parameter: MessageSid, AccountSid, From, To or an unexpected query string.',
+  },
+  storage_unavailable: {
+    category: 'database',
+    status: 503,
+    retry: 'same',
+    title: 'The database cannot be reached, so the text was not stored.',
+    fix: 'Bring PostgreSQL back. Twilio calls the fallback URL of the number meanwhile.',
+  },
+  // — configuration and start —
+  config_invalid: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'The configuration has problems; all of them are listed.',
+    fix: 'Correct the variables named in the list.',
+  },
+  port_in_use: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'A port is taken by another program or another copy of Darkspere.',
+    fix: 'Stop the other copy or set the variable named in the message to a free port.',
+  },
+  database_in_use: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'The data directory is in use by another copy of Darkspere.',
+    fix: 'Stop the other copy or set DARKSPERE_DATA_DIR to another directory.',
+  },
+  database_version: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'The data directory or the server has a PostgreSQL version this release cannot use.',
+    fix: 'The message names both versions. Use PostgreSQL 14 or newer, or the data directory’s own version.',
+  },
+  database_start_failed: {
+    category: 'database',
+    status: 500,
+    retry: 'same',
+    title: 'The embedded PostgreSQL did not start.',
+    fix: 'The message carries the last lines of its log.',
+  },
+  database_unreachable: {
+    category: 'database',
+    status: 503,
+    retry: 'same',
+    title: 'The database at DATABASE_URL does not answer.',
+    fix: 'Check host, port, user and password.',
+  },
+  schema_newer: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'The database was migrated by a newer release.',
+    fix: 'Run the newer release, or restore the backup taken before the upgrade.',
+  },
+  schema_changed: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'A migration that was already applied has changed since.',
+    fix: 'Migrations are forward-only: restore the file and put the change in a new one.',
+  },
+  // — agents —
+  agent_refused: {
+    category: 'network',
+    status: 502,
+    retry: 'other',
+    title: 'The agent’s address refused the connection, or its name does not resolve.',
+    fix: 'Start the agent or correct its endpoint_url.',
+  },
+  agent_tls: {
+    category: 'network',
+    status: 502,
+    retry: 'other',
+    title: 'The TLS handshake with the agent failed.',
+    fix: 'Renew or correct the certificate of the endpoint.',
+  },
+  agent_timeout: {
+    category: 'timeout',
+    status: 504,
+    retry: 'other',
+    title: 'The agent did not answer in time; the message names the stage.',
+    fix: 'Make the agent faster, or answer 202 and post the reply later.',
+  },
+  agent_broken: {
+    category: 'network',
+    status: 502,
+    retry: 'other',
+    title: 'The connection to the agent broke in the middle of its answer.',
+    fix: 'Look at the agent’s own log at that time.',
+  },
+  agent_http: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'other',
+    title: 'The agent answered with an HTTP error.',
+    fix: 'The exchange keeps the first 2 KiB of the answer.',
+  },
+  agent_busy: {
+    category: 'rate_limit',
+    status: 502,
+    retry: 'other',
+    title: 'The agent is over its own limit (429 or 503).',
+    fix: 'Raise the agent’s capacity or register another one of the same type.',
+  },
+  agent_unauthorized: {
+    category: 'authentication',
+    status: 502,
+    retry: 'other',
+    title: 'The agent rejected our credential or signature (401 or 403).',
+    fix: 'Check the signing secret or api_key that the agent was registered with.',
+  },
+  agent_contract: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'other',
+    title: 'The agent’s answer does not have the agreed shape.',
+    fix: 'The exchange keeps the first 2 KiB; compare them with the protocol in the agent guide.',
+  },
+  agent_too_large: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'other',
+    title: 'The agent’s answer is larger than 64 KiB.',
+    fix: 'Answer with the text only.',
+  },
+  agent_said_error: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'other',
+    title: 'The agent answered with an error of its own.',
+    fix: 'The exchange shows its code and message.',
+  },
+  agent_cancelled: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'never',
+    title: 'The call was cancelled by us (STOP, shutdown or a newer turn).',
+    fix: 'Nothing to do.',
+  },
+  agent_none: {
+    category: 'agent_unavailable',
+    status: 503,
+    retry: 'same',
+    title: 'No registered agent can answer this number.',
+    fix: 'Register an agent of the number’s type, or bring one back.',
+  },
+  agent_key_invalid: {
+    category: 'authentication',
+    status: 401,
+    retry: 'never',
+    title: 'The agent’s API key is not known.',
+    fix: 'Use the api_key returned at registration.',
+  },
+  registration_secret_invalid: {
+    category: 'authentication',
+    status: 401,
+    retry: 'never',
+    title: 'The registration secret is wrong.',
+    fix: 'Use the value of REGISTRATION_SECRET.',
+  },
+  egress_denied: {
+    category: 'validation',
+    status: 422,
+    retry: 'never',
+    title: 'The address is not on the public internet and not in DARKSPERE_EGRESS_ALLOW.',
+    fix: 'Use a public address, or add the agent’s network to DARKSPERE_EGRESS_ALLOW.',
+  },
+  send_budget_spent: {
+    category: 'rate_limit',
+    status: 429,
+    retry: 'never',
+    title: 'The session has used up the texts an agent may send on its own.',
+    fix: 'Wait until the person texts again.',
+  },
+  turn_closed: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'The turn this answers is closed: another agent answered, or the person was told that nobody could.',
+    fix: 'Drop the answer; the person already has one.',
+  },
+  opted_out: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'The person has texted STOP to this number.',
+    fix: 'Nothing may be sent until they text START.',
+  },
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof CATALOGUE;
+
+export class DarkspereError extends Error {
+  override readonly name = 'DarkspereError';
+  readonly code: ErrorCode;
+  /** The field, variable or parameter that is wrong, where there is one. */
+  readonly param: string | undefined;
+  /** Facts for logs and exchanges; never message text, phone numbers or secrets. */
+  readonly facts: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    options: { param?: string; cause?: unknown; facts?: Record<string, unknown> } = {},
+  ) {
+    super(message ?? CATALOGUE[code].title, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.param = options.param;
+    this.facts = options.facts ?? {};
+  }
+
+  get category(): Category {
+    return CATALOGUE[this.code].category;
+  }
+
+  get status(): number {
+    return CATALOGUE[this.code].status;
+  }
+
+  get retry(): Retry {
+    return CATALOGUE[this.code].retry;
+  }
+}
+
+/** What leaves our API for any error: `{ error: { type, code, message, param?, doc_url, trace_id } }`. */
+export function errorBody(error: DarkspereError, traceId: string) {
+  return {
+    error: {
+      type: error.category,
+      code: error.code,
+      message: error.message,
+      ...(error.param === undefined ? {} : { param: error.param }),
+      doc_url: `/docs/errors#${error.code}`,
+      trace_id: traceId,
+    },
+  };
+}
+
+/** The message of anything that was thrown, for logs and for `cause` chains. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
