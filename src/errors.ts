@@ -129,6 +129,13 @@ export const CATALOGUE = {
     title: 'The database cannot be reached, so the text was not stored.',
     fix: 'Bring PostgreSQL back. Twilio calls the fallback URL of the number meanwhile.',
   },
+  carrier_unavailable: {
+    category: 'external_api',
+    status: 502,
+    retry: 'same',
+    title: 'The carrier could not be asked which messages it has.',
+    fix: 'Check TWILIO_API_URL, the account and the carrier’s status page; it is asked again later.',
+  },
   // — configuration and start —
   config_invalid: {
     category: 'configuration',

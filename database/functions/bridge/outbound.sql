@@ -1,0 +1,355 @@
+-- Parts: queue them with a reserved time, release them one after the other, claim, record what the carrier said.
+
+-- Puts replies into the log and their parts in line, and reserves the sender's time. Callers hold the conversation locks.
+-- kind proactive is bulk: it queues behind every reply of its sender.
+create or replace function queue_replies(p_replies json, p_pacing boolean)
+returns void language plpgsql
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+begin
+  with reply as materialized (
+    select t.*, row_number() over () as place
+    from json_to_recordset(p_replies) t (conversation_id uuid, turn_id uuid, kind text, body text, parts json)
+  ), stored as (
+    insert into messages (conversation_id, direction, kind, body, turn_id)
+    select conversation_id, 'out', kind, body, turn_id from reply order by place
+    returning id, conversation_id
+  ), linked as (
+    update turns t set reply_id = s.id
+    from reply r join stored s using (conversation_id)
+    where t.id = r.turn_id
+  ), part as materialized (
+    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq, c.our_address,
+      p.value ->> 'text' as body,
+      (p.value ->> 'segments')::int as segments,
+      array(select json_array_elements_text(coalesce(p.value -> 'media_urls', '[]'))) as media_urls,
+      r.kind = 'proactive' as is_bulk
+    from reply r
+    join stored s using (conversation_id)
+    join conversations c on c.id = r.conversation_id
+    cross join lateral json_array_elements(r.parts) with ordinality p
+  ), load as (
+    select our_address, is_bulk, sum(segments) as segments from part group by our_address, is_bulk
+  ), sender as materialized (
+    -- One row per sender is locked here, so reservations of several processes line up. `end` is where this batch ends.
+    select r.our_address, r.is_bulk, r.rate, r.starts_at
+    from reserve_time((select json_agg(load) from load), p_pacing) r
+  ), placed as (
+    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at)
+    select p.conversation_id, p.message_id, p.turn_id, p.out_seq + p.n, p.kind, p.body, p.media_urls, p.segments,
+      sender.starts_at + interval '1 second' / sender.rate * (
+        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments)
+    from part p join sender using (our_address, is_bulk)
+    returning conversation_id
+  )
+  update conversations c set out_seq = c.out_seq + added.n
+  from (select conversation_id, count(*) as n from placed group by conversation_id) added
+  where c.id = added.conversation_id;
+
+  perform release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)));
+end $$;
+
+-- Reserves segments on senders (GCRA: a sender's row holds the time up to which it is taken). Without pacing every part may
+-- leave at once.
+create or replace function reserve_time(p_load json, p_pacing boolean)
+returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz)
+language plpgsql set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  l record;
+  free_at timestamptz;
+begin
+  for l in
+    select t.our_address, t.is_bulk, t.segments, coalesce(n.segments_per_second, 1)::double precision as rate
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int)
+    left join phone_numbers n on n.address = t.our_address
+    order by t.our_address, t.is_bulk
+  loop
+    if not p_pacing then
+      return query select l.our_address, l.is_bulk, 1e9::double precision, clock_timestamp();
+      continue;
+    end if;
+    insert into sender_pacing (sender) values (l.our_address) on conflict do nothing;
+    select case when l.is_bulk then greatest(bulk_until, replies_until, clock_timestamp())
+      else greatest(replies_until, clock_timestamp()) end
+    into free_at from sender_pacing where sender = l.our_address for update;
+    update sender_pacing set
+      replies_until = case when l.is_bulk then replies_until
+        else free_at + l.segments / l.rate * interval '1 second' end,
+      bulk_until = case when l.is_bulk then free_at + l.segments / l.rate * interval '1 second' else bulk_until end
+    where sender = l.our_address;
+    return query select l.our_address, l.is_bulk, l.rate, free_at;
+  end loop;
+end $$;
+
+-- Gives the next part of each conversation its send job, if its predecessor allows: a settled one at once, an accepted one
+-- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet.
+create or replace function release_parts(p_conversations uuid[])
+returns void language plpgsql
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+declare
+  skipped int;
+begin
+  loop
+    with head as materialized (
+      select c.id as conversation, c.priority, part.id as part, part.state,
+        case
+          when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
+          when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
+        end as run_at
+      from conversations c
+      join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
+      left join outbound_parts before on before.conversation_id = c.id and before.position = c.out_head - 1
+      where c.id = any (p_conversations) and c.out_head <= c.out_seq
+    ), released as (
+      select count(*) from graphile_worker.add_jobs((
+        select array_agg((
+          'send', json_build_object('p', part), null, run_at, 1000, 'send:' || part, -10 * priority, null
+        )::graphile_worker.job_spec) from head where state = 'queued' and run_at is not null))
+      where exists (select 1 from head where state = 'queued' and run_at is not null)
+    ), moved as (
+      update conversations c set out_head = c.out_head + 1
+      from head where c.id = head.conversation and (head.state <> 'queued' or head.run_at is not null)
+      returning head.state
+    )
+    select count(*) filter (where state <> 'queued') into skipped from moved cross join released;
+    -- A part that will never be sent hides the one behind it: look again.
+    exit when skipped = 0;
+  end loop;
+end $$;
+
+-- Takes parts for sending. A part that is `sending` already was taken by a worker that died between the carrier's answer
+-- and its record: nobody knows, so it becomes `unknown`. A part that an opt-out blocks is void. Rows come back for every
+-- part that is to be sent or to be looked for.
+create or replace function claim_parts(p_parts uuid[], p_scope text)
+returns table (part_id uuid, state text, conversation_id uuid, channel text, our_address text, their_address text,
+  body text, media_urls text[], attempts int, kind text)
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  blocked uuid[];
+  yielding uuid[];
+begin
+  -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
+  select array_agg(id) into yielding
+  from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
+
+  with taken as (
+    select p.id, p.kind, c.channel, c.our_address, c.their_address
+    from outbound_parts p join conversations c on c.id = p.conversation_id
+    where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
+    order by p.id
+    for update of p
+  ), judged as (
+    select t.*, t.kind <> 'notice' and consent.state is not distinct from 'out' as is_blocked
+    from taken t
+    left join consents consent
+      on (consent.channel, consent.scope, consent.their_address)
+        = (t.channel, coalesce(p_scope, t.our_address), t.their_address)
+  ), voided as (
+    update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
+    from judged j where p.id = j.id and j.is_blocked and p.state = 'queued'
+    returning p.conversation_id
+  )
+  select array_agg(conversation_id) into blocked from voided;
+  if blocked is not null then
+    perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
+    perform release_parts(blocked);
+  end if;
+
+  return query
+  with taken as (
+    select p.id from outbound_parts p
+    where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
+    order by p.id
+    for update
+  ), moved as (
+    update outbound_parts p set
+      state = case when p.state = 'queued' then 'sending' else 'unknown' end,
+      attempts = p.attempts + case when p.state = 'queued' then 1 else 0 end,
+      sending_at = case when p.state = 'queued' then clock_timestamp() else p.sending_at end,
+      error_reason = case when p.state = 'queued' then null else 'the worker died while sending' end
+    from taken
+    where p.id = taken.id
+    returning p.*
+  )
+  select m.id, m.state, m.conversation_id, c.channel, c.our_address, c.their_address, m.body, m.media_urls, m.attempts, m.kind
+  from moved m join conversations c on c.id = m.conversation_id;
+end $$;
+
+create or replace function yields_to_replies(p_part outbound_parts)
+returns boolean language plpgsql set search_path = public, pg_temp
+as $$
+declare
+  our text;
+  busy_until timestamptz;
+  rate real;
+begin
+  select c.our_address, coalesce(n.segments_per_second, 1) into our, rate
+  from conversations c left join phone_numbers n on n.address = c.our_address where c.id = p_part.conversation_id;
+  select replies_until into busy_until from sender_pacing where sender = our for update;
+  if busy_until > clock_timestamp() + interval '50 milliseconds' then
+    perform graphile_worker.add_job('send', json_build_object('p', p_part.id),
+      run_at := busy_until, max_attempts := 1000, job_key := 'send:' || p_part.id);
+    return true;
+  end if;
+  update sender_pacing set replies_until = clock_timestamp() + p_part.segments / rate * interval '1 second' where sender = our;
+  return false;
+end $$;
+
+-- What became of sends: accepted, refused (queued again later, or failed) or unknown. A status callback may have been
+-- faster than the carrier's own answer, so a state is never moved back.
+create or replace function record_sends(p_sends json, p_scope text)
+returns void language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  touched uuid[];
+begin
+  select array_agg(distinct p.conversation_id) into touched
+  from json_to_recordset(p_sends) s (part_id uuid) join outbound_parts p on p.id = s.part_id;
+  perform 1 from conversations c where c.id = any (touched) order by c.id for update;
+
+  with input as materialized (
+    select * from json_to_recordset(p_sends)
+      s (part_id uuid, state text, provider_id text, segments int, error_code text, error_reason text, run_at_ms int,
+         opted_out boolean)
+  ), written as (
+    update outbound_parts p set
+      state = case when p.state in ('sending', 'unknown') then i.state else p.state end,
+      provider_id = coalesce(p.provider_id, i.provider_id),
+      provider_segments = coalesce(i.segments, p.provider_segments),
+      accepted_at = case when i.state = 'accepted' then coalesce(p.accepted_at, clock_timestamp()) else p.accepted_at end,
+      ended_at = case when i.state = 'failed' and p.state in ('sending', 'unknown') then clock_timestamp() else p.ended_at end,
+      error_code = case when p.state in ('sending', 'unknown') then i.error_code else p.error_code end,
+      error_reason = case when p.state in ('sending', 'unknown') then i.error_reason else p.error_reason end
+    from input i
+    where p.id = i.part_id and p.state not in ('queued', 'void')
+    returning p.id, p.conversation_id, p.message_id, p.state, i.run_at_ms, i.opted_out
+  ), again as (
+    -- A refused part waits for its next try, an unknown one for being looked up.
+    select count(*) from graphile_worker.add_jobs((
+      select array_agg((
+        case w.state when 'queued' then 'send' else 'settle' end, json_build_object('p', w.id), null,
+        clock_timestamp() + coalesce(w.run_at_ms, 5000) * interval '1 millisecond', 1000,
+        case w.state when 'queued' then 'send:' else 'settle:' end || w.id, 0, null)::graphile_worker.job_spec)
+      from written w where w.state in ('queued', 'unknown')))
+    where exists (select 1 from written where state in ('queued', 'unknown'))
+  ), voided as (
+    -- The rest of a reply whose part failed is not worth sending.
+    update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
+    from written w
+    where w.state = 'failed' and p.conversation_id = w.conversation_id and p.message_id = w.message_id and p.state = 'queued'
+      and p.id <> w.id
+    returning p.id
+  )
+  select touched from again left join (select count(*) from voided) v on true into touched;
+
+  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id
+  join conversations c on c.id = p.conversation_id
+  where s.opted_out;
+
+  perform record_exchanges(p_sends, touched);
+  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+end $$;
+
+-- Delivery callbacks. Ranks only rise, so duplicates and late ones change nothing; an end is an end.
+create or replace function apply_statuses(p_statuses json, p_scope text)
+returns table (part_id uuid, outcome text)
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  touched uuid[];
+begin
+  select array_agg(distinct p.conversation_id) into touched
+  from json_to_recordset(p_statuses) s (part_id uuid) join outbound_parts p on p.id = s.part_id;
+  if touched is null then
+    return query select s.part_id, 'unknown_part' from json_to_recordset(p_statuses) s (part_id uuid);
+    return;
+  end if;
+  perform 1 from conversations c where c.id = any (touched) order by c.id for update;
+
+  return query
+  with report as (
+    -- Several reports on one part in one batch count as the furthest.
+    select distinct on (s.part_id) s.part_id, s.provider_id, s.state, s.error_code
+    from json_to_recordset(p_statuses) s (part_id uuid, provider_id text, state text, error_code text)
+    order by s.part_id, state_rank(s.state) desc
+  ), written as (
+    update outbound_parts p set
+      state = r.state,
+      provider_id = coalesce(p.provider_id, r.provider_id),
+      error_code = r.error_code,
+      error_reason = null,
+      accepted_at = coalesce(p.accepted_at, clock_timestamp()),
+      sent_at = case when r.state in ('sent', 'delivered', 'read') then coalesce(p.sent_at, clock_timestamp()) else p.sent_at end,
+      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) else p.ended_at end
+    from report r
+    where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
+      and state_rank(r.state) > state_rank(p.state)
+    returning p.id, p.conversation_id, p.position, p.state
+  ), forward as (
+    -- A part waiting its 3 s behind one that is now sent may go.
+    select count(*) from graphile_worker.add_jobs((
+      select array_agg(('send', json_build_object('p', n.id), null, n.send_at, 1000, 'send:' || n.id, -10 * c.priority, null
+        )::graphile_worker.job_spec)
+      from written w join conversations c on c.id = w.conversation_id
+      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
+      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3))
+    where exists (
+      select 1 from written w join conversations c on c.id = w.conversation_id
+      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
+      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3)
+  )
+  select s.part_id, case when p.id is null then 'unknown_part' when w.id is null then 'ignored' else 'moved' end
+  from json_to_recordset(p_statuses) s (part_id uuid)
+  left join outbound_parts p on p.id = s.part_id
+  left join written w on w.id = s.part_id
+  left join forward on true;
+
+  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id
+  join conversations c on c.id = p.conversation_id
+  where s.opted_out;
+
+  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+end $$;
+
+-- How far a part is. queued, sending and unknown may be overtaken by any news from the carrier; ends are final.
+create or replace function state_rank(p_state text) returns int language sql immutable parallel safe as $$
+  select case p_state
+    when 'queued' then 0 when 'sending' then 0 when 'unknown' then 0
+    when 'accepted' then 1 when 'sent' then 2 + 1 when 'delivered' then 4 when 'read' then 5
+    else 9 end
+$$;
+
+-- Calls to agents and to the carrier, from any batch whose items carry `exchanges`. Those of a conversation that is not in
+-- p_valid came too late to matter.
+create or replace function record_exchanges(p_items json, p_valid uuid[])
+returns void language sql set search_path = public, pg_temp
+as $$
+  insert into exchanges (conversation_id, turn_id, part_id, kind, agent_id, attempt, target, http_status, outcome, error_code,
+    request, response, started_at, duration_ms, late)
+  select i.conversation_id, i.turn_id, i.part_id, e.kind, e.agent_id, coalesce(e.attempt, 1), e.target, e.http_status, e.outcome,
+    e.error_code, e.request, e.response, e.started_at, e.duration_ms, not i.conversation_id = any (p_valid)
+  from json_to_recordset(p_items) i (conversation_id uuid, turn_id uuid, part_id uuid, exchanges json)
+  cross join lateral json_to_recordset(coalesce(i.exchanges, '[]'))
+    e (kind text, agent_id uuid, attempt int, target text, http_status int, outcome text, error_code text, request text,
+       response text, started_at timestamptz, duration_ms real)
+$$;
+
+revoke execute on function queue_replies(json, boolean), reserve_time(json, boolean), release_parts(uuid[]),
+  claim_parts(uuid[], text), yields_to_replies(outbound_parts), record_sends(json, text), apply_statuses(json, text),
+  record_exchanges(json, uuid[]) from public;
+grant execute on function claim_parts(uuid[], text), record_sends(json, text) to darkspere_worker;
+grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;

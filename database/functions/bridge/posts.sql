@@ -1,0 +1,95 @@
+-- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
+
+-- Gives a verdict: ok, duplicate (with the first message's id), not_found, forbidden, turn_closed, send_budget_spent,
+-- opted_out. The recipient is the session's person, never chosen by the agent.
+create or replace function post_message(
+  p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
+  p_pacing boolean)
+returns table (verdict text, message_id uuid)
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  c conversations;
+  s agent_sessions;
+  t turns;
+  posted uuid;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if not found then
+    return query select 'not_found', null::uuid; return;
+  end if;
+  select * into s from agent_sessions where id = c.session_id and is_active;
+  if p_in_reply_to is not null then
+    select * into t from turns where id = p_in_reply_to and conversation_id = c.id;
+  end if;
+  -- Somebody else's conversation looks like one that is not there.
+  if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
+    return query select 'not_found', null::uuid; return;
+  end if;
+  if p_key is not null then
+    insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
+    on conflict do nothing;
+    if not found then
+      return query select 'duplicate', r.message_id from webhook_receipts r
+      where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+      return;
+    end if;
+  end if;
+  if exists (select 1 from consents x
+      where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
+    delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+    return query select 'opted_out', null::uuid; return;
+  end if;
+  if p_in_reply_to is not null then
+    if t.state is distinct from 'deferred' then
+      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+      return query select 'turn_closed', null::uuid; return;
+    end if;
+    update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
+    update conversations set outage_told_at = null, more = p_more where id = c.id;
+  else
+    update agent_sessions set proactive_left = proactive_left - 1 where id = s.id and proactive_left > 0 and agent_id = p_agent;
+    if not found then
+      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+      return query select case when s.agent_id is distinct from p_agent then 'not_found' else 'send_budget_spent' end, null::uuid;
+      return;
+    end if;
+  end if;
+
+  perform queue_replies(json_build_array(json_build_object(
+    'conversation_id', c.id, 'turn_id', t.id, 'kind', case when t.id is null then 'proactive' else 'reply' end,
+    'body', p_body, 'parts', p_parts)), p_pacing);
+  select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
+  order by id desc limit 1;
+  update webhook_receipts set message_id = posted
+  where p_key is not null and channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+  return query select 'ok', posted;
+end $$;
+
+-- Ends turns whose agent said 202 and never came back. Gives the conversations whose person has to be told.
+create or replace function close_deferred(p_turn uuid, p_body text, p_parts json, p_pacing boolean)
+returns boolean language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  c conversations;
+begin
+  select conversations.* into c from turns join conversations on conversations.id = turns.conversation_id
+  where turns.id = p_turn for update of conversations;
+  update turns set state = 'fell_back', error_code = 'agent_timeout', ended_at = clock_timestamp()
+  where id = p_turn and state = 'deferred';
+  if not found then
+    return false;
+  end if;
+  if c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour' then
+    update conversations set outage_told_at = clock_timestamp() where id = c.id;
+    perform queue_replies(json_build_array(json_build_object(
+      'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
+  end if;
+  return true;
+end $$;
+
+revoke execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean),
+  close_deferred(uuid, text, json, boolean) from public;
+grant execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean) to darkspere_web;
+grant execute on function close_deferred(uuid, text, json, boolean) to darkspere_worker;

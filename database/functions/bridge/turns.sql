@@ -1,0 +1,268 @@
+-- The mailbox: start, finish and give back turns. Every function locks its conversations by id first and works in batches.
+
+-- The last n messages of a session, oldest first: what an agent is told of the conversation so far. Texts that still wait
+-- for an answer are left out; they are the question.
+create or replace function conversation_context(p_session uuid, p_n int default 10)
+returns table (role text, content text, "timestamp" timestamptz)
+language sql stable set search_path = public, pg_temp
+as $$
+  select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, id_time(recent.id)
+  from (
+    select m.id, m.direction, m.body
+    from agent_sessions s
+    join conversations c on c.id = s.conversation_id
+    join messages m on m.conversation_id = c.id and m.id >= s.history_from
+    where s.id = p_session
+      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
+    order by m.id desc
+    limit p_n
+  ) recent
+  order by recent.id
+$$;
+
+-- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
+-- started: wait_ms says how long to wait. One that has nothing waiting, or whose token is stale, gives no row: its job ends.
+create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts int)
+returns table (
+  conversation_id uuid, wait_ms int, channel text, our_address text, their_address text, epoch int, tries int,
+  turn_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
+  more_pending boolean, texts json, history json
+)
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  ready uuid[];
+begin
+  perform 1 from conversations c
+  where c.id in (select j.c from json_to_recordset(p_jobs) j (c uuid)) order by c.id for update;
+
+  -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
+  return query
+  select c.id, ceil(extract(epoch from due.at - clock_timestamp()) * 1000)::int,
+    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::text, null::text[],
+    null::int, null::boolean, null::json, null::json
+  from json_to_recordset(p_jobs) j (c uuid, t int)
+  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+  left join phone_numbers n on n.address = c.our_address
+  cross join lateral (select least(
+    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
+    c.first_pending_at + interval '5 seconds') as at) due
+  where due.at > clock_timestamp() + interval '1 millisecond';
+
+  select array_agg(c.id) into ready
+  from json_to_recordset(p_jobs) j (c uuid, t int)
+  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+  left join phone_numbers n on n.address = c.our_address
+  where least(
+    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
+    c.first_pending_at + interval '5 seconds') <= clock_timestamp() + interval '1 millisecond';
+  if ready is null then
+    return;
+  end if;
+
+  -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
+  update turns t set state = 'lost', ended_at = clock_timestamp()
+  from conversations c
+  where c.id = any (ready) and t.id = c.running_turn and t.state = 'running';
+
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  from conversations c left join phone_numbers n on n.address = c.our_address
+  where c.id = any (ready) and s.id = c.session_id and s.is_active
+    and s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours');
+
+  with opened as (
+    insert into agent_sessions (conversation_id, history_from)
+    -- Ids are made at arrival; the margin covers a clock that was set back since.
+    select c.id, (select m.id from messages m
+      where m.conversation_id = c.id and m.seq > c.done_seq and m.id >= id_at(c.first_pending_at - interval '1 hour')
+      order by m.id limit 1)
+    from conversations c
+    left join agent_sessions s on s.id = c.session_id
+    where c.id = any (ready) and s.is_active is not true
+    returning id, conversation_id
+  )
+  update conversations c set session_id = o.id from opened o where c.id = o.conversation_id;
+
+  return query
+  with started as (
+    insert into turns (conversation_id, session_id, epoch, from_seq, to_seq)
+    select c.id, c.session_id, c.epoch + 1, c.done_seq + 1, least(c.last_seq, c.done_seq + p_max_texts)
+    from conversations c
+    where c.id = any (ready)
+    returning id, conversation_id, from_seq, to_seq
+  ), fenced as (
+    update conversations c set epoch = c.epoch + 1, attempts = c.attempts + 1, running_turn = started.id
+    from started
+    where c.id = started.conversation_id
+    returning c.*, started.from_seq, started.to_seq
+  )
+  select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn, f.session_id,
+    s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
+    f.last_seq > f.to_seq,
+    (select json_agg(json_build_object('body', m.body, 'media', m.media) order by m.seq)
+     from messages m
+     where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
+       and m.id >= id_at(f.first_pending_at - interval '1 hour')),
+    (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context)
+  from fenced f
+  join agent_sessions s on s.id = f.session_id
+  left join phone_numbers n on n.address = f.our_address;
+end $$;
+
+-- Ends turns: reply parts and their send jobs, the turn, the session and the exchanges in one commit. A turn whose epoch
+-- is over (STOP, a newer start) writes nothing but its exchanges, marked late, and gives no row.
+create or replace function finish_turns(p_turns json, p_pacing boolean)
+returns table (conversation_id uuid, turn_id uuid, pending boolean, told boolean)
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  valid uuid[];
+  replies json;
+begin
+  perform 1 from conversations c
+  where c.id in (select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid))
+  order by c.id for update;
+
+  select array_agg(c.id) into valid
+  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, epoch int)
+  join conversations c on c.id = t.conversation_id and c.epoch = t.epoch and c.running_turn = t.turn_id;
+
+  perform record_exchanges(p_turns, coalesce(valid, '{}'));
+  if valid is null then
+    return;
+  end if;
+
+  -- One honest text per outage window: whoever was told within the hour is not told again.
+  select json_agg(json_build_object(
+      'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
+    into replies
+  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text, body text, parts json)
+  join conversations c on c.id = t.conversation_id
+  where t.conversation_id = any (valid) and t.body is not null
+    and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour');
+  if replies is not null then
+    perform queue_replies(replies, p_pacing);
+  end if;
+
+  update agent_sessions s set
+    last_active_at = clock_timestamp(),
+    agent_id = coalesce(t.agent_id, s.agent_id),
+    failovers = s.failovers + case when s.agent_id <> t.agent_id then 1 else 0 end,
+    is_active = not t.end_session,
+    ended_at = case when t.end_session then clock_timestamp() end,
+    end_reason = case when t.end_session then 'agent' end
+  from json_to_recordset(p_turns) t (conversation_id uuid, session_id uuid, agent_id uuid, end_session boolean)
+  where s.id = t.session_id and t.conversation_id = any (valid) and s.is_active;
+
+  -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
+  perform graphile_worker.add_jobs(array_agg(
+    ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
+  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
+  where t.conversation_id = any (valid) and t.state = 'deferred'
+  having count(*) > 0;
+
+  return query
+  with input as materialized (
+    select t.* from json_to_recordset(p_turns)
+      t (conversation_id uuid, turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text,
+         end_session boolean)
+    where t.conversation_id = any (valid)
+  ), ended as (
+    update turns t set state = i.state, agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code,
+      ended_at = clock_timestamp()
+    from input i where t.id = i.turn_id
+    returning t.id, t.conversation_id, t.to_seq
+  )
+  update conversations c set
+    done_seq = e.to_seq,
+    attempts = 0,
+    running_turn = null,
+    first_pending_at = case when c.last_seq > e.to_seq then c.first_pending_at end,
+    more = i.more,
+    session_id = case when i.end_session then null else c.session_id end,
+    outage_told_at = case when i.state = 'fell_back' then
+        case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
+      end
+  from ended e join input i on i.turn_id = e.id
+  where c.id = e.conversation_id
+  returning c.id, e.id, c.last_seq > e.to_seq, i.kind is not null;
+end $$;
+
+-- Gives a conversation back: its worker stops, or the turn broke in a way nobody foresaw. The running job's token is made
+-- stale and a new job added for later, in one step; the library's own retry is never used (its back-off would grow over
+-- all texts a job has served).
+create or replace function give_back(p_conversation uuid, p_token int, p_delay_ms int)
+returns boolean language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  c conversations;
+begin
+  update conversations set token = token + 1, epoch = epoch + 1, running_turn = null
+  where id = p_conversation and token = p_token and last_seq > done_seq
+  returning * into c;
+  if not found then
+    return false;
+  end if;
+  update turns set state = 'lost', ended_at = clock_timestamp()
+  where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
+  perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
+    run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  return true;
+end $$;
+
+-- The net under the mailbox: conversations that wait although no job can be alive. Should never find any.
+create or replace function rescue_conversations(p_older_than interval)
+returns int language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  rescued int := 0;
+  c record;
+begin
+  for c in
+    select id, token from conversations
+    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than
+      and not exists (
+        select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
+      and not exists (
+        select 1 from graphile_worker._private_jobs j
+        where j.task_id = (select id from graphile_worker._private_tasks where identifier = 'turn')
+          and j.payload ->> 'c' = conversations.id::text and (j.payload ->> 't')::int = conversations.token)
+  loop
+    if give_back(c.id, c.token, 0) then
+      rescued := rescued + 1;
+    end if;
+  end loop;
+  return rescued;
+end $$;
+
+-- Ends sessions that went idle without another text.
+create or replace function end_idle_sessions()
+returns int language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  n int;
+begin
+  with idle as (
+    select s.id from agent_sessions s
+    join conversations c on c.id = s.conversation_id
+    left join phone_numbers p on p.address = c.our_address
+    where s.is_active and c.running_turn is null
+      and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
+    limit 1000
+    for update of s skip locked
+  )
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  from idle where s.id = idle.id;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+revoke execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+  give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
+grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+  give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;
+grant execute on function conversation_context(uuid, int) to darkspere_web, darkspere_admin;

@@ -1,0 +1,19 @@
+-- Who may touch which table directly. The text path goes through functions that run as their owner, so the processes
+-- need little: what is not listed here they cannot read or write.
+
+revoke all on all tables in schema public from darkspere_web, darkspere_worker, darkspere_admin;
+
+grant select on phone_numbers, contacts, conversations, messages, turns, outbound_parts, agent_sessions, consents,
+  partitioned_tables, schema_migrations to darkspere_web, darkspere_worker;
+grant select on agent_registry to darkspere_web, darkspere_worker;
+grant select on exchanges, webhook_receipts, worker_pools to darkspere_worker;
+
+-- The registration API.
+grant insert, update on agent_registry to darkspere_web;
+
+-- Health, liveness of pools.
+grant update on agent_registry to darkspere_worker;
+grant insert, update, delete on worker_pools to darkspere_worker;
+
+-- Operators' tools and start-up.
+grant select, insert, update, delete on all tables in schema public to darkspere_admin;

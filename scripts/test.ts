@@ -1,0 +1,102 @@
+// What `npm test` runs under the pinned Node: the checks, then every test on one PostgreSQL, then the count.
+// With arguments: only the test files named, without the checks.
+import { glob, readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { run } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import { prepareTemplate, startTestServer } from '../test/support/server.ts';
+import { describe, runChecks } from './check.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
+/** Kills a file that hangs; the slowest ones start servers and kill them. */
+const FILE_TIMEOUT_MS = 300_000;
+
+type Tally = { passed: number; failed: number };
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(signal));
+
+process.chdir(root);
+const tally: Tally = { passed: 0, failed: 0 };
+const named = process.argv.slice(2);
+try {
+  await main();
+} catch (error) {
+  if (!interrupted.signal.aborted) {
+    tally.failed += 1;
+    console.log(inspect(error));
+  }
+}
+console.log(`${tally.passed} passed, ${tally.failed} failed`);
+process.exit(interrupted.signal.aborted ? 130 : tally.failed > 0 || tally.passed === 0 ? 1 : 0);
+
+async function main(): Promise<void> {
+  const files = await filesFor(named.length > 0 ? named : TESTS);
+  if (files.length === 0) throw new Error(`No test file matches ${named.join(' ')}`);
+  const server = await startTestServer();
+  try {
+    process.env.DARKSPERE_TEST_SERVER = server.url;
+    if (named.length === 0) {
+      await runChecks((result) => {
+        count(result.ok);
+        console.log(describe(result));
+      });
+    }
+    await runFiles(files, '');
+    await runOnOtherServer(files);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function filesFor(patterns: string[]): Promise<string[]> {
+  const found = await Array.fromAsync(glob(patterns, { exclude: (name) => name === 'node_modules' }));
+  return [...new Set(found)].sort();
+}
+
+/** The database tests once more, on the server that TEST_DATABASE_URL names. */
+async function runOnOtherServer(files: string[]): Promise<void> {
+  const url = process.env.TEST_DATABASE_URL;
+  if (url === undefined || url === '') return;
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  const onDatabase = files.filter((_, index) => texts[index]!.includes('support/database.ts'));
+  if (onDatabase.length === 0) return;
+  await prepareTemplate(url);
+  process.env.DARKSPERE_TEST_SERVER = url;
+  await runFiles(onDatabase, ' on TEST_DATABASE_URL');
+}
+
+/** Runs each file in a process of its own, two at a time; one line per file, and all of what failed. */
+async function runFiles(files: string[], where: string): Promise<void> {
+  if (interrupted.signal.aborted) return;
+  const stream = run({ files, concurrency: 2, timeout: FILE_TIMEOUT_MS, signal: interrupted.signal });
+  const nameOf = (file: string | undefined) => relative(root, file ?? '');
+  stream.on('test:pass', ({ name, file, details, skip, todo }) => {
+    if (details.type === 'suite') return;
+    // A test that does not run proves nothing, so it must not look as if it did.
+    const ran = skip === undefined && todo === undefined;
+    count(ran);
+    if (!ran) console.log(`✖ ${nameOf(file)}: ${name} was skipped`);
+  });
+  stream.on('test:fail', ({ name, file, details }) => {
+    if (details.type === 'suite' && details.error.failureType === 'subtestsFailed') return;
+    if (interrupted.signal.aborted) return;
+    count(false);
+    console.log(`✖ ${nameOf(file)}: ${name}\n${inspect(details.error.cause ?? details.error).replace(/^/gm, '    ')}`);
+  });
+  stream.on('test:stderr', ({ message }) => process.stderr.write(message));
+  stream.on('test:stdout', ({ message }) => process.stdout.write(message));
+  stream.on('test:summary', ({ file, counts, duration_ms, success }) => {
+    if (file === undefined) return;
+    console.log(
+      `${success ? '✔' : '✖'} ${nameOf(file)}${where}: ${counts.passed} of ${counts.tests} (${Math.round(duration_ms)} ms)`,
+    );
+  });
+  await Array.fromAsync(stream);
+}
+
+function count(ok: boolean): void {
+  tally[ok ? 'passed' : 'failed'] += 1;
+}

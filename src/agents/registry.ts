@@ -1,0 +1,250 @@
+// Who can answer. The table is the truth; each process keeps a snapshot of it, so that choosing an agent costs no query.
+import type { Sql } from '../database/pools.ts';
+import { newId } from '../ids.ts';
+import { assertReachableAddress, checkUrl, parseCidrs, type Resolve } from '../security/egress-rules.ts';
+import { hashKey, newApiKey } from '../security/keys.ts';
+import type { SecretBox } from '../security/secrets.ts';
+import { newSigningSecret } from '../security/standard-webhooks.ts';
+import type { Agent, AgentStatus, Protocol } from './agent.ts';
+import type { HealthState } from './health.ts';
+
+export type NewAgent = {
+  readonly name: string;
+  readonly type: string;
+  readonly protocol: Protocol;
+  readonly endpointUrl: string;
+  readonly capabilities: readonly string[];
+  readonly maxConcurrentSessions: number;
+  readonly version: string | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** Bearer credential for the endpoint; sealed, never shown again. */
+  readonly credential: string | null;
+};
+
+export type RegisterDeps = {
+  readonly sql: Sql;
+  readonly secretBox: SecretBox;
+  readonly egressAllow: readonly string[];
+  readonly resolve?: Resolve;
+};
+
+/**
+ * Registers an agent after checking that its address may be called. Both secrets are shown here once: the key is kept as
+ * a hash, the signing secret sealed. Throws `invalid_request` or `egress_denied` naming `endpoint_url`.
+ */
+export async function registerAgent(
+  deps: RegisterDeps,
+  input: NewAgent,
+): Promise<{ agentId: string; apiKey: string; signingSecret: string }> {
+  const allow = parseCidrs(deps.egressAllow);
+  const url = checkUrl(input.endpointUrl, allow);
+  await assertReachableAddress(url, allow, deps.resolve);
+  const agentId = newId();
+  const apiKey = newApiKey('dsp_agent_');
+  const signingSecret = newSigningSecret();
+  const sealed = deps.secretBox.seal({ signingSecret, credential: input.credential });
+  const { sql } = deps;
+  await sql`
+    with added as (
+      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status,
+        max_concurrent_sessions, version, metadata, api_key_hash, secrets)
+      values (${agentId}, ${input.name}, ${input.type}, ${input.protocol}, ${url.href}, ${[...input.capabilities]}, 'active',
+        ${input.maxConcurrentSessions}, ${input.version}, ${sql.json(input.metadata as never)}, ${hashKey(apiKey)}, ${sealed})
+      returning id
+    )
+    select pg_notify('agents_changed', id::text) from added`;
+  return { agentId, apiKey, signingSecret };
+}
+
+/** The agent that owns a key, or null; the key of a deactivated agent opens nothing. */
+export async function findAgentByKey(
+  sql: Sql,
+  key: string,
+): Promise<{ id: string; name: string; type: string } | null> {
+  const [row] = await sql<{ id: string; name: string; type: string }[]>`
+    select id, name, type from agent_registry where api_key_hash = ${hashKey(key)} and status <> 'deactivated'`;
+  return row ?? null;
+}
+
+export type AgentSummary = Omit<Agent, 'signingSecret' | 'credential' | 'activeSessions' | 'metadata'> & {
+  readonly version: string | null;
+  readonly registeredAt: Date;
+};
+
+/** All agents, newest last, without secrets. */
+export async function listAgents(sql: Sql): Promise<AgentSummary[]> {
+  const rows = await sql<Row[]>`select * from agent_registry order by id`;
+  return rows.map((row) => ({ ...columns(row), version: row.version, registeredAt: row.registered_at }));
+}
+
+type Row = {
+  id: string;
+  name: string;
+  type: string;
+  protocol: Protocol;
+  endpoint_url: string;
+  capabilities: string[];
+  status: AgentStatus;
+  health_score: number;
+  max_concurrent_sessions: number;
+  version: string | null;
+  metadata: Record<string, unknown>;
+  secrets: Buffer;
+  response_ms: number;
+  consecutive_failures: number;
+  cooling_until: Date | null;
+  registered_at: Date;
+};
+
+function columns(row: Row) {
+  return {
+    id: row.id,
+    name: row.name,
+    type: row.type,
+    protocol: row.protocol,
+    endpointUrl: row.endpoint_url,
+    capabilities: row.capabilities,
+    status: row.status,
+    healthScore: row.health_score,
+    maxConcurrentSessions: row.max_concurrent_sessions,
+    responseMs: row.response_ms,
+    consecutiveFailures: row.consecutive_failures,
+    coolingUntil: row.cooling_until,
+  };
+}
+
+export type Registry = {
+  /** Agents of a type, as of the last look; `activeSessions` is live: the calls this process holds open. */
+  agents(type: string): readonly Agent[];
+  find(agentId: string): Agent | null;
+  /** Changes the snapshot ahead of the table: health that this process has just learned. */
+  patch(agentId: string, health: HealthState): void;
+  noteCallStarted(agentId: string): void;
+  noteCallEnded(agentId: string): void;
+  /** Reads the table now. A failure leaves the last snapshot in place and rejects. */
+  refresh(): Promise<void>;
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the snapshot: reads once (and fails if that fails), then again every `refreshMs` and whenever an agent is
+ * registered or changes health anywhere.
+ */
+export async function createRegistry(deps: {
+  readonly sql: Sql;
+  readonly secretBox: SecretBox;
+  readonly refreshMs: number;
+  readonly onError: (error: unknown) => void;
+}): Promise<Registry> {
+  const { sql } = deps;
+  const calls = new Map<string, number>();
+  const opened = new Map<string, { sealed: Buffer; secrets: Secrets }>();
+  let byId = new Map<string, Agent>();
+  let byType = new Map<string, Agent[]>();
+  let running: Promise<void> | null = null;
+  let again: Promise<void> | null = null;
+  let closed = false;
+
+  const secretsOf = (row: Row): Secrets => {
+    const known = opened.get(row.id);
+    if (known?.sealed.equals(row.secrets)) return known.secrets;
+    const secrets = deps.secretBox.open(row.secrets) as Secrets;
+    opened.set(row.id, { sealed: row.secrets, secrets });
+    return secrets;
+  };
+
+  const toAgent = (row: Row): Agent | null => {
+    try {
+      return {
+        ...columns(row),
+        ...secretsOf(row),
+        metadata: row.metadata,
+        get activeSessions() {
+          return calls.get(row.id) ?? 0;
+        },
+      };
+    } catch (error) {
+      // One row that cannot be opened must not take every agent away.
+      deps.onError(error);
+      return null;
+    }
+  };
+
+  const index = (agents: Iterable<Agent>): void => {
+    byId = new Map();
+    byType = new Map();
+    for (const agent of agents) {
+      byId.set(agent.id, agent);
+      const same = byType.get(agent.type);
+      if (same === undefined) byType.set(agent.type, [agent]);
+      else same.push(agent);
+    }
+  };
+
+  const read = async (): Promise<void> => {
+    const rows = await sql<Row[]>`select * from agent_registry where status <> 'deactivated' order by id`;
+    index(rows.map(toAgent).filter((agent) => agent !== null));
+  };
+
+  /** At most one read runs and one waits: a caller gets a read that began after it asked. */
+  const refresh = (): Promise<void> => {
+    if (running === null) {
+      running = read().finally(() => {
+        running = null;
+      });
+      return running;
+    }
+    again ??= running
+      .catch(() => undefined)
+      .then(() => {
+        again = null;
+        return refresh();
+      });
+    return again;
+  };
+
+  const look = (): void => {
+    if (!closed) refresh().catch(deps.onError);
+  };
+
+  await refresh();
+  const listening = await sql.listen('agents_changed', look);
+  const timer = setInterval(look, deps.refreshMs);
+  timer.unref();
+
+  return {
+    agents: (type) => byType.get(type) ?? [],
+    find: (agentId) => byId.get(agentId) ?? null,
+    patch(agentId, health) {
+      const agent = byId.get(agentId);
+      if (agent === undefined) return;
+      // Copying descriptors keeps `activeSessions` live, which a spread would freeze.
+      const changed = Object.defineProperties({}, Object.getOwnPropertyDescriptors(agent)) as Agent;
+      Object.assign(changed, health);
+      byId.set(agentId, changed);
+      const same = byType.get(agent.type);
+      if (same !== undefined)
+        byType.set(
+          agent.type,
+          same.map((other) => (other.id === agentId ? changed : other)),
+        );
+    },
+    noteCallStarted(agentId) {
+      calls.set(agentId, (calls.get(agentId) ?? 0) + 1);
+    },
+    noteCallEnded(agentId) {
+      const left = (calls.get(agentId) ?? 0) - 1;
+      if (left > 0) calls.set(agentId, left);
+      else calls.delete(agentId);
+    },
+    refresh,
+    async close() {
+      closed = true;
+      clearInterval(timer);
+      await listening.unlisten();
+      await Promise.allSettled([running, again]);
+    },
+  };
+}
+
+type Secrets = { readonly signingSecret: string; readonly credential: string | null };

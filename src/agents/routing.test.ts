@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Agent } from './agent.ts';
+import { chooseAgent, isHealthy, type Wish } from './routing.ts';
+
+const now = new Date('2026-01-01T00:00:00Z');
+
+function agent(id: string, more: Partial<Agent> = {}): Agent {
+  return {
+    id,
+    name: id,
+    type: 'chat',
+    protocol: 'envelope',
+    endpointUrl: 'https://agent.example/',
+    capabilities: [],
+    status: 'active',
+    healthScore: 100,
+    maxConcurrentSessions: 10,
+    activeSessions: 0,
+    responseMs: 100,
+    consecutiveFailures: 0,
+    coolingUntil: null,
+    signingSecret: 'whsec_',
+    credential: null,
+    metadata: {},
+    ...more,
+  };
+}
+
+const wish = (more: Partial<Wish> = {}): Wish => ({
+  type: 'chat',
+  capabilities: [],
+  sticky: null,
+  exclude: new Set(),
+  now,
+  ...more,
+});
+
+const chosen = (agents: Agent[], more: Partial<Wish> = {}) => chooseAgent(agents, wish(more))?.id ?? null;
+const later = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+
+test('health, then room, then speed', () => {
+  assert.equal(chosen([agent('a', { healthScore: 90 }), agent('b')]), 'b');
+  assert.equal(chosen([agent('a', { activeSessions: 5 }), agent('b')]), 'b');
+  assert.equal(chosen([agent('a', { responseMs: 200 }), agent('b')]), 'b');
+  assert.equal(chosen([agent('b'), agent('a')]), 'a');
+});
+
+test('a full agent is taken only when no healthy one has room', () => {
+  const full = agent('a', { activeSessions: 10 });
+  assert.equal(chosen([full, agent('b', { healthScore: 70 })]), 'b');
+  assert.equal(chosen([full, agent('b', { healthScore: 60 })]), 'a');
+});
+
+test('the session keeps its agent while that one is healthy', () => {
+  const own = agent('own', { healthScore: 70, responseMs: 9_000 });
+  assert.equal(chosen([own, agent('b')], { sticky: 'own' }), 'own');
+  assert.equal(chosen([agent('own', { healthScore: 69 }), agent('b')], { sticky: 'own' }), 'b');
+  assert.equal(chosen([agent('own', { coolingUntil: later(1) }), agent('b')], { sticky: 'own' }), 'b');
+  assert.equal(chosen([own, agent('b')], { sticky: 'own', exclude: new Set(['own']) }), 'b');
+});
+
+test('when nobody is healthy the one whose pause ends first is tried, so an outage ends by itself', () => {
+  const down = agent('a', { status: 'disabled', healthScore: 10, coolingUntil: later(60) });
+  const sooner = agent('b', { status: 'disabled', healthScore: 0, coolingUntil: later(4) });
+  assert.equal(chosen([down, sooner]), 'b');
+  assert.equal(chosen([down]), 'a');
+  assert.equal(chosen([agent('c', { status: 'deactivated' })]), null);
+});
+
+test('type and capabilities must fit', () => {
+  assert.equal(chosen([agent('a', { type: 'support' })]), null);
+  assert.equal(chosen([agent('a', { capabilities: ['x'] })], { capabilities: ['x', 'y'] }), null);
+  assert.equal(chosen([agent('a', { capabilities: ['x', 'y', 'z'] })], { capabilities: ['x', 'y'] }), 'a');
+});
+
+const anyAgent = fc
+  .record({
+    id: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'),
+    type: fc.constantFrom('chat', 'support'),
+    status: fc.constantFrom('registered', 'active', 'degraded', 'disabled', 'deactivated'),
+    healthScore: fc.integer({ min: 0, max: 100 }),
+    activeSessions: fc.integer({ min: 0, max: 20 }),
+    responseMs: fc.integer({ min: 0, max: 5_000 }),
+    coolingUntil: fc.option(fc.integer({ min: -60, max: 60 }).map(later)),
+    capabilities: fc.subarray(['x', 'y', 'z']),
+  })
+  .map(({ id, ...more }) => agent(id, more as Partial<Agent>));
+
+const anyAgents = fc.uniqueArray(anyAgent, { selector: (one) => one.id, maxLength: 8 });
+const anyWish = fc
+  .record({
+    type: fc.constantFrom('chat', 'support'),
+    capabilities: fc.subarray(['x', 'y', 'z']),
+    sticky: fc.option(fc.constantFrom('a', 'b', 'c')),
+    exclude: fc.subarray(['a', 'b', 'c', 'd']).map((ids) => new Set(ids)),
+  })
+  .map(wish);
+
+test('property: the choice fits, does not depend on the order of the list, and prefers health', () => {
+  fc.assert(
+    fc.property(anyAgents, anyWish, (agents, wanted) => {
+      const choice = chooseAgent(agents, wanted);
+      assert.deepEqual(chooseAgent(agents.toReversed(), wanted), choice);
+      const fits = (one: Agent) =>
+        one.type === wanted.type &&
+        one.status !== 'deactivated' &&
+        !wanted.exclude.has(one.id) &&
+        wanted.capabilities.every((capability) => one.capabilities.includes(capability));
+      // Somebody is asked whenever anybody fits.
+      assert.equal(choice !== null, agents.some(fits));
+      if (choice === null) return;
+      assert.ok(fits(choice));
+      if (agents.some((one) => fits(one) && isHealthy(one, now))) assert.ok(isHealthy(choice, now));
+    }),
+    { numRuns: 2_000 },
+  );
+});

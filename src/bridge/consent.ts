@@ -1,0 +1,65 @@
+// Keywords come before any agent: STOP, START, HELP, RESET and MORE, each one transaction.
+import type { Inbound } from '../channels/channel.ts';
+import type { Sql } from '../database/pools.ts';
+import { isYes, type Keyword, keywordOf } from './keywords.ts';
+import { NOTICES, packNotice, packText } from './reply.ts';
+
+export type ConsentDeps = {
+  readonly sql: Sql;
+  readonly optOutScope: string | null;
+  readonly pacing: boolean;
+  readonly maxSegments: number;
+};
+
+export type Consent = {
+  /** Handles a text that is a keyword; false when it is a text for the agent. Durable when it resolves. */
+  handle(text: Inbound): Promise<boolean>;
+};
+
+const HANDLED: Readonly<Record<'STOP' | 'START' | 'HELP', Keyword>> = { STOP: 'stop', START: 'start', HELP: 'help' };
+
+export function createConsent(deps: ConsentDeps): Consent {
+  return {
+    async handle(text) {
+      const keyword = text.optOutHandled ? HANDLED[text.optOutHandled] : keywordOf(text.text);
+      if (keyword === 'more') return sendMore(deps, text);
+      if (keyword) return apply(deps, text, keyword);
+      if (isYes(text.text) && (await state(deps, text)).opted_out) return apply(deps, text, 'start');
+      return false;
+    },
+  };
+}
+
+async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword, 'more'>): Promise<true> {
+  // Where the carrier has already confirmed, a second confirmation would be one too many.
+  const notice = text.optOutHandled ? null : packNotice(NOTICES[keyword]);
+  await write(deps, text, keyword, notice, null);
+  return true;
+}
+
+async function sendMore(deps: ConsentDeps, text: Inbound): Promise<boolean> {
+  const { more } = await state(deps, text);
+  if (more === null) return false;
+  const packed = packText(more, deps.maxSegments);
+  await write(deps, text, 'more', packed, packed.more);
+  return true;
+}
+
+async function state(deps: ConsentDeps, text: Inbound): Promise<{ more: string | null; opted_out: boolean }> {
+  const [row] = await deps.sql<{ more: string | null; opted_out: boolean }[]>`
+    select * from keyword_state(${text.channel}, ${text.to}, ${text.from}, ${deps.optOutScope})`;
+  return row ?? { more: null, opted_out: false };
+}
+
+async function write(
+  deps: ConsentDeps,
+  text: Inbound,
+  keyword: Keyword,
+  notice: { body: string; parts: readonly unknown[] } | null,
+  rest: string | null,
+): Promise<void> {
+  await deps.sql`
+    select apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
+      ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${rest},
+      ${deps.pacing})`;
+}

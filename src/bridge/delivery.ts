@@ -1,0 +1,39 @@
+// What the carrier reports on parts it has. Batched like everything else: a busy number brings three callbacks a part.
+import type { StatusReport } from '../channels/channel.ts';
+import { isItemFault } from '../database/faults.ts';
+import { microBatch } from '../database/micro-batch.ts';
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError } from '../errors.ts';
+import { applyStatuses, type PartStatus, type StatusOutcome } from './store.ts';
+
+export type Delivery = {
+  /** Resolves when the report is stored, or turned out to change nothing. */
+  apply(report: StatusReport): Promise<StatusOutcome>;
+};
+
+/** Twilio: the recipient has opted out. */
+const OPTED_OUT = '21610';
+
+export function createDelivery(deps: { readonly sql: Sql; readonly optOutScope: string | null }): Delivery {
+  const batch = microBatch<PartStatus, StatusOutcome>({
+    maxSize: 256,
+    flights: 2,
+    maxWaiting: 50_000,
+    flush: (statuses) => applyStatuses(deps.sql, statuses, deps.optOutScope),
+    isItemFault,
+    refuse: () => new DarkspereError('storage_unavailable'),
+  });
+  return {
+    async apply(report) {
+      // Every part is sent with its id in the callback address: a report without one is on a message we did not send.
+      if (report.partId === null) return 'unknown_part';
+      return batch.add({
+        part_id: report.partId,
+        provider_id: report.providerId,
+        state: report.state,
+        error_code: report.errorCode,
+        opted_out: report.errorCode === OPTED_OUT,
+      });
+    },
+  };
+}

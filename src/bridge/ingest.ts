@@ -1,0 +1,58 @@
+// A text comes in: judged, then stored with every other text of the moment in one commit. The webhook is answered after it.
+import type { Inbound } from '../channels/channel.ts';
+import { isItemFault, isRetryable } from '../database/faults.ts';
+import { microBatch } from '../database/micro-batch.ts';
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError } from '../errors.ts';
+import { type ArrivingText, ingestTexts, type TakenText } from './store.ts';
+
+/** Measured with bench/ingest: larger batches gain nothing, a third flight only adds lock waits. */
+const MAX_BATCH = 256;
+const FLIGHTS = 2;
+const MAX_WAITING = 20_000;
+
+export type IngestDeps = {
+  readonly sql: Sql;
+  readonly quietMs: number;
+  readonly optOutScope: string | null;
+  ourNumbers(): ReadonlySet<string>;
+};
+
+export type Ingest = {
+  /** Resolves when the text is durable; null for one that was already there. */
+  take(text: Inbound): Promise<TakenText | null>;
+};
+
+export function createIngest(deps: IngestDeps): Ingest {
+  const batch = microBatch<ArrivingText, TakenText | null>({
+    maxSize: MAX_BATCH,
+    flights: FLIGHTS,
+    maxWaiting: MAX_WAITING,
+    flush: (texts) => withRetry(() => ingestTexts(deps.sql, texts, deps)),
+    isItemFault,
+    refuse: () => new DarkspereError('storage_unavailable', 'Too many texts are waiting for the database.'),
+  });
+  return { take: (text) => batch.add({ ...text, refused: refusal(text, deps.ourNumbers()) }) };
+}
+
+/**
+ * Why a sender gets no answer, or null. Answering our own numbers, short codes or alphanumeric senders would talk to
+ * machines, in a circle and at our cost.
+ */
+export function refusal(text: Inbound, ours: ReadonlySet<string>): string | null {
+  if (ours.has(text.from)) return 'own_number';
+  if (text.channel !== 'sms') return null;
+  if (/^\+?\d{3,8}$/.test(text.from)) return 'short_code';
+  return /^\+\d{9,15}$/.test(text.from) ? null : 'alphanumeric_sender';
+}
+
+/** A deadlock or serialization failure rolled the whole batch back: doing it again is right, once or twice. */
+async function withRetry<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 3 || !isRetryable(error)) throw error;
+    }
+  }
+}

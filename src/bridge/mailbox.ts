@@ -1,0 +1,141 @@
+// The worker's side of the mailbox: the `turn` job. At most one lives per conversation; it drains the conversation in
+// order and ends when nothing waits. See README.md for the invariants.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { microBatch } from '../database/micro-batch.ts';
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError, messageOf } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import { finishTurns, giveBack, type Start, startTurns, type Turn, type TurnEnd, type TurnJob } from './store.ts';
+import { abandonTurn, answerTurn, type TurnDeps } from './turn.ts';
+
+export type MailboxDeps = TurnDeps & {
+  readonly sql: Sql;
+  readonly logger: Logger;
+  readonly quietMs: number;
+  readonly pacing: boolean;
+};
+
+/** Payload of a `turn` job: conversation, token, burst window in milliseconds. */
+export type TurnPayload = { readonly c: string; readonly t: number; readonly q?: number };
+
+export type Mailbox = {
+  /** Runs one job: answers turns of its conversation until nothing waits. Never leaves a text without a job. */
+  run(payload: TurnPayload): Promise<void>;
+  /** Stops the running turn of a conversation: its person texted STOP. */
+  cancel(conversationId: string): void;
+  /** Gives every held conversation back and refuses new ones. */
+  stop(): void;
+};
+
+/** Texts answered by one turn at most; a flood becomes several turns. */
+const MAX_TEXTS = 50;
+/** After this a chatty conversation goes to the end of the line. */
+const MAX_TURNS_PER_JOB = 10;
+const MAX_JOB_MS = 30_000;
+/** A head that has been started this often without an end breaks its workers. */
+const MAX_TRIES = 6;
+const MAX_BATCH = 128;
+
+export function createMailbox(deps: MailboxDeps): Mailbox {
+  const { sql, logger } = deps;
+  const held = new Map<string, AbortController>();
+  const shutdown = new AbortController();
+  const refuse = () => new DarkspereError('storage_unavailable');
+  const starts = microBatch<TurnJob, Start>({
+    maxSize: MAX_BATCH,
+    flights: 2,
+    maxWaiting: 100_000,
+    flush: (jobs) => startTurns(sql, jobs, { quietMs: deps.quietMs, maxTexts: MAX_TEXTS }),
+    refuse,
+  });
+  const ends = microBatch<TurnEnd, { pending: boolean } | null>({
+    maxSize: MAX_BATCH,
+    flights: 2,
+    maxWaiting: 100_000,
+    flush: (batch) => finishTurns(sql, batch, { pacing: deps.pacing }),
+    isItemFault: () => true,
+    refuse,
+  });
+
+  async function drain(job: TurnJob, quietMs: number): Promise<void> {
+    const startedMs = deps.clock.monotonicMs();
+    let waitMs = quietMs;
+    for (let turns = 0; ; ) {
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal: shutdown.signal });
+      if (turns >= MAX_TURNS_PER_JOB || deps.clock.monotonicMs() - startedMs > MAX_JOB_MS) {
+        await giveBack(sql, job, 0);
+        return;
+      }
+      const start = await starts.add(job);
+      if (!start) return;
+      waitMs = start.kind === 'wait' ? start.ms : 0;
+      if (start.kind === 'wait') continue;
+      turns++;
+      if ((await serve(start.turn)) !== 'more') return;
+    }
+  }
+
+  /** Answers one turn and commits it. `more`: texts wait already; `idle`: none; `lost`: the turn is not ours any more. */
+  async function serve(turn: Turn): Promise<'more' | 'idle' | 'lost'> {
+    const startedMs = deps.clock.monotonicMs();
+    const controller = new AbortController();
+    held.set(turn.conversationId, controller);
+    deps.metrics.turnsHeld.inc();
+    try {
+      const signal = AbortSignal.any([controller.signal, shutdown.signal]);
+      const end = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
+      if (!end) {
+        if (shutdown.signal.aborted) shutdown.signal.throwIfAborted();
+        return 'lost';
+      }
+      const committed = await ends.add(end);
+      if (!committed) return 'lost';
+      deps.metrics.turns.inc({ state: end.state });
+      deps.metrics.turnSeconds.observe((deps.clock.monotonicMs() - startedMs) / 1000);
+      if (end.state === 'fell_back') {
+        logger.warn({ turn: turn.turnId, conversation: turn.conversationId, code: end.error_code }, 'no agent could answer');
+      }
+      return committed.pending ? 'more' : 'idle';
+    } finally {
+      held.delete(turn.conversationId);
+      deps.metrics.turnsHeld.dec();
+    }
+  }
+
+  return {
+    async run(payload) {
+      const job = { conversationId: payload.c, token: payload.t };
+      try {
+        shutdown.signal.throwIfAborted();
+        await drain(job, payload.q ?? 0);
+      } catch (error) {
+        if (!shutdown.signal.aborted) {
+          logger.error({ conversation: job.conversationId, error: messageOf(error) }, 'a turn broke; its texts go back in line');
+        }
+        await giveBackForSure(job, shutdown.signal.aborted ? 0 : 1_000);
+      }
+    },
+    cancel(conversationId) {
+      held.get(conversationId)?.abort();
+    },
+    stop() {
+      shutdown.abort();
+    },
+  };
+
+  /**
+   * The job may only end when its texts have another one. While the database is away this waits; if the process dies
+   * first, the job is still locked by a dead pool and is taken over.
+   */
+  async function giveBackForSure(job: TurnJob, delayMs: number): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await giveBack(sql, job, delayMs);
+        return;
+      } catch (error) {
+        if (shutdown.signal.aborted && attempt >= 3) throw error;
+        await sleep(Math.min(2_000, 100 * 2 ** attempt));
+      }
+    }
+  }
+}

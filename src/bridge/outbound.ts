@@ -1,0 +1,143 @@
+// The `send` job: one part to the carrier, once. The part is marked `sending` and committed before the request leaves, so
+// that a crash in between can never turn into a second text.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Channel, Part, SendOutcome } from '../channels/channel.ts';
+import { microBatch } from '../database/micro-batch.ts';
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError, messageOf } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { sendExchange } from './exchange.ts';
+import { type ClaimedPart, claimParts, recordSends, type SendRecord } from './store.ts';
+
+export type OutboundDeps = {
+  readonly sql: Sql;
+  readonly channel: Channel;
+  readonly optOutScope: string | null;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+};
+
+export type SendPayload = { readonly p: string };
+
+export type Outbound = {
+  /** Runs one `send` job. Resolves when its outcome is committed. */
+  send(payload: SendPayload): Promise<void>;
+  record(record: SendRecord): Promise<void>;
+};
+
+/** A chat answer older than this helps nobody; the carrier drops it (Twilio's ValidityPeriod). */
+const VALIDITY_SECONDS = 4 * 3600;
+/** Refusals that may pass (429, refused connections) are tried this often, over about ten minutes. */
+const MAX_ATTEMPTS = 10;
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 120_000;
+const FIRST_LOOK_MS = 5_000;
+
+export function createOutbound(deps: OutboundDeps): Outbound {
+  const { sql, logger, metrics } = deps;
+  const refuse = () => new DarkspereError('storage_unavailable');
+  const claims = microBatch<string, ClaimedPart | null>({
+    maxSize: 128,
+    flights: 2,
+    maxWaiting: 100_000,
+    flush: (ids) => claimParts(sql, ids, deps.optOutScope),
+    refuse,
+  });
+  const records = microBatch<SendRecord, null>({
+    maxSize: 128,
+    flights: 2,
+    maxWaiting: 100_000,
+    flush: async (batch) => {
+      await recordSends(sql, batch, deps.optOutScope);
+      return batch.map(() => null);
+    },
+    isItemFault: () => true,
+    refuse,
+  });
+
+  /** The carrier has answered: what it said must be written down, however long the database is away. */
+  async function record(result: SendRecord): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await records.add(result);
+        return;
+      } catch (error) {
+        logger.error({ part: result.part_id, error: messageOf(error) }, 'could not record a send; trying again');
+        await sleep(Math.min(2_000, 50 * 2 ** attempt));
+      }
+    }
+  }
+
+  return {
+    record,
+    async send({ p }) {
+      const claimed = await claims.add(p);
+      if (!claimed) return;
+      if (claimed.state === 'unknown') {
+        await record({ ...blank(claimed), state: 'unknown', error_reason: 'the worker died while sending', run_at_ms: 0 });
+        return;
+      }
+      const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
+      metrics.sends.inc({ outcome: outcome.kind });
+      if (outcome.kind !== 'accepted') {
+        logger.warn({ part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null }, 'a part was not accepted');
+      }
+      await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
+    },
+  };
+}
+
+function toPart(claimed: ClaimedPart): Part {
+  return {
+    id: claimed.part_id,
+    channel: claimed.channel,
+    from: claimed.our_address,
+    to: claimed.their_address,
+    text: claimed.body,
+    mediaUrls: claimed.media_urls,
+    validitySeconds: VALIDITY_SECONDS,
+  };
+}
+
+function blank(claimed: Pick<ClaimedPart, 'part_id' | 'conversation_id'>): SendRecord {
+  return {
+    part_id: claimed.part_id,
+    conversation_id: claimed.conversation_id,
+    state: 'accepted',
+    provider_id: null,
+    segments: null,
+    error_code: null,
+    error_reason: null,
+    run_at_ms: null,
+    opted_out: false,
+    exchanges: [],
+  };
+}
+
+function toRecord(claimed: ClaimedPart, outcome: SendOutcome): SendRecord {
+  const base = blank(claimed);
+  switch (outcome.kind) {
+    case 'accepted':
+      return { ...base, provider_id: outcome.providerId, segments: outcome.segments };
+    case 'unknown':
+      return { ...base, state: 'unknown', error_reason: outcome.reason, run_at_ms: FIRST_LOOK_MS };
+    case 'refused': {
+      const again = outcome.retry === 'later' && claimed.attempts < MAX_ATTEMPTS;
+      return {
+        ...base,
+        state: again ? 'queued' : 'failed',
+        error_code: outcome.code,
+        error_reason: outcome.reason,
+        run_at_ms: again ? retryDelayMs(claimed.attempts, outcome.afterMs) : null,
+        opted_out: outcome.optedOut,
+      };
+    }
+  }
+}
+
+/** Exponential from 1 s with full jitter on top of what the carrier asked for. */
+export function retryDelayMs(attempts: number, askedMs: number | null): number {
+  const ceiling = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
+  return Math.round((askedMs ?? ceiling / 2) + (Math.random() * ceiling) / 2);
+}

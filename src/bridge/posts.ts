@@ -1,0 +1,44 @@
+// What agents post by themselves: the late reply to a turn they answered with 202, and texts of their own. The recipient is
+// always the session's person; an agent never chooses one.
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError, type ErrorCode } from '../errors.ts';
+import { FALLBACK_TEXT, packAnswer, packNotice } from './reply.ts';
+
+export type Post = {
+  readonly agentId: string;
+  readonly conversationId: string;
+  /** The message_id of the chat.request this answers; null for a text of the agent's own. */
+  readonly inReplyTo: string | null;
+  readonly text: string;
+  readonly mediaUrls: readonly string[];
+  readonly idempotencyKey: string | null;
+};
+
+export type PostPolicy = { readonly optOutScope: string | null; readonly pacing: boolean; readonly maxSegments: number };
+
+type Verdict = 'ok' | 'duplicate' | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'opted_out'>;
+
+/** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent or opted_out. */
+export async function postMessage(sql: Sql, post: Post, policy: PostPolicy): Promise<{ messageId: string; isNew: boolean }> {
+  const packed = packAnswer(post.text, post.mediaUrls, policy.maxSegments);
+  if (!packed) {
+    throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
+  }
+  const [row] = await sql<{ verdict: Verdict; message_id: string | null }[]>`
+    select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
+      ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`;
+  const { verdict, message_id: messageId } = row!;
+  if (verdict === 'ok' || verdict === 'duplicate') return { messageId: messageId ?? '', isNew: verdict === 'ok' };
+  if (verdict === 'not_found') {
+    throw new DarkspereError('not_found', 'There is no conversation with this id in which your agent has a session.');
+  }
+  throw new DarkspereError(verdict);
+}
+
+/** The `close-deferred` job: an agent that said 202 never came back; its person is told once per outage. */
+export async function closeDeferred(sql: Sql, turnId: string, pacing: boolean): Promise<boolean> {
+  const { body, parts } = packNotice(FALLBACK_TEXT);
+  const [row] = await sql<{ close_deferred: boolean }[]>`
+    select close_deferred(${turnId}, ${body}, ${JSON.stringify(parts)}::text::json, ${pacing})`;
+  return row?.close_deferred ?? false;
+}

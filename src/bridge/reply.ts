@@ -1,0 +1,51 @@
+// From what an agent said to what a phone shows.
+import { toTextMessage } from '../channels/plain-text.ts';
+import { packReply, splitParts } from '../channels/segments.ts';
+import type { ReplyPart } from './store.ts';
+
+/** The carrier's limit of one message body, characters. */
+const MAX_CHARACTERS = 1600;
+const LONGEST_NOTICE_SEGMENTS = 4;
+
+/** Told when nobody can answer; honest, short, no vendor's name. */
+export const FALLBACK_TEXT =
+  'Sorry, I cannot answer right now. Your message was received; please try again in a little while.';
+
+export const NOTICES = {
+  stop: 'You have been unsubscribed and will get no more messages from this number. Reply START to come back.',
+  start: 'Welcome back. You will get answers from this number again. Reply STOP to end, HELP for help.',
+  help: 'An automated assistant answers this number. Reply STOP to end, START to come back, RESET to begin a new conversation. Message and data rates may apply.',
+  reset: 'OK, we start over: what was said before is forgotten.',
+} as const;
+
+export type PackedReply = { readonly body: string; readonly parts: readonly ReplyPart[]; readonly more: string | null };
+
+/**
+ * Packs an answer into SMS parts within the number's budget; null when nothing readable is left of it. What does not fit
+ * is kept for MORE.
+ */
+export function packAnswer(text: string, mediaUrls: readonly string[], maxSegments: number): PackedReply | null {
+  const body = toTextMessage(text);
+  if (body === '' && mediaUrls.length === 0) return null;
+  const packed = packText(body, maxSegments);
+  if (mediaUrls.length === 0) return packed;
+  const [first = { text: '', segments: 1 }, ...others] = packed.parts;
+  return { ...packed, parts: [{ ...first, media_urls: mediaUrls }, ...others] };
+}
+
+/** Packs what is a text message already: the rest that waits for MORE. */
+export function packText(body: string, maxSegments: number): PackedReply {
+  const { parts, rest } = packReply(body, { maxCharacters: MAX_CHARACTERS, maxSegments });
+  return { body, parts, more: rest === '' ? null : rest };
+}
+
+/** A text of our own, always one part. */
+export function packNotice(text: string): { body: string; parts: readonly ReplyPart[] } {
+  const limits = { maxCharacters: MAX_CHARACTERS, maxSegments: LONGEST_NOTICE_SEGMENTS };
+  return { body: text, parts: splitParts(text, limits).parts };
+}
+
+/** What an agent is told it may use: characters for the common case of GSM-7 text. */
+export function replyBudget(maxSegments: number): { maxCharacters: number; maxSegments: number } {
+  return { maxCharacters: maxSegments === 1 ? 160 : maxSegments * 153, maxSegments };
+}

@@ -1,0 +1,83 @@
+// The `settle` job: a part whose send nobody knows the end of. Twilio's create call has no idempotency key, so the part is
+// looked for in the carrier's list; it is sent again only when the carrier surely does not have it.
+import type { Channel, SentMessage } from '../channels/channel.ts';
+import type { Sql } from '../database/pools.ts';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Outbound, SendPayload } from './outbound.ts';
+import { findUnknownPart, type SendRecord, type UnknownPart } from './store.ts';
+
+export type SettleDeps = {
+  readonly sql: Sql;
+  readonly channel: Channel;
+  readonly outbound: Outbound;
+  readonly logger: Logger;
+  /** A request that left us may still be on its way to the carrier's list for this long. */
+  readonly graceMs?: number;
+};
+
+const GRACE_MS = 60_000;
+const LOOK_AGAIN_MS = 10_000;
+/** A carrier that cannot be asked is asked again this often. */
+const UNREACHABLE_MS = 15_000;
+/** After this nobody is waiting for the text any more: it ends as failed, with what is known. */
+const GIVE_UP_MS = 3600_000;
+
+export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promise<void> {
+  const graceMs = deps.graceMs ?? GRACE_MS;
+  return async ({ p }) => {
+    const part = await findUnknownPart(deps.sql, p);
+    if (!part) return;
+    let found: SentMessage | undefined;
+    try {
+      found = match(part, await list(deps.channel, part));
+    } catch (error) {
+      deps.logger.warn({ part: p, error: messageOf(error) }, 'the carrier could not be asked about a part');
+      await deps.outbound.record(
+        part.age_ms > GIVE_UP_MS
+          ? outcome(p, part, { state: 'failed', error_code: 'unknown_outcome', error_reason: 'the carrier could not be asked' })
+          : outcome(p, part, { state: 'unknown', error_reason: 'the carrier could not be asked', run_at_ms: UNREACHABLE_MS }),
+      );
+      return;
+    }
+    if (found) {
+      await deps.outbound.record(
+        outcome(p, part, { state: 'accepted', provider_id: found.providerId, segments: found.segments }),
+      );
+    } else if (part.age_ms < graceMs) {
+      await deps.outbound.record(
+        outcome(p, part, { state: 'unknown', error_reason: 'not at the carrier yet', run_at_ms: LOOK_AGAIN_MS }),
+      );
+    } else {
+      await deps.outbound.record(outcome(p, part, { state: 'queued', error_reason: 'the carrier never had it', run_at_ms: 0 }));
+    }
+  };
+}
+
+function list(channel: Channel, part: UnknownPart): Promise<SentMessage[]> {
+  return channel.findSent(
+    { channel: part.channel, from: part.our_address, to: part.their_address, since: part.sending_at },
+    AbortSignal.timeout(30_000),
+  );
+}
+
+/** The message at the carrier that is this part: same text, not one of the conversation's other parts. */
+function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage | undefined {
+  const known = new Set(part.known_ids);
+  return messages.find((message) => message.text === part.body && !known.has(message.providerId));
+}
+
+function outcome(partId: string, part: UnknownPart, result: Partial<SendRecord> & Pick<SendRecord, 'state'>): SendRecord {
+  return {
+    part_id: partId,
+    conversation_id: part.conversation_id,
+    provider_id: null,
+    segments: null,
+    error_code: null,
+    error_reason: null,
+    run_at_ms: null,
+    opted_out: false,
+    exchanges: [],
+    ...result,
+  };
+}

@@ -1,0 +1,258 @@
+// The bridge's statements: one typed function for each SQL function in database/functions/bridge. The hot ones take a
+// batch of items as one JSON parameter, so that one prepared statement serves every batch size.
+import type { CarrierState, ChannelKind, Inbound, Media } from '../channels/channel.ts';
+import type { Sql } from '../database/pools.ts';
+
+const json = (value: unknown) => JSON.stringify(value);
+
+export type ArrivingText = Inbound & { readonly refused: string | null };
+export type TakenText = { readonly conversationId: string; readonly messageId: string; readonly refused: string | null };
+
+/** Stores texts; null for one that was there already. Durable when it resolves. */
+export async function ingestTexts(
+  sql: Sql,
+  texts: readonly ArrivingText[],
+  policy: { quietMs: number; optOutScope: string | null },
+): Promise<(TakenText | null)[]> {
+  const rows = await sql<{ ord: number; conversation_id: string; message_id: string; refused: string | null }[]>`
+    select * from ingest_texts(${json(
+      texts.map((text, ord) => ({
+        ord,
+        channel: text.channel,
+        provider_id: text.providerId,
+        ours: text.to,
+        theirs: text.from,
+        body: text.text,
+        media: text.media,
+        refused: text.refused,
+      })),
+    )}::text::json, ${policy.quietMs}, ${policy.optOutScope})`;
+  const taken: (TakenText | null)[] = texts.map(() => null);
+  for (const row of rows) {
+    taken[row.ord] = { conversationId: row.conversation_id, messageId: row.message_id, refused: row.refused };
+  }
+  return taken;
+}
+
+export type TurnJob = { readonly conversationId: string; readonly token: number };
+
+/** A turn that has started: everything needed to answer it, fenced by `epoch`. */
+export type Turn = {
+  readonly conversationId: string;
+  readonly turnId: string;
+  readonly sessionId: string;
+  readonly epoch: number;
+  /** Starts of this head so far, this one included; more than a few means that the head itself breaks workers. */
+  readonly tries: number;
+  readonly channel: ChannelKind;
+  readonly ourAddress: string;
+  readonly theirAddress: string;
+  /** The session's agent so far. */
+  readonly agentId: string | null;
+  readonly agentType: string;
+  readonly requiredCapabilities: readonly string[];
+  readonly maxSegments: number;
+  readonly texts: readonly { body: string; media: readonly Media[] }[];
+  readonly history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
+};
+
+export type Start = { readonly kind: 'turn'; readonly turn: Turn } | { readonly kind: 'wait'; readonly ms: number } | null;
+
+type StartRow = {
+  conversation_id: string;
+  wait_ms: number;
+  channel: ChannelKind;
+  our_address: string;
+  their_address: string;
+  epoch: number;
+  tries: number;
+  turn_id: string;
+  session_id: string;
+  agent_id: string | null;
+  agent_type: string;
+  required_capabilities: string[];
+  max_segments: number;
+  texts: { body: string; media: Media[] }[] | null;
+  history: Turn['history'];
+};
+
+/** Starts turns; null where there is nothing to do (stale token, nothing waiting). */
+export async function startTurns(
+  sql: Sql,
+  jobs: readonly TurnJob[],
+  policy: { quietMs: number; maxTexts: number },
+): Promise<Start[]> {
+  const rows = await sql<StartRow[]>`
+    select * from start_turns(
+      ${json(jobs.map((job) => ({ c: job.conversationId, t: job.token })))}::text::json,
+      ${policy.quietMs}, ${policy.maxTexts})`;
+  const byConversation = new Map(rows.map((row) => [row.conversation_id, row]));
+  return jobs.map((job) => {
+    const row = byConversation.get(job.conversationId);
+    if (!row) return null;
+    return row.wait_ms > 0 ? { kind: 'wait', ms: row.wait_ms } : { kind: 'turn', turn: toTurn(row) };
+  });
+}
+
+function toTurn(row: StartRow): Turn {
+  return {
+    conversationId: row.conversation_id,
+    turnId: row.turn_id,
+    sessionId: row.session_id,
+    epoch: row.epoch,
+    tries: row.tries,
+    channel: row.channel,
+    ourAddress: row.our_address,
+    theirAddress: row.their_address,
+    agentId: row.agent_id,
+    agentType: row.agent_type,
+    requiredCapabilities: row.required_capabilities,
+    maxSegments: row.max_segments,
+    texts: row.texts ?? [],
+    history: row.history,
+  };
+}
+
+export type ReplyPart = { readonly text: string; readonly segments: number; readonly media_urls?: readonly string[] };
+
+/** One call to an agent or to the carrier, as `exchanges` keeps it. */
+export type Exchange = {
+  readonly kind: 'agent' | 'send' | 'find';
+  readonly agent_id: string | null;
+  readonly attempt: number;
+  readonly target: string;
+  readonly http_status: number | null;
+  readonly outcome: string;
+  readonly error_code: string | null;
+  readonly request: string;
+  readonly response: string;
+  readonly started_at: Date;
+  readonly duration_ms: number;
+};
+
+export type TurnEnd = {
+  readonly conversation_id: string;
+  readonly turn_id: string;
+  readonly session_id: string;
+  readonly epoch: number;
+  readonly state: 'replied' | 'deferred' | 'fell_back';
+  readonly agent_id: string | null;
+  readonly attempts: number;
+  readonly error_code: string | null;
+  readonly kind: 'reply' | 'fallback' | null;
+  readonly body: string | null;
+  readonly parts: readonly ReplyPart[];
+  readonly more: string | null;
+  readonly end_session: boolean;
+  readonly deferred_until: Date | null;
+  readonly exchanges: readonly Exchange[];
+};
+
+/** Commits turns; `{ pending }` says whether more texts wait, null that the turn was no longer ours to end. */
+export async function finishTurns(
+  sql: Sql,
+  ends: readonly TurnEnd[],
+  policy: { pacing: boolean },
+): Promise<({ pending: boolean } | null)[]> {
+  const rows = await sql<{ turn_id: string; pending: boolean }[]>`
+    select turn_id, pending from finish_turns(${json(ends)}::text::json, ${policy.pacing})`;
+  const byTurn = new Map(rows.map((row) => [row.turn_id, row]));
+  return ends.map((end) => {
+    const row = byTurn.get(end.turn_id);
+    return row ? { pending: row.pending } : null;
+  });
+}
+
+/** Ends this worker's hold on a conversation and queues it again after `delayMs`; false when somebody else has it already. */
+export async function giveBack(sql: Sql, job: TurnJob, delayMs: number): Promise<boolean> {
+  const [row] = await sql<{ give_back: boolean }[]>`
+    select give_back(${job.conversationId}, ${job.token}, ${Math.round(delayMs)})`;
+  return row?.give_back ?? false;
+}
+
+export type ClaimedPart = {
+  readonly part_id: string;
+  /** `sending`: send it now. `unknown`: a worker died over it, look for it. */
+  readonly state: 'sending' | 'unknown';
+  readonly conversation_id: string;
+  readonly channel: ChannelKind;
+  readonly our_address: string;
+  readonly their_address: string;
+  readonly body: string;
+  readonly media_urls: string[];
+  readonly attempts: number;
+};
+
+/** Takes parts for sending; null for one that must not leave (opted out, void, already sent). */
+export async function claimParts(
+  sql: Sql,
+  partIds: readonly string[],
+  optOutScope: string | null,
+): Promise<(ClaimedPart | null)[]> {
+  const rows = await sql<ClaimedPart[]>`select * from claim_parts(${partIds as string[]}::uuid[], ${optOutScope})`;
+  const byPart = new Map(rows.map((row) => [row.part_id, row]));
+  return partIds.map((id) => byPart.get(id) ?? null);
+}
+
+export type SendRecord = {
+  readonly part_id: string;
+  readonly conversation_id: string;
+  readonly state: 'accepted' | 'queued' | 'failed' | 'unknown';
+  readonly provider_id: string | null;
+  readonly segments: number | null;
+  readonly error_code: string | null;
+  readonly error_reason: string | null;
+  /** When the next try (`queued`) or the next look (`unknown`) is due. */
+  readonly run_at_ms: number | null;
+  readonly opted_out: boolean;
+  readonly exchanges: readonly Exchange[];
+};
+
+export async function recordSends(sql: Sql, records: readonly SendRecord[], optOutScope: string | null): Promise<void> {
+  await sql`select record_sends(${json(records)}::text::json, ${optOutScope})`;
+}
+
+export type PartStatus = {
+  readonly part_id: string;
+  readonly provider_id: string;
+  readonly state: CarrierState;
+  readonly error_code: string | null;
+  readonly opted_out: boolean;
+};
+
+export type StatusOutcome = 'moved' | 'ignored' | 'unknown_part';
+
+export async function applyStatuses(
+  sql: Sql,
+  statuses: readonly PartStatus[],
+  optOutScope: string | null,
+): Promise<StatusOutcome[]> {
+  const rows = await sql<{ part_id: string; outcome: StatusOutcome }[]>`
+    select * from apply_statuses(${json(statuses)}::text::json, ${optOutScope})`;
+  const byPart = new Map(rows.map((row) => [row.part_id, row.outcome]));
+  return statuses.map((status) => byPart.get(status.part_id) ?? 'unknown_part');
+}
+
+export type UnknownPart = {
+  readonly conversation_id: string;
+  readonly channel: ChannelKind;
+  readonly our_address: string;
+  readonly their_address: string;
+  readonly body: string;
+  readonly sending_at: Date;
+  readonly age_ms: number;
+  /** Provider ids of this conversation's other parts: taken. */
+  readonly known_ids: string[];
+};
+
+/** A part whose send nobody knows the end of; null once it is settled. */
+export async function findUnknownPart(sql: Sql, partId: string): Promise<UnknownPart | null> {
+  const [row] = await sql<UnknownPart[]>`
+    select p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.sending_at,
+      (extract(epoch from clock_timestamp() - p.sending_at) * 1000)::float8 as age_ms,
+      array(select o.provider_id from outbound_parts o
+        where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.provider_id is not null) as known_ids
+    from outbound_parts p join conversations c on c.id = p.conversation_id
+    where p.id = ${partId} and p.state = 'unknown'`;
+  return row ?? null;
+}

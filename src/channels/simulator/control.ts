@@ -1,0 +1,207 @@
+// The simulator's own API under /simulator: play a phone, watch what happens, ask for faults. For the person at this
+// machine only, so it has no credential; the checks below keep web pages out.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { DarkspereError, errorBody } from '../../errors.ts';
+import { newId } from '../../ids.ts';
+import type { Carrier } from './carrier.ts';
+import type { CarrierEvent, Events } from './events.ts';
+import { FAULTS, type FaultName, type FaultPlan, type Faults } from './faults.ts';
+import { BODY_LIMIT, readBody, sendJson } from './http.ts';
+import type { Message, MessageStore } from './message.ts';
+
+export type ControlParts = {
+  readonly accountSid: string;
+  readonly numbers: readonly string[];
+  readonly carrier: Carrier;
+  readonly store: MessageStore;
+  readonly faults: Faults;
+  readonly events: Events;
+};
+
+const Text = z.strictObject({
+  from: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a phone number like +15551230001'),
+  to: z.string().optional(),
+  body: z.string().max(1600, 'must have at most 1,600 characters').default(''),
+  media_urls: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .max(10)
+    .default([]),
+});
+
+const count = z.int().min(0).max(1_000_000).optional();
+const FaultRequest = z.strictObject({
+  duplicate_webhooks: count,
+  duplicate_callbacks: count,
+  missing_callbacks: count,
+  http_429: count,
+  http_500_before_accept: count,
+  http_500_after_accept: count,
+  fail_with: z.strictObject({ code: z.int().min(10_000).max(99_999), count: z.int().min(0).max(1_000_000) }).optional(),
+});
+
+/** The API writes snake_case, the program camelCase. */
+const FAULT_FIELDS: Readonly<Record<FaultName, keyof z.infer<typeof FaultRequest>>> = {
+  duplicateWebhooks: 'duplicate_webhooks',
+  duplicateCallbacks: 'duplicate_callbacks',
+  missingCallbacks: 'missing_callbacks',
+  http429: 'http_429',
+  http500BeforeAccept: 'http_500_before_accept',
+  http500AfterAccept: 'http_500_after_accept',
+  failWith: 'fail_with',
+};
+
+/** A watcher who does not read is let go at this many unread bytes, instead of keeping every event for them. */
+const WATCHER_BACKLOG = 1024 * 1024;
+const HEARTBEAT_MS = 15_000;
+
+const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/;
+
+/**
+ * A page in the browser of this machine could otherwise text as anybody: a foreign Origin is a page of somebody
+ * else, a foreign Host is a name that was re-pointed to this machine (DNS rebinding).
+ */
+function checkCaller(request: IncomingMessage): void {
+  const { host, origin } = request.headers;
+  if (host === undefined || !LOOPBACK.test(host)) {
+    throw new DarkspereError('forbidden', 'The simulator answers to localhost only.');
+  }
+  if (origin !== undefined && !LOOPBACK.test(origin.replace(/^https?:\/\//, ''))) {
+    throw new DarkspereError('forbidden', 'The simulator does not answer to other web sites.');
+  }
+}
+
+async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
+  if (request.headers['content-type']?.split(';', 1)[0]?.trim() !== 'application/json') {
+    throw new DarkspereError('unsupported_media_type', 'Send application/json.');
+  }
+  const text = await readBody(request);
+  if (text === null) throw new DarkspereError('body_too_large', `The body may have ${BODY_LIMIT} bytes.`);
+  const parsed = schema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const param = issue.path.join('.') || (issue.code === 'unrecognized_keys' ? issue.keys.join(', ') : 'body');
+  throw new DarkspereError('invalid_request', `${param}: ${issue.message}`, { param });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DarkspereError('malformed_body', 'The body is not JSON.');
+  }
+}
+
+function eventWire({ type, message, status, errorCode, detail }: CarrierEvent): Record<string, unknown> {
+  return {
+    type,
+    sid: message.sid,
+    from: message.from,
+    to: message.to,
+    body: message.body,
+    ...(message.mediaUrls.length === 0 ? {} : { media_urls: message.mediaUrls }),
+    segments: message.segments,
+    status,
+    ...(errorCode === null ? {} : { error_code: errorCode }),
+    ...(detail === null ? {} : { detail }),
+    at: new Date().toISOString(),
+  };
+}
+
+function messageWire(message: Message): Record<string, unknown> {
+  const { sid, from, to, body, direction, segments, status } = message;
+  return {
+    sid,
+    from,
+    to,
+    body,
+    media_urls: message.mediaUrls,
+    direction,
+    segments,
+    status,
+    error_code: message.errorCode,
+    at: new Date(message.createdAtMs).toISOString(),
+  };
+}
+
+function concerns(message: Message, phone: string | null): boolean {
+  return phone === null || message.from === phone || message.to === phone;
+}
+
+function planOf(request: z.infer<typeof FaultRequest>): FaultPlan {
+  const named = Object.entries(FAULT_FIELDS).map(([name, field]) => [name, request[field]] as const);
+  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+}
+
+function faultsWire(faults: Faults): Record<string, unknown> {
+  const left = faults.pending();
+  const names = Object.keys(FAULTS) as FaultName[];
+  return Object.fromEntries(names.map((name) => [FAULT_FIELDS[name], { left: left[name], counts: FAULTS[name] }]));
+}
+
+/** Server-sent events of one phone, or of all, from now on. */
+function watch(request: IncomingMessage, response: ServerResponse, events: Events, phone: string | null): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  response.write(': listening\n\n');
+  const stop = events.subscribe((event) => {
+    if (!concerns(event.message, phone)) return;
+    response.write(`data: ${JSON.stringify(eventWire(event))}\n\n`);
+    if (response.writableLength > WATCHER_BACKLOG) response.destroy();
+  });
+  const heartbeat = setInterval(() => response.write(': \n\n'), HEARTBEAT_MS);
+  request.on('close', () => {
+    clearInterval(heartbeat);
+    stop();
+  });
+  response.on('close', stop);
+}
+
+/** Answers everything under /simulator; errors have the shape of the product's API. */
+export function createControlApi(parts: ControlParts) {
+  const { accountSid, carrier, events, faults, numbers, store } = parts;
+
+  const route = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: URLSearchParams,
+  ): Promise<void> => {
+    const phone = query.get('phone');
+    const answer = (status: number, body: unknown): void => sendJson(response, status, JSON.stringify(body));
+    switch (`${request.method} ${path}`) {
+      case 'GET /simulator': {
+        const { counts, problems } = events;
+        return answer(200, { account_sid: accountSid, numbers, counts, faults: faultsWire(faults), problems });
+      }
+      case 'POST /simulator/texts': {
+        const { from, to, body, media_urls: mediaUrls } = await bodyOf(request, Text);
+        if (body === '' && mediaUrls.length === 0) {
+          throw new DarkspereError('invalid_request', 'body: empty, and there are no media_urls.', { param: 'body' });
+        }
+        const sent = carrier.textFromPerson({ from, body, mediaUrls, ...(to === undefined ? {} : { to }) });
+        return answer(202, { sid: sent.sid, from, to: sent.to });
+      }
+      case 'GET /simulator/messages': {
+        const found = [...store.all()].filter((message) => concerns(message, phone));
+        return answer(200, { messages: found.reverse().map(messageWire) });
+      }
+      case 'GET /simulator/events':
+        return watch(request, response, events, phone);
+      case 'POST /simulator/faults':
+        faults.set(planOf(await bodyOf(request, FaultRequest)));
+        return answer(200, { faults: faultsWire(faults) });
+      default:
+        throw new DarkspereError('not_found');
+    }
+  };
+
+  return async (request: IncomingMessage, response: ServerResponse, path: string, query: string): Promise<void> => {
+    try {
+      checkCaller(request);
+      await route(request, response, path, new URLSearchParams(query));
+    } catch (thrown) {
+      const error = thrown instanceof DarkspereError ? thrown : new DarkspereError('internal_error');
+      sendJson(response, error.status, JSON.stringify(errorBody(error, newId())));
+    }
+  };
+}

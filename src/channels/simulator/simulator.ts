@@ -1,0 +1,137 @@
+// A truthful fake Twilio: the carrier when no Twilio variables are set, and the one that tests and benchmarks use.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { DarkspereError } from '../../errors.ts';
+import { createCarrier, type PersonText } from './carrier.ts';
+import { createControlApi } from './control.ts';
+import { type Counts, createEvents, type Problem } from './events.ts';
+import { createFaults, type Faults } from './faults.ts';
+import { createMessageStore, type Message } from './message.ts';
+import { createOptOuts } from './opt-out.ts';
+import { createPacing } from './pacing.ts';
+import { createPeople, type Person } from './person.ts';
+import { createRandom } from './random.ts';
+import { createRestApi } from './rest-api.ts';
+import { createWebhooks } from './webhooks.ts';
+
+export type SimulatorOptions = {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  readonly accountSid: string;
+  readonly authToken: string;
+  /** Our numbers, at least one. */
+  readonly numbers: readonly string[];
+  /** Where people's texts are posted; exactly this address is signed. */
+  readonly webhookUrl: string;
+  /** `carrier` (the default): one segment per second per long code, jittered delays. `off`: as fast as it goes. */
+  readonly pacing?: 'carrier' | 'off';
+  /** Mean delays; default 300 and 700 ms, none when pacing is off. */
+  readonly statusDelaysMs?: { readonly sent: number; readonly delivered: number };
+  /** How many messages are remembered for the API, default 10,000. */
+  readonly maxStored?: number;
+  /** Makes ids and delays repeatable. */
+  readonly seed?: number;
+  /** Twilio's Advanced Opt-Out: webhooks of keywords carry OptOutType. */
+  readonly advancedOptOut?: boolean;
+  /** How long a webhook may take, default Twilio's 15 s. */
+  readonly webhookTimeoutMs?: number;
+  /** Connections to each of our origins, default 64: what may be in flight at once. */
+  readonly connections?: number;
+};
+
+export type Simulator = {
+  readonly url: string;
+  readonly numbers: readonly string[];
+  readonly faults: Faults;
+  readonly counts: Readonly<Counts>;
+  /** Our URLs that failed, newest last. */
+  readonly problems: readonly Problem[];
+  /** The person with this phone number; the same one each time. */
+  person(phone: string): Person;
+  /** One text without a phone to watch, for load: resolves with the webhook's HTTP status (0: no answer). */
+  text(text: PersonText): Promise<{ sid: string; status: number }>;
+  /** What is remembered, newest first. */
+  messages(): readonly Readonly<Message>[];
+  setWebhookUrl(url: string): void;
+  close(): Promise<void>;
+};
+
+async function listen(server: Server, port: number, host: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (thrown: NodeJS.ErrnoException) => {
+      const taken = new DarkspereError('port_in_use', `Port ${port} of the simulator is in use.`, { cause: thrown });
+      reject(thrown.code === 'EADDRINUSE' ? taken : thrown);
+    });
+    server.listen(port, host, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Starts the simulator; throws `port_in_use`. */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const { accountSid, authToken, numbers, host = '127.0.0.1', pacing: mode = 'carrier' } = options;
+  if (numbers.length === 0) throw new DarkspereError('config_invalid', 'The simulator needs at least one number.');
+  let url = '';
+  const store = createMessageStore(options.maxStored ?? 10_000);
+  const faults = createFaults();
+  const events = createEvents();
+  const optOuts = createOptOuts();
+  const pacing = createPacing(mode);
+  const webhooks = createWebhooks({
+    authToken,
+    timeoutMs: options.webhookTimeoutMs ?? 15_000,
+    connections: options.connections ?? 64,
+  });
+  const carrier = createCarrier({
+    accountSid,
+    numbers,
+    webhookUrl: options.webhookUrl,
+    baseUrl: () => url,
+    advancedOptOut: options.advancedOptOut ?? false,
+    statusDelaysMs:
+      options.statusDelaysMs ?? (mode === 'off' ? { sent: 0, delivered: 0 } : { sent: 300, delivered: 700 }),
+    jitter: mode === 'carrier',
+    store,
+    faults,
+    events,
+    optOuts,
+    pacing,
+    random: createRandom(options.seed),
+    webhooks,
+  });
+  const rest = createRestApi({ accountSid, authToken, numbers, carrier, store, faults, optOuts, pacing });
+  const control = createControlApi({ accountSid, numbers, carrier, store, faults, events });
+
+  const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, (request, response) => {
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const isControl = path === '/simulator' || path.startsWith('/simulator/');
+    // A client that leaves in the middle of its request ends here; there is nobody to answer.
+    (isControl ? control : rest)(request, response, path, query).catch(() => response.destroy());
+  });
+  const port = await listen(server, options.port, host);
+  url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+  return {
+    url,
+    numbers,
+    faults,
+    counts: events.counts,
+    problems: events.problems,
+    person: createPeople(carrier, store, events),
+    async text(text) {
+      const sent = carrier.textFromPerson(text);
+      return { sid: sent.sid, status: await sent.answered };
+    },
+    messages: () => [...store.all()],
+    setWebhookUrl: carrier.setWebhookUrl,
+    async close() {
+      carrier.close();
+      await webhooks.close();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,85 @@
+// Many callers, one statement. Each caller waits for the commit of its own item; whoever arrives while the flights are
+// busy rides with the next one. No timer: a batch leaves on the next turn of the event loop when a flight is free, so an
+// idle system pays nothing and a busy one writes up to maxSize rows per commit (bench/ingest measures it).
+
+export type MicroBatch<Item, Result> = {
+  /** Resolves with the item's own result after the commit of its batch. */
+  add(item: Item): Promise<Result>;
+  /** Items that wait or are in flight. */
+  readonly size: number;
+};
+
+export type MicroBatchOptions<Item, Result> = {
+  readonly maxSize: number;
+  /** Batches under way at once. */
+  readonly flights: number;
+  /** More waiting items than this are refused at once: a database that is away must not fill the memory. */
+  readonly maxWaiting: number;
+  /** One commit; results in the order of the items. */
+  flush(items: readonly Item[]): Promise<readonly Result[]>;
+  /** True for an error that one bad item can cause for its whole batch; the items are then tried one by one. */
+  isItemFault?(error: unknown): boolean;
+  refuse(): Error;
+};
+
+type Waiting<Item, Result> = {
+  readonly item: Item;
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+};
+
+export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result>): MicroBatch<Item, Result> {
+  let queue: Waiting<Item, Result>[] = [];
+  let flying = 0;
+  let inFlight = 0;
+  let scheduled = false;
+
+  function schedule(): void {
+    if (scheduled || flying >= options.flights || queue.length === 0) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      while (flying < options.flights && queue.length > 0) void fly(queue.splice(0, options.maxSize));
+    });
+  }
+
+  async function fly(batch: Waiting<Item, Result>[]): Promise<void> {
+    flying++;
+    inFlight += batch.length;
+    try {
+      await settle(batch);
+    } finally {
+      flying--;
+      inFlight -= batch.length;
+      schedule();
+    }
+  }
+
+  async function settle(batch: Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await options.flush(batch.map((waiting) => waiting.item));
+      batch.forEach((waiting, i) => {
+        waiting.resolve(results[i] as Result);
+      });
+    } catch (error) {
+      if (batch.length > 1 && options.isItemFault?.(error)) {
+        for (const waiting of batch) await settle([waiting]);
+      } else {
+        for (const waiting of batch) waiting.reject(error);
+      }
+    }
+  }
+
+  return {
+    get size() {
+      return queue.length + inFlight;
+    },
+    add(item) {
+      if (queue.length >= options.maxWaiting) return Promise.reject(options.refuse());
+      return new Promise<Result>((resolve, reject) => {
+        queue.push({ item, resolve, reject });
+        schedule();
+      });
+    },
+  };
+}

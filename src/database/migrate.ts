@@ -1,0 +1,198 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Logger, runMigrations } from 'graphile-worker';
+import pg from 'pg';
+import type postgres from 'postgres';
+import { DarkspereError } from '../errors.ts';
+import { type Connection, parseConnection } from './connection.ts';
+import { openSql, pgConfig, type Sql, unreachable } from './pools.ts';
+
+type Script = { name: string; text: string; checksum: string };
+
+export type Migrated = {
+  /** Names of the migrations that were applied just now. */
+  applied: string[];
+  /** Name of the newest migration of this release. */
+  version: string;
+};
+
+const DATABASE_FOLDER = fileURLToPath(new URL('../../database/', import.meta.url));
+/** Any constant: the session lock under which one process at a time migrates. */
+const MIGRATION_LOCK = 7_358_002;
+const OLDEST_SERVER = 14;
+
+/**
+ * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
+ * Safe to call from any number of processes at once. The login must be allowed to create roles.
+ * Throws database_unreachable, database_version, schema_changed or schema_newer.
+ */
+export async function migrate(
+  connection: Connection | string,
+  options: { directory?: string } = {},
+): Promise<Migrated> {
+  const at = typeof connection === 'string' ? parseConnection(connection) : connection;
+  const directory = options.directory ?? DATABASE_FOLDER;
+  const sql = openSql(at, { max: 1 });
+  try {
+    await checkServer(sql, at);
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    const migrated = await applyMigrations(sql, await readScripts(join(directory, 'migrations')));
+    await migrateWorker(at, sql);
+    await applyRepeatables(sql, await readRepeatables(directory));
+    await ensurePartitions(sql);
+    return migrated;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function checkServer(sql: Sql, at: Connection): Promise<void> {
+  const [row] = await sql<{ version: string; number: number }[]>`
+    select current_setting('server_version') as version, current_setting('server_version_num')::int as number
+  `.catch((error) => {
+    throw unreachable(at, error);
+  });
+  if (row!.number < OLDEST_SERVER * 10_000) {
+    throw new DarkspereError(
+      'database_version',
+      `The server at ${at.host}:${at.port} is PostgreSQL ${row!.version}; Darkspere needs ${OLDEST_SERVER} or newer.`,
+    );
+  }
+}
+
+/** The SQL files of a folder in the order of their names; none when there is no such folder. */
+async function readScripts(folder: string, prefix = ''): Promise<Script[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.sql')).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(folder, name), 'utf8');
+      return { name: `${prefix}${name}`, text, checksum: checksumOf(text) };
+    }),
+  );
+}
+
+/** Line endings do not count: a checkout on another system may change them. */
+function checksumOf(text: string): string {
+  return createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
+}
+
+async function applyMigrations(sql: Sql, scripts: Script[]): Promise<Migrated> {
+  await sql`
+    create table if not exists schema_migrations (
+      name text primary key,
+      checksum text not null,
+      applied_at timestamptz not null default now()
+    )`;
+  const rows = await sql<{ name: string; checksum: string }[]>`select name, checksum from schema_migrations`;
+  const known = new Map(rows.map((row) => [row.name, row.checksum]));
+  refuseForeign(known, scripts);
+  const applied: string[] = [];
+  for (const { name, text, checksum } of scripts) {
+    if (known.has(name)) continue;
+    await sql.begin(async (tx) => {
+      await runScript(tx, { name, text });
+      await tx`insert into schema_migrations (name, checksum) values (${name}, ${checksum})`;
+    });
+    applied.push(name);
+  }
+  return { applied, version: scripts.at(-1)?.name ?? '' };
+}
+
+function refuseForeign(known: Map<string, string>, scripts: Script[]): void {
+  const ours = new Map(scripts.map((script) => [script.name, script.checksum]));
+  for (const [name, checksum] of known) {
+    if (!ours.has(name)) {
+      throw new DarkspereError(
+        'schema_newer',
+        `The database has the migration ${name}, which this release does not know.`,
+      );
+    }
+    if (ours.get(name) !== checksum) {
+      throw new DarkspereError('schema_changed', `The migration ${name} was applied with another content.`);
+    }
+  }
+}
+
+async function runScript(tx: postgres.TransactionSql<{ int8: number }>, script: { name: string; text: string }) {
+  try {
+    await tx.unsafe(script.text).simple();
+  } catch (error) {
+    const { message, position } = error as { message: string; position?: string };
+    const line = position === undefined ? '' : `, line ${script.text.slice(0, Number(position)).split('\n').length}`;
+    throw new Error(`${script.name}${line}: ${message}`, { cause: error });
+  }
+}
+
+/**
+ * graphile-worker's own schema. Its tables have row level security without policies, so a role that does not own them
+ * sees nothing until it has one; owning them would let a worker drop them. Functions there are open to all, and identity
+ * columns need no right on their sequence.
+ */
+async function migrateWorker(at: Connection, sql: Sql): Promise<void> {
+  const pool = new pg.Pool({ ...pgConfig(at), max: 1 });
+  // A broken connection shows in the query that was on it.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  try {
+    await runMigrations({ pgPool: pool, logger: new Logger(() => () => {}) });
+  } finally {
+    await pool.end();
+  }
+  await sql.begin((tx) => tx.unsafe(WORKER_GRANTS).simple());
+}
+
+const WORKER_GRANTS = `
+do $$
+declare
+  part record;
+begin
+  if not has_schema_privilege('darkspere_worker', 'graphile_worker', 'usage') then
+    grant usage on schema graphile_worker to darkspere_worker, darkspere_admin;
+  end if;
+  for part in
+    select c.oid::regclass as name, c.relname, c.relrowsecurity from pg_class c
+    where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'p')
+  loop
+    if not has_table_privilege('darkspere_worker', part.name, 'select') then
+      execute format('grant select, insert, update, delete on %s to darkspere_worker, darkspere_admin', part.name);
+    end if;
+    if part.relrowsecurity and not exists (
+      select from pg_policy where polrelid = part.name and polname = 'darkspere'
+    ) then
+      execute format('create policy darkspere on %s to darkspere_worker, darkspere_admin using (true) with check (true)', part.name);
+    end if;
+  end loop;
+end $$`;
+
+/** Every folder under functions/ in the order of their names, then views/. */
+async function readRepeatables(directory: string): Promise<Script[]> {
+  const owners = (await readdir(join(directory, 'functions')).catch(() => [])).sort();
+  const folders = [...owners.map((owner) => `functions/${owner}`), 'views'];
+  return (await Promise.all(folders.map((folder) => readScripts(join(directory, folder), `${folder}/`)))).flat();
+}
+
+/** Re-applies all of them, in one transaction, when any of them changed, came or went. */
+async function applyRepeatables(sql: Sql, scripts: Script[]): Promise<void> {
+  await sql`create table if not exists schema_repeatables (name text primary key, checksum text not null)`;
+  const rows = await sql<{ name: string; checksum: string }[]>`select name, checksum from schema_repeatables`;
+  const known = new Map(rows.map((row) => [row.name, row.checksum]));
+  const current = known.size === scripts.length && scripts.every(({ name, checksum }) => known.get(name) === checksum);
+  if (current) return;
+  await sql.begin(async (tx) => {
+    // A function's body may name a table or view that a later file makes.
+    await tx`set local check_function_bodies = off`;
+    for (const script of scripts) await runScript(tx, script);
+    await tx`delete from schema_repeatables`;
+    for (const { name, checksum } of scripts) {
+      await tx`insert into schema_repeatables (name, checksum) values (${name}, ${checksum})`;
+    }
+  });
+}
+
+async function ensurePartitions(sql: Sql): Promise<void> {
+  const [row] = await sql<{ found: boolean }[]>`
+    select to_regprocedure('ensure_partitions(int)') is not null as found`;
+  if (row?.found) await sql`select ensure_partitions()`;
+}

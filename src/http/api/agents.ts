@@ -1,0 +1,136 @@
+// /api/agents/*: how an agent joins.
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { PROTOCOLS } from '../../agents/agent.ts';
+import { type RegisterDeps, registerAgent } from '../../agents/registry.ts';
+import { DarkspereError } from '../../errors.ts';
+import { sameSecret } from '../../security/keys.ts';
+import { isStorableText, parseBody, unstorable } from '../body.ts';
+
+const MAX_METADATA_BYTES = 8_192;
+const MAX_METADATA_DEPTH = 10;
+const MAX_BODY_BYTES = 65_536;
+const MAX_WRONG_PER_MINUTE = 10;
+const MINUTE_MS = 60_000;
+
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((value) => isStorableText(value) && !/\p{Cc}/u.test(value), 'must not contain control characters');
+
+const metadata = z.record(z.string(), z.unknown()).superRefine((value, context) => {
+  const why = unstorable(value, MAX_METADATA_DEPTH);
+  if (why !== null) context.addIssue(why);
+  else if (Buffer.byteLength(JSON.stringify(value)) > MAX_METADATA_BYTES)
+    context.addIssue('is larger than 8 KiB as JSON');
+});
+
+const registration = z.strictObject({
+  registration_secret: z.string(),
+  agent_name: text(100),
+  agent_type: text(50),
+  endpoint_url: z.string().min(1).max(2_000),
+  capabilities: z.array(text(64)).max(50),
+  protocol: z.enum(PROTOCOLS).default('envelope'),
+  max_concurrent_sessions: z.int().min(1).max(100_000).default(100),
+  version: text(50).optional(),
+  metadata: metadata.default({}),
+});
+
+export type AgentRoutesDeps = RegisterDeps & {
+  /** Null: nobody can register over HTTP. */
+  readonly registrationSecret: string | null;
+  /** Wall time in milliseconds, for tests of the limit. */
+  readonly nowMs?: () => number;
+};
+
+/** Adds the agent registration routes. Errors leave as DarkspereError for the server's handler. */
+export function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): void {
+  const guesses = createGuessLimit(deps.nowMs ?? Date.now);
+
+  app.post('/api/agents/register', { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
+    const waitSeconds = guesses.waitSeconds(request.ip);
+    if (waitSeconds > 0) {
+      reply.header('retry-after', waitSeconds);
+      throw new DarkspereError('rate_limited', `Too many wrong registration secrets. Try again in ${waitSeconds} s.`);
+    }
+    // Before anything else is looked at: only who knows the secret may make us resolve names.
+    if (!knowsSecret(request.body, deps.registrationSecret)) {
+      guesses.noteWrong(request.ip);
+      throw new DarkspereError('registration_secret_invalid', undefined, { param: 'registration_secret' });
+    }
+    const body = parseBody(registration, request.body);
+    const { api_key: credential = null, ...rest } = body.metadata;
+    if (
+      credential !== null &&
+      (typeof credential !== 'string' || credential === '' || /[^\x21-\x7e]/.test(credential))
+    ) {
+      throw new DarkspereError(
+        'invalid_request',
+        'metadata.api_key must be text without spaces, as a header can carry it.',
+        {
+          param: 'metadata.api_key',
+        },
+      );
+    }
+    const added = await registerAgent(deps, {
+      name: body.agent_name,
+      type: body.agent_type,
+      protocol: body.protocol,
+      endpointUrl: body.endpoint_url,
+      capabilities: [...new Set(body.capabilities)],
+      maxConcurrentSessions: body.max_concurrent_sessions,
+      version: body.version ?? null,
+      metadata: rest,
+      credential,
+    });
+    return reply.code(201).send({
+      success: true,
+      agent_id: added.agentId,
+      api_key: added.apiKey,
+      signing_secret: added.signingSecret,
+      message: 'Agent registered successfully',
+    });
+  });
+}
+
+function knowsSecret(body: unknown, expected: string | null): boolean {
+  const given =
+    typeof body === 'object' && body !== null ? (body as Record<string, unknown>).registration_secret : undefined;
+  if (given === undefined) {
+    throw new DarkspereError(
+      'invalid_request',
+      'registration_secret is missing. Send the value of REGISTRATION_SECRET.',
+      {
+        param: 'registration_secret',
+      },
+    );
+  }
+  return typeof given === 'string' && expected !== null && sameSecret(given, expected);
+}
+
+/** Wrong secrets per address and minute. Forgets everything each minute, so memory stays bounded. */
+function createGuessLimit(nowMs: () => number) {
+  const wrong = new Map<string, number>();
+  let window = 0;
+  const roll = (): void => {
+    const current = Math.floor(nowMs() / MINUTE_MS);
+    if (current === window) return;
+    window = current;
+    wrong.clear();
+  };
+  return {
+    /** Zero when the address may try. */
+    waitSeconds(address: string): number {
+      roll();
+      if ((wrong.get(address) ?? 0) < MAX_WRONG_PER_MINUTE) return 0;
+      return Math.ceil(((window + 1) * MINUTE_MS - nowMs()) / 1000);
+    },
+    noteWrong(address: string): void {
+      roll();
+      wrong.set(address, (wrong.get(address) ?? 0) + 1);
+    },
+  };
+}

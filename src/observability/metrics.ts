@@ -1,0 +1,71 @@
+// Prometheus metrics, one registry per process. Labels are small closed sets: never a phone number, a conversation or an
+// address chosen by somebody else.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  return {
+    registry,
+    textsIn: new Counter({
+      name: 'darkspere_texts_in_total',
+      help: 'Authentic inbound texts, by what became of the webhook.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    webhooksRejected: new Counter({
+      name: 'darkspere_webhooks_rejected_total',
+      help: 'Webhooks refused before they were stored, by error code.',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+    ingestSeconds: new Histogram({
+      name: 'darkspere_ingest_seconds',
+      help: 'From an authentic webhook to its commit.',
+      buckets: SECONDS,
+      registers,
+    }),
+    turns: new Counter({
+      name: 'darkspere_turns_total',
+      help: 'Turns ended, by state.',
+      labelNames: ['state'] as const,
+      registers,
+    }),
+    turnSeconds: new Histogram({
+      name: 'darkspere_turn_seconds',
+      help: 'From the start of a turn to its commit, agent time included.',
+      buckets: SECONDS,
+      registers,
+    }),
+    agentSeconds: new Histogram({
+      name: 'darkspere_agent_call_seconds',
+      help: 'One agent call, by protocol and outcome (ok or the error code).',
+      labelNames: ['protocol', 'outcome'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    sends: new Counter({
+      name: 'darkspere_sends_total',
+      help: 'Parts handed to the carrier, by outcome.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    statuses: new Counter({
+      name: 'darkspere_delivery_callbacks_total',
+      help: 'Delivery callbacks, by what they changed.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    turnsHeld: new Gauge({ name: 'darkspere_turns_held', help: 'Turns this worker holds now.', registers }),
+    poolsRescued: new Counter({
+      name: 'darkspere_dead_pools_total',
+      help: 'Worker pools found dead, whose jobs were given back.',
+      registers,
+    }),
+  };
+}
