@@ -2,6 +2,7 @@
 // With arguments: only the test files named, without the checks.
 import { glob, readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
@@ -11,12 +12,12 @@ import { describe, runChecks } from './check.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
 /** Kills a file that hangs; the slowest ones start servers and kill them. */
-const FILE_TIMEOUT_MS = 300_000;
+const FILE_TIMEOUT_MS = 180_000;
 
 type Tally = { passed: number; failed: number };
 
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(signal));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
 process.chdir(root);
 const tally: Tally = { passed: 0, failed: 0 };
@@ -52,8 +53,9 @@ async function main(): Promise<void> {
 }
 
 async function filesFor(patterns: string[]): Promise<string[]> {
-  const found = await Array.fromAsync(glob(patterns, { exclude: (name) => name === 'node_modules' }));
-  return [...new Set(found)].sort();
+  const found = new Set<string>();
+  for await (const file of glob(patterns, { exclude: (name) => name === 'node_modules' })) found.add(file);
+  return [...found].sort();
 }
 
 /** The database tests once more, on the server that TEST_DATABASE_URL names. */
@@ -81,7 +83,8 @@ async function runFiles(files: string[], where: string): Promise<void> {
     if (!ran) console.log(`✖ ${nameOf(file)}: ${name} was skipped`);
   });
   stream.on('test:fail', ({ name, file, details }) => {
-    if (details.type === 'suite' && details.error.failureType === 'subtestsFailed') return;
+    if (details.type === 'suite' && 'failureType' in details.error && details.error.failureType === 'subtestsFailed')
+      return;
     if (interrupted.signal.aborted) return;
     count(false);
     console.log(`✖ ${nameOf(file)}: ${name}\n${inspect(details.error.cause ?? details.error).replace(/^/gm, '    ')}`);
@@ -94,7 +97,8 @@ async function runFiles(files: string[], where: string): Promise<void> {
       `${success ? '✔' : '✖'} ${nameOf(file)}${where}: ${counts.passed} of ${counts.tests} (${Math.round(duration_ms)} ms)`,
     );
   });
-  await Array.fromAsync(stream);
+  stream.resume();
+  await finished(stream);
 }
 
 function count(ok: boolean): void {

@@ -93,7 +93,10 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       deps.metrics.turns.inc({ state: end.state });
       deps.metrics.turnSeconds.observe((deps.clock.monotonicMs() - startedMs) / 1000);
       if (end.state === 'fell_back') {
-        logger.warn({ turn: turn.turnId, conversation: turn.conversationId, code: end.error_code }, 'no agent could answer');
+        logger.warn(
+          { turn: turn.turnId, conversation: turn.conversationId, code: end.error_code },
+          'no agent could answer',
+        );
       }
       return committed.pending ? 'more' : 'idle';
     } finally {
@@ -110,7 +113,10 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
         await drain(job, payload.q ?? 0);
       } catch (error) {
         if (!shutdown.signal.aborted) {
-          logger.error({ conversation: job.conversationId, error: messageOf(error) }, 'a turn broke; its texts go back in line');
+          logger.error(
+            { conversation: job.conversationId, error: messageOf(error) },
+            'a turn broke; its texts go back in line',
+          );
         }
         await giveBackForSure(job, shutdown.signal.aborted ? 0 : 1_000);
       }

@@ -75,13 +75,21 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       const claimed = await claims.add(p);
       if (!claimed) return;
       if (claimed.state === 'unknown') {
-        await record({ ...blank(claimed), state: 'unknown', error_reason: 'the worker died while sending', run_at_ms: 0 });
+        await record({
+          ...blank(claimed),
+          state: 'unknown',
+          error_reason: 'the worker died while sending',
+          run_at_ms: 0,
+        });
         return;
       }
       const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
       metrics.sends.inc({ outcome: outcome.kind });
       if (outcome.kind !== 'accepted') {
-        logger.warn({ part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null }, 'a part was not accepted');
+        logger.warn(
+          { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
+          'a part was not accepted',
+        );
       }
       await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
     },

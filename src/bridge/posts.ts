@@ -14,12 +14,20 @@ export type Post = {
   readonly idempotencyKey: string | null;
 };
 
-export type PostPolicy = { readonly optOutScope: string | null; readonly pacing: boolean; readonly maxSegments: number };
+export type PostPolicy = {
+  readonly optOutScope: string | null;
+  readonly pacing: boolean;
+  readonly maxSegments: number;
+};
 
 type Verdict = 'ok' | 'duplicate' | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'opted_out'>;
 
 /** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent or opted_out. */
-export async function postMessage(sql: Sql, post: Post, policy: PostPolicy): Promise<{ messageId: string; isNew: boolean }> {
+export async function postMessage(
+  sql: Sql,
+  post: Post,
+  policy: PostPolicy,
+): Promise<{ messageId: string; isNew: boolean }> {
   const packed = packAnswer(post.text, post.mediaUrls, policy.maxSegments);
   if (!packed) {
     throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });

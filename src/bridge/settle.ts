@@ -35,8 +35,16 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
       deps.logger.warn({ part: p, error: messageOf(error) }, 'the carrier could not be asked about a part');
       await deps.outbound.record(
         part.age_ms > GIVE_UP_MS
-          ? outcome(p, part, { state: 'failed', error_code: 'unknown_outcome', error_reason: 'the carrier could not be asked' })
-          : outcome(p, part, { state: 'unknown', error_reason: 'the carrier could not be asked', run_at_ms: UNREACHABLE_MS }),
+          ? outcome(p, part, {
+              state: 'failed',
+              error_code: 'unknown_outcome',
+              error_reason: 'the carrier could not be asked',
+            })
+          : outcome(p, part, {
+              state: 'unknown',
+              error_reason: 'the carrier could not be asked',
+              run_at_ms: UNREACHABLE_MS,
+            }),
       );
       return;
     }
@@ -49,7 +57,9 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
         outcome(p, part, { state: 'unknown', error_reason: 'not at the carrier yet', run_at_ms: LOOK_AGAIN_MS }),
       );
     } else {
-      await deps.outbound.record(outcome(p, part, { state: 'queued', error_reason: 'the carrier never had it', run_at_ms: 0 }));
+      await deps.outbound.record(
+        outcome(p, part, { state: 'queued', error_reason: 'the carrier never had it', run_at_ms: 0 }),
+      );
     }
   };
 }
@@ -67,7 +77,11 @@ function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage
   return messages.find((message) => message.text === part.body && !known.has(message.providerId));
 }
 
-function outcome(partId: string, part: UnknownPart, result: Partial<SendRecord> & Pick<SendRecord, 'state'>): SendRecord {
+function outcome(
+  partId: string,
+  part: UnknownPart,
+  result: Partial<SendRecord> & Pick<SendRecord, 'state'>,
+): SendRecord {
   return {
     part_id: partId,
     conversation_id: part.conversation_id,

@@ -6,7 +6,11 @@ import type { Sql } from '../database/pools.ts';
 const json = (value: unknown) => JSON.stringify(value);
 
 export type ArrivingText = Inbound & { readonly refused: string | null };
-export type TakenText = { readonly conversationId: string; readonly messageId: string; readonly refused: string | null };
+export type TakenText = {
+  readonly conversationId: string;
+  readonly messageId: string;
+  readonly refused: string | null;
+};
 
 /** Stores texts; null for one that was there already. Durable when it resolves. */
 export async function ingestTexts(
@@ -56,7 +60,10 @@ export type Turn = {
   readonly history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
 };
 
-export type Start = { readonly kind: 'turn'; readonly turn: Turn } | { readonly kind: 'wait'; readonly ms: number } | null;
+export type Start =
+  | { readonly kind: 'turn'; readonly turn: Turn }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | null;
 
 type StartRow = {
   conversation_id: string;

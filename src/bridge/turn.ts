@@ -51,7 +51,13 @@ export async function answerTurn(turn: Turn, deps: TurnDeps, signal: AbortSignal
     if (outcome.kind === 'reply') {
       const end = replied(turn, agent, outcome, attempts);
       if (end) return end;
-      attempts.failed(agent, { kind: 'failed', code: 'agent_contract', reason: 'empty', retry: 'other', afterMs: null });
+      attempts.failed(agent, {
+        kind: 'failed',
+        code: 'agent_contract',
+        reason: 'empty',
+        retry: 'other',
+        afterMs: null,
+      });
     }
   }
 }

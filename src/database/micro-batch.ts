@@ -29,7 +29,7 @@ type Waiting<Item, Result> = {
 };
 
 export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result>): MicroBatch<Item, Result> {
-  let queue: Waiting<Item, Result>[] = [];
+  const queue: Waiting<Item, Result>[] = [];
   let flying = 0;
   let inFlight = 0;
   let scheduled = false;

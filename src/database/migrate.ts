@@ -153,7 +153,7 @@ begin
   end if;
   for part in
     select c.oid::regclass as name, c.relname, c.relrowsecurity from pg_class c
-    where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'p')
+    where c.relnamespace = 'graphile_worker'::regnamespace and c.relkind in ('r', 'p', 'v')
   loop
     if not has_table_privilege('darkspere_worker', part.name, 'select') then
       execute format('grant select, insert, update, delete on %s to darkspere_worker, darkspere_admin', part.name);

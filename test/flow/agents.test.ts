@@ -1,7 +1,7 @@
 // Registering, finding and judging agents on a real database.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import Fastify from 'fastify';
 import type { Agent } from '../../src/agents/agent.ts';
 import { createHealthRecorder } from '../../src/agents/health.ts';
@@ -19,15 +19,6 @@ const NEVER = 3_600_000;
 
 const errors: unknown[] = [];
 const onError = (error: unknown) => void errors.push(error);
-
-before(async () => {
-  db = await freshDatabase();
-  // Registered here because the hook that stops the server is younger than the file, and the youngest runs first.
-  after(async () => {
-    await db.drop();
-    assert.deepEqual(errors, []);
-  });
-});
 
 const deps = () => ({ sql: db.pools.web, secretBox, egressAllow: ['127.0.0.0/8'], resolve });
 const openRegistry = () => createRegistry({ sql: db.pools.worker, secretBox, refreshMs: NEVER, onError });
@@ -48,186 +39,197 @@ const add = (type: string) => registerAgent(deps(), { ...ada, type });
 
 const rowOf = async (id: string) => (await db.admin`select * from agent_registry where id = ${id}`)[0]!;
 
-test('an agent registered anywhere is known everywhere by notification, with its secrets opened', async () => {
-  await using registry = disposable(await openRegistry());
-  assert.deepEqual(registry.agents('arrives'), []);
-  const { agentId, apiKey, signingSecret } = await add('arrives');
-  const agent = await until(() => registry.find(agentId));
-  assert.deepEqual(
-    [
-      agent.name,
-      agent.status,
-      agent.healthScore,
-      agent.signingSecret,
-      agent.credential,
-      agent.metadata,
-      agent.endpointUrl,
-    ],
-    ['Ada', 'active', 100, signingSecret, 'sk-1', ada.metadata, ada.endpointUrl],
-  );
-  assert.equal(registry.agents('arrives')[0], agent);
-  // Neither secret can be read from the table.
-  const row = JSON.stringify(await rowOf(agentId), (_key, value) =>
-    value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value,
-  );
-  for (const secret of [apiKey, signingSecret, 'sk-1']) assert.equal(row.includes(secret), false);
-  const listed = (await listAgents(db.pools.web)).find((one) => one.id === agentId)!;
-  assert.equal(listed.version, '1.0');
-  assert.equal('signingSecret' in listed || 'credential' in listed, false);
-});
-
-test('a key finds its agent until the agent is deactivated', async () => {
-  const { agentId, apiKey } = await add('keys');
-  assert.deepEqual(await findAgentByKey(db.pools.web, apiKey), { id: agentId, name: 'Ada', type: 'keys' });
-  for (const key of ['', `${apiKey}x`, apiKey.slice(0, -1)])
-    assert.equal(await findAgentByKey(db.pools.web, key), null);
-  await db.admin`update agent_registry set status = 'deactivated' where id = ${agentId}`;
-  assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
-  await using registry = disposable(await openRegistry());
-  assert.equal(registry.find(agentId), null);
-});
-
-test('an agent whose secrets cannot be opened is left out and reported, the others stay', async () => {
-  const { agentId } = await add('sealed');
-  const { agentId: other } = await registerAgent(
-    { ...deps(), secretBox: createSecretBox(randomBytes(32)) },
-    { ...ada, type: 'sealed' },
-  );
-  const reported: unknown[] = [];
-  await using registry = disposable(
-    await createRegistry({
-      sql: db.pools.worker,
-      secretBox,
-      refreshMs: NEVER,
-      onError: (error) => reported.push(error),
-    }),
-  );
-  assert.deepEqual(
-    registry.agents('sealed').map((agent) => agent.id),
-    [agentId],
-  );
-  assert.equal(reported.length, 1);
-  await db.admin`delete from agent_registry where id = ${other}`;
-});
-
-test('running calls show at once, also after health changed', async () => {
-  const { agentId } = await add('load');
-  await using registry = disposable(await openRegistry());
-  const load = () => registry.agents('load')[0]!.activeSessions;
-  registry.noteCallStarted(agentId);
-  registry.noteCallStarted(agentId);
-  assert.equal(load(), 2);
-  registry.patch(agentId, { status: 'degraded', healthScore: 60, consecutiveFailures: 2, coolingUntil: null });
-  assert.deepEqual([registry.find(agentId)!.status, registry.agents('load')[0]!.healthScore], ['degraded', 60]);
-  registry.noteCallEnded(agentId);
-  assert.equal(load(), 1);
-  registry.noteCallEnded(agentId);
-  registry.noteCallEnded(agentId);
-  assert.equal(load(), 0);
-  await registry.refresh();
-  assert.equal(registry.find(agentId)!.status, 'active');
-});
-
-test('failures are known here at once and elsewhere soon; three in a row disable; one success restores', async () => {
-  const { agentId } = await add('health');
-  await using here = disposable(await openRegistry());
-  await using there = disposable(await openRegistry());
-  await using health = disposable(
-    createHealthRecorder({ sql: db.pools.worker, registry: here, onError, flushMs: NEVER }),
-  );
-  for (let failure = 1; failure <= 3; failure++) {
-    health.recordFailure(agentId, 'network', new Date());
-    assert.equal(here.find(agentId)!.consecutiveFailures, failure);
-  }
-  await health.flush();
-  const states = async () =>
-    [await rowOf(agentId), here.find(agentId)!, there.find(agentId)!] as [
-      { status: string; health_score: number },
-      Agent,
-      Agent,
-    ];
-  await until(() => there.find(agentId)!.status === 'disabled');
-  const [row, local, remote] = await states();
-  assert.deepEqual([row.status, row.health_score], ['disabled', 40]);
-  assert.deepEqual(pick(local), pick(remote));
-  health.recordSuccess(agentId, 100);
-  await health.flush();
-  await until(() => there.find(agentId)!.status === 'active');
-  const [back, localBack] = await states();
-  assert.deepEqual([back.status, back.health_score], ['active', 70]);
-  assert.deepEqual(pick(localBack), ['active', 70, 0, null]);
-});
-
-test('calls that were under way when a failure was counted are the same incident', async () => {
-  const { agentId } = await add('incident');
-  await using registry = disposable(await openRegistry());
-  await using health = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
-  await using other = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
-  const startedAt = new Date(Date.now() - 5_000);
-  for (let call = 0; call < 500; call++) health.recordFailure(agentId, 'network', startedAt);
-  await health.flush();
-  // Another process broke on the same restart.
-  other.recordFailure(agentId, 'network', startedAt);
-  await other.flush();
-  const row = await rowOf(agentId);
-  assert.deepEqual([row.status, row.consecutive_failures, row.health_score], ['active', 1, 80]);
-});
-
-test('successes of a healthy agent are written together, response time smoothed', async () => {
-  const { agentId } = await add('quiet');
-  await using registry = disposable(await openRegistry());
-  await using health = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
-  const writes = async () =>
-    (await db.admin`select xmin::text as xmin, response_ms from agent_registry where id = ${agentId}`)[0]!;
-  const { xmin } = await writes();
-  for (let call = 0; call < 1_000; call++) health.recordSuccess(agentId, call % 2 ? 100 : 300);
-  assert.equal((await writes()).xmin, xmin);
-  await health.flush();
-  const first = await writes();
-  assert.notEqual(first.xmin, xmin);
-  assert.equal(first.response_ms, 200);
-  health.recordSuccess(agentId, 300);
-  await health.flush();
-  assert.equal(Math.round((await writes()).response_ms), 210);
-  await health.flush();
-  assert.notEqual((await rowOf(agentId)).last_success_at, null);
-});
-
-test('POST /api/agents/register answers 201 with secrets that work', async () => {
-  const server = Fastify();
-  agentRoutes(server, { ...deps(), registrationSecret: 'the-registration-secret' });
-  const response = await server.inject({
-    method: 'POST',
-    url: '/api/agents/register',
-    payload: {
-      registration_secret: 'the-registration-secret',
-      agent_name: 'Grace 🤖',
-      agent_type: 'http',
-      endpoint_url: 'http://127.0.0.1:9100/v1',
-      capabilities: ['chat', 'chat', 'media'],
-      protocol: 'openai',
-      metadata: { api_key: 'sk-2', model: 'm' },
-    },
+// A suite, so that its database goes before the server under it does.
+describe('agents on a real database', () => {
+  before(async () => {
+    db = await freshDatabase();
   });
-  assert.equal(response.statusCode, 201, response.body);
-  const { agent_id, api_key, signing_secret, ...rest } = response.json();
-  assert.deepEqual(rest, { success: true, message: 'Agent registered successfully' });
-  assert.equal((await findAgentByKey(db.pools.web, api_key))!.id, agent_id);
-  await using registry = disposable(await openRegistry());
-  const agent = registry.find(agent_id)!;
-  assert.deepEqual(
-    [
-      agent.name,
-      agent.protocol,
-      agent.capabilities,
-      agent.metadata,
-      agent.credential,
-      agent.signingSecret,
-      agent.maxConcurrentSessions,
-    ],
-    ['Grace 🤖', 'openai', ['chat', 'media'], { model: 'm' }, 'sk-2', signing_secret, 100],
-  );
-  await server.close();
+  after(async () => {
+    await db.drop();
+    assert.deepEqual(errors, []);
+  });
+
+  test('an agent registered anywhere is known everywhere by notification, with its secrets opened', async () => {
+    await using registry = disposable(await openRegistry());
+    assert.deepEqual(registry.agents('arrives'), []);
+    const { agentId, apiKey, signingSecret } = await add('arrives');
+    const agent = await until(() => registry.find(agentId));
+    assert.deepEqual(
+      [
+        agent.name,
+        agent.status,
+        agent.healthScore,
+        agent.signingSecret,
+        agent.credential,
+        agent.metadata,
+        agent.endpointUrl,
+      ],
+      ['Ada', 'active', 100, signingSecret, 'sk-1', ada.metadata, ada.endpointUrl],
+    );
+    assert.equal(registry.agents('arrives')[0], agent);
+    // Neither secret can be read from the table.
+    const row = JSON.stringify(await rowOf(agentId), (_key, value) =>
+      value?.type === 'Buffer' ? Buffer.from(value.data).toString('latin1') : value,
+    );
+    for (const secret of [apiKey, signingSecret, 'sk-1']) assert.equal(row.includes(secret), false);
+    const listed = (await listAgents(db.pools.web)).find((one) => one.id === agentId)!;
+    assert.equal(listed.version, '1.0');
+    assert.equal('signingSecret' in listed || 'credential' in listed, false);
+  });
+
+  test('a key finds its agent until the agent is deactivated', async () => {
+    const { agentId, apiKey } = await add('keys');
+    assert.deepEqual(await findAgentByKey(db.pools.web, apiKey), { id: agentId, name: 'Ada', type: 'keys' });
+    for (const key of ['', `${apiKey}x`, apiKey.slice(0, -1)])
+      assert.equal(await findAgentByKey(db.pools.web, key), null);
+    await db.admin`update agent_registry set status = 'deactivated' where id = ${agentId}`;
+    assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
+    await using registry = disposable(await openRegistry());
+    assert.equal(registry.find(agentId), null);
+  });
+
+  test('an agent whose secrets cannot be opened is left out and reported, the others stay', async () => {
+    const { agentId } = await add('sealed');
+    const { agentId: other } = await registerAgent(
+      { ...deps(), secretBox: createSecretBox(randomBytes(32)) },
+      { ...ada, type: 'sealed' },
+    );
+    const reported: unknown[] = [];
+    await using registry = disposable(
+      await createRegistry({
+        sql: db.pools.worker,
+        secretBox,
+        refreshMs: NEVER,
+        onError: (error) => reported.push(error),
+      }),
+    );
+    assert.deepEqual(
+      registry.agents('sealed').map((agent) => agent.id),
+      [agentId],
+    );
+    assert.equal(reported.length, 1);
+    await db.admin`delete from agent_registry where id = ${other}`;
+  });
+
+  test('running calls show at once, also after health changed', async () => {
+    const { agentId } = await add('load');
+    await using registry = disposable(await openRegistry());
+    const load = () => registry.agents('load')[0]!.activeSessions;
+    registry.noteCallStarted(agentId);
+    registry.noteCallStarted(agentId);
+    assert.equal(load(), 2);
+    registry.patch(agentId, { status: 'degraded', healthScore: 60, consecutiveFailures: 2, coolingUntil: null });
+    assert.deepEqual([registry.find(agentId)!.status, registry.agents('load')[0]!.healthScore], ['degraded', 60]);
+    registry.noteCallEnded(agentId);
+    assert.equal(load(), 1);
+    registry.noteCallEnded(agentId);
+    registry.noteCallEnded(agentId);
+    assert.equal(load(), 0);
+    await registry.refresh();
+    assert.equal(registry.find(agentId)!.status, 'active');
+  });
+
+  test('failures are known here at once and elsewhere soon; three in a row disable; one success restores', async () => {
+    const { agentId } = await add('health');
+    await using here = disposable(await openRegistry());
+    await using there = disposable(await openRegistry());
+    await using health = disposable(
+      createHealthRecorder({ sql: db.pools.worker, registry: here, onError, flushMs: NEVER }),
+    );
+    for (let failure = 1; failure <= 3; failure++) {
+      health.recordFailure(agentId, 'network', new Date());
+      assert.equal(here.find(agentId)!.consecutiveFailures, failure);
+    }
+    await health.flush();
+    const states = async () =>
+      [await rowOf(agentId), here.find(agentId)!, there.find(agentId)!] as [
+        { status: string; health_score: number },
+        Agent,
+        Agent,
+      ];
+    await until(() => there.find(agentId)!.status === 'disabled');
+    const [row, local, remote] = await states();
+    assert.deepEqual([row.status, row.health_score], ['disabled', 40]);
+    assert.deepEqual(pick(local), pick(remote));
+    health.recordSuccess(agentId, 100);
+    await health.flush();
+    await until(() => there.find(agentId)!.status === 'active');
+    const [back, localBack] = await states();
+    assert.deepEqual([back.status, back.health_score], ['active', 70]);
+    assert.deepEqual(pick(localBack), ['active', 70, 0, null]);
+  });
+
+  test('calls that were under way when a failure was counted are the same incident', async () => {
+    const { agentId } = await add('incident');
+    await using registry = disposable(await openRegistry());
+    await using health = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
+    await using other = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
+    const startedAt = new Date(Date.now() - 5_000);
+    for (let call = 0; call < 500; call++) health.recordFailure(agentId, 'network', startedAt);
+    await health.flush();
+    // Another process broke on the same restart.
+    other.recordFailure(agentId, 'network', startedAt);
+    await other.flush();
+    const row = await rowOf(agentId);
+    assert.deepEqual([row.status, row.consecutive_failures, row.health_score], ['active', 1, 80]);
+  });
+
+  test('successes of a healthy agent are written together, response time smoothed', async () => {
+    const { agentId } = await add('quiet');
+    await using registry = disposable(await openRegistry());
+    await using health = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
+    const writes = async () =>
+      (await db.admin`select xmin::text as xmin, response_ms from agent_registry where id = ${agentId}`)[0]!;
+    const { xmin } = await writes();
+    for (let call = 0; call < 1_000; call++) health.recordSuccess(agentId, call % 2 ? 100 : 300);
+    assert.equal((await writes()).xmin, xmin);
+    await health.flush();
+    const first = await writes();
+    assert.notEqual(first.xmin, xmin);
+    assert.equal(first.response_ms, 200);
+    health.recordSuccess(agentId, 300);
+    await health.flush();
+    assert.equal(Math.round((await writes()).response_ms), 210);
+    await health.flush();
+    assert.notEqual((await rowOf(agentId)).last_success_at, null);
+  });
+
+  test('POST /api/agents/register answers 201 with secrets that work', async () => {
+    const server = Fastify();
+    agentRoutes(server, { ...deps(), registrationSecret: 'the-registration-secret' });
+    const response = await server.inject({
+      method: 'POST',
+      url: '/api/agents/register',
+      payload: {
+        registration_secret: 'the-registration-secret',
+        agent_name: 'Grace 🤖',
+        agent_type: 'http',
+        endpoint_url: 'http://127.0.0.1:9100/v1',
+        capabilities: ['chat', 'chat', 'media'],
+        protocol: 'openai',
+        metadata: { api_key: 'sk-2', model: 'm' },
+      },
+    });
+    assert.equal(response.statusCode, 201, response.body);
+    const { agent_id, api_key, signing_secret, ...rest } = response.json();
+    assert.deepEqual(rest, { success: true, message: 'Agent registered successfully' });
+    assert.equal((await findAgentByKey(db.pools.web, api_key))!.id, agent_id);
+    await using registry = disposable(await openRegistry());
+    const agent = registry.find(agent_id)!;
+    assert.deepEqual(
+      [
+        agent.name,
+        agent.protocol,
+        agent.capabilities,
+        agent.metadata,
+        agent.credential,
+        agent.signingSecret,
+        agent.maxConcurrentSessions,
+      ],
+      ['Grace 🤖', 'openai', ['chat', 'media'], { model: 'm' }, 'sk-2', signing_secret, 100],
+    );
+    await server.close();
+  });
 });
 
 function pick(agent: Agent) {

@@ -28,10 +28,23 @@ async function serverUrl(): Promise<string> {
   return (await started).url;
 }
 
+/** A database with nothing in it: for what migrates by itself. */
+export async function emptyDatabase(): Promise<{ connection: Connection; drop(): Promise<void> }> {
+  const at = parseConnection(await serverUrl());
+  const name = newName();
+  await onServer(at, `create database ${name} encoding 'UTF8' template template0`);
+  return {
+    connection: { ...at, database: name },
+    drop: () => onServer(at, `drop database if exists ${name} with (force)`),
+  };
+}
+
+const newName = () => `test_${randomBytes(6).toString('hex')}`;
+
 /** A migrated database of the caller's own, cloned from the template; `drop` ends its connections and removes it. */
 export async function freshDatabase(sizes: PoolSizes = { web: 4, worker: 4, admin: 2 }): Promise<TestDatabase> {
   const at = parseConnection(await serverUrl());
-  const name = `test_${randomBytes(6).toString('hex')}`;
+  const name = newName();
   await onServer(at, `create database ${name} template ${TEMPLATE}`);
   const connection = { ...at, database: name };
   const admin = openSql(connection, { max: 2 });

@@ -113,12 +113,12 @@ test('follows the pages, and asks a long history again by its day', async () => 
   assert.ok(api.asked[2]!.url.search.includes('DateSent%3E=2026-02-28'));
 });
 
-test('a page on another host gets no credential, and a circle ends', async () => {
+test('a page on another host gets no credential, and a circle ends', async (t) => {
   const thief = await startScriptedApi(json(200, { messages: [] }));
+  t.after(thief.close);
   api.script = json(200, { messages: [row(1, 1)], next_page_uri: `${thief.url}${PATH}?Page=1` });
   await assert.rejects(find(), { code: 'carrier_unavailable' });
   assert.equal(thief.asked.length, 0);
-  await thief.close();
   api.script = json(200, { messages: [], next_page_uri: PATH });
   assert.deepEqual(await find(), []);
 });

@@ -77,7 +77,7 @@ async function readPage(carrier: Carrier, url: URL, signal: AbortSignal): Promis
 function nextPage(uri: unknown, base: URL): URL | null {
   if (typeof uri !== 'string' || uri === '') return null;
   const url = URL.parse(uri, base.href);
-  if (url === null || false) throw unavailable('a next page on another host');
+  if (url === null || url.origin !== base.origin) throw unavailable('a next page on another host');
   return url;
 }
 

@@ -223,8 +223,9 @@ test('what never left may be sent again: nobody listening, no such name, no TLS'
   assert.equal(api.asked.length, 0);
 });
 
-test('a part that waits for a connection has not left; given up, it never goes out', async () => {
+test('a part that waits for a connection has not left; given up, it never goes out', async (t) => {
   const narrow = new Pool(api.url, { connections: 1 });
+  t.after(() => narrow.destroy());
   let release = () => {};
   api.script = (response, asked, request) => {
     release = () => json(201, { sid: SID })(response, asked, request);
@@ -245,7 +246,6 @@ test('a part that waits for a connection has not left; given up, it never goes o
   api.script = json(201, { sid: SID });
   assert.equal((await channel({ http: narrow }).send(PART, NEVER)).outcome.kind, 'accepted');
   assert.equal(api.asked.length, 2, 'the two that were given up were never sent');
-  await narrow.destroy();
 });
 
 test('a shutdown: before the request nothing happened, after it nobody knows', async () => {

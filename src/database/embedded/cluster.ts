@@ -97,19 +97,32 @@ async function createCluster(dataDir: string, link: string): Promise<void> {
   if (runAs !== undefined) chmodSync(dataDir, statSync(dataDir).mode | 0o011);
   const here = reachable(realpathSync(dataDir), runAs);
   const place = here ? realpathSync(dataDir) : sharedPlace();
-  if (here) sweepStaging(place);
-  const staging = mkdtempSync(join(place, `${here ? '.new-' : 'cluster-'}${process.pid}-`));
+  sweepStaging(place);
+  const staging = mkdtempSync(join(place, `.new-${process.pid}-`));
   try {
     await initialise(staging, findBinaries(runAs), runAs);
     if (here) renameSync(staging, link);
-    else {
-      writeFileSync(join(staging, 'belongs-to'), `${link}\n`);
-      symlinkSync(staging, link);
-    }
+    else linkFrom(link, staging, place);
   } catch (error) {
     rmSync(staging, { recursive: true, force: true });
     // Another copy made it first; its cluster is as good as ours.
     if (!existsSync(link)) throw error;
+  }
+}
+
+/**
+ * The name is new each time: removing `.darkspere` means beginning anew, and a `.darkspere` that was moved keeps its
+ * cluster. belongs-to tells a person who tidies up which clusters are still wanted.
+ */
+function linkFrom(link: string, staging: string, place: string): void {
+  writeFileSync(join(staging, 'belongs-to'), `${link}\n`);
+  const home = join(place, `cluster-${randomBytes(6).toString('hex')}`);
+  renameSync(staging, home);
+  try {
+    symlinkSync(home, link);
+  } catch (error) {
+    rmSync(home, { recursive: true, force: true });
+    throw error;
   }
 }
 

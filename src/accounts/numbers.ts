@@ -1,0 +1,49 @@
+// Our own numbers. The environment names the first ones; the table is the truth from then on.
+import type { Sql } from '../database/pools.ts';
+import { messageOf } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export type OurNumbers = {
+  /** Active numbers, E.164, as of the last look. */
+  current(): ReadonlySet<string>;
+  close(): void;
+};
+
+const REFRESH_MS = 5_000;
+
+/** Puts the numbers of the environment into the table; those already there keep their settings. */
+export async function keepNumbers(sql: Sql, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    await sql`
+      insert into phone_numbers (address, segments_per_second) values (${address}, ${segmentsPerSecond(address)})
+      on conflict (address) do update set is_active = true`;
+  }
+}
+
+/**
+ * What carriers take from a sender, segments per second (Twilio: 1 for a US long code, 3 toll-free, 100 short code).
+ * A 10DLC campaign may allow more: set phone_numbers.segments_per_second.
+ */
+function segmentsPerSecond(address: string): number {
+  if (/^\+1(800|833|844|855|866|877|888)\d{7}$/.test(address)) return 3;
+  return /^\d{3,8}$/.test(address) ? 100 : 1;
+}
+
+/** Opens a snapshot of the active numbers that follows the table. */
+export async function openNumbers(sql: Sql, logger: Logger): Promise<OurNumbers> {
+  let numbers = await read(sql);
+  const timer = setInterval(() => {
+    read(sql)
+      .then((fresh) => {
+        numbers = fresh;
+      })
+      .catch((error) => logger.warn({ error: messageOf(error) }, 'could not read the phone numbers'));
+  }, REFRESH_MS);
+  timer.unref();
+  return { current: () => numbers, close: () => clearInterval(timer) };
+}
+
+async function read(sql: Sql): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ address: string }[]>`select address from phone_numbers where is_active`;
+  return new Set(rows.map((row) => row.address));
+}

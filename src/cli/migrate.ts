@@ -1,0 +1,25 @@
+// `darkspere migrate`: for deployments that migrate before they roll out.
+import { loadConfig } from '../config.ts';
+import { startEmbedded } from '../database/embedded.ts';
+import { migrate } from '../database/migrate.ts';
+import { DarkspereError, messageOf } from '../errors.ts';
+
+/** Migrates the database of the configuration; exit code 0, 1 on failure, 2 for a bad configuration. */
+export async function migrateCommand(): Promise<number> {
+  try {
+    const { config } = loadConfig(process.env, { parts: [] });
+    const embedded = config.database.kind === 'embedded' ? await startEmbedded({ dataDir: config.dataDir }) : null;
+    try {
+      const { applied, version } = await migrate(embedded?.url ?? (config.database as { url: string }).url);
+      process.stdout.write(
+        applied.length === 0 ? `The database is up to date (${version}).\n` : `Applied ${applied.join(', ')}.\n`,
+      );
+    } finally {
+      await embedded?.stop();
+    }
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return error instanceof DarkspereError && error.category === 'configuration' ? 2 : 1;
+  }
+}

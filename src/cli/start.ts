@@ -1,0 +1,130 @@
+// `darkspere start [part …]`: runs the parts of one process until it is told to stop.
+import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Config, loadConfig, type Part } from '../config.ts';
+import { DarkspereError, messageOf } from '../errors.ts';
+import { createLogger, type Logger } from '../observability/logger.ts';
+import { type Runtime, startRuntime } from '../runtime.ts';
+
+const DEMO_AGENT = fileURLToPath(new URL('../../examples/demo-agent/agent.ts', import.meta.url));
+
+/** Resolves with the exit code: 0 after a clean stop, 1 when something stood in the way, 2 for a bad configuration. */
+export async function startCommand(parts: readonly Part[]): Promise<number> {
+  let config: Config;
+  let warnings: readonly string[];
+  try {
+    ({ config, warnings } = loadConfig(process.env, { parts }));
+    refuseLonelySimulator(config, parts);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return 2;
+  }
+  const logger = createLogger(config);
+  for (const warning of warnings) logger.warn(warning);
+
+  const stopping = Promise.withResolvers<number>();
+  const startedMs = performance.now();
+  let runtime: Runtime;
+  try {
+    runtime = await startRuntime({
+      config,
+      parts,
+      logger,
+      onLost: (error) => {
+        logger.fatal({ error: messageOf(error) }, 'the database is gone');
+        stopping.resolve(1);
+      },
+    });
+  } catch (error) {
+    logger.fatal(describe(error));
+    return error instanceof DarkspereError && error.category === 'configuration' ? 2 : 1;
+  }
+  const demo = config.demoAgent && runtime.registrationSecret !== null ? startDemo(config, runtime, logger) : null;
+  listenForSignals(stopping, logger);
+  await demo?.ready;
+  announce(config, runtime, demo !== null, performance.now() - startedMs);
+
+  const code = await stopping.promise;
+  await runtime.stop();
+  demo?.child.kill('SIGTERM');
+  logger.info('stopped; nothing was lost');
+  return code;
+}
+
+/** The simulator's identity lives in one process: parts on their own need a carrier that all of them can reach. */
+function refuseLonelySimulator(config: Config, parts: readonly Part[]): void {
+  if (config.carrier.kind !== 'simulator' || (parts.includes('gateway') && parts.includes('worker'))) return;
+  throw new DarkspereError(
+    'config_invalid',
+    'The simulator runs only where gateway and worker share a process. Set the TWILIO_* variables (TWILIO_API_URL for a\nTwilio-compatible server), or start all parts together with `darkspere start`.',
+  );
+}
+
+function describe(error: unknown): string {
+  return error instanceof DarkspereError ? `${error.code}: ${error.message}` : messageOf(error);
+}
+
+/** The first signal stops in order; the second one ends the process where it is: what runs is found again from the rows. */
+function listenForSignals(stopping: PromiseWithResolvers<number>, logger: Logger): void {
+  let asked = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (asked) {
+        logger.warn('forced to stop; running turns will be taken up again at the next start');
+        process.exit(130);
+      }
+      asked = true;
+      logger.info('stopping: finishing what runs (once more to force)');
+      stopping.resolve(0);
+    });
+  }
+}
+
+type Demo = { readonly child: ChildProcess; readonly ready: Promise<void> };
+
+/** The demo agent is a process of its own, like every agent; it ends when this one does. */
+function startDemo(config: Config, runtime: Runtime, logger: Logger): Demo {
+  const child = fork(DEMO_AGENT, { env: {}, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const ready = new Promise<void>((resolve) => {
+    child.once('message', () => resolve());
+    child.once('exit', () => resolve());
+  });
+  let lastWords = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    lastWords = `${lastWords}${chunk}`.slice(-500);
+  });
+  child.on('exit', (code) => {
+    if (code) logger.error({ code, error: lastWords.trim() }, 'the demo agent ended');
+  });
+  child.send({
+    DEMO_AGENT_STATE: join(config.dataDir, 'demo-agent.json'),
+    DEMO_AGENT_PORT: String(config.ports.demoAgent),
+    REGISTRATION_URL: runtime.urls.agentRegistration ?? '',
+    REGISTRATION_SECRET: runtime.registrationSecret ?? '',
+    DARKSPERE_URL: runtime.urls.gateway ?? '',
+  });
+  return { child, ready };
+}
+
+function announce(config: Config, { urls }: Runtime, hasDemo: boolean, ms: number): void {
+  const lines = [
+    '',
+    `Darkspere is ready (${(ms / 1000).toFixed(1)} s).`,
+    '',
+    ...(urls.gateway ? [`  gateway        ${urls.gateway}`] : []),
+    ...(urls.agentRegistration ? [`  agents         ${urls.agentRegistration}/api/agents/register`] : []),
+    ...(urls.worker ? [`  worker         ${urls.worker}/metrics`] : []),
+    ...(urls.simulator
+      ? [`  simulator      ${urls.simulator} (plays the carrier; no real text leaves this machine)`]
+      : []),
+    ...(config.numbers.length > 0
+      ? [`  our number     ${config.numbers.join(', ')}${hasDemo ? ', answered by the demo agent' : ''}`]
+      : []),
+    '',
+    ...(urls.simulator ? ['Text it from another terminal:', '', '  npx darkspere text "hello"', ''] : []),
+    'Ctrl-C stops.',
+    '',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}

@@ -1,0 +1,84 @@
+// One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
+import { newId } from '../ids.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export type ServiceOptions = {
+  readonly name: string;
+  readonly logger: Logger;
+  /** True while the process is stopping: connections are told to go. */
+  readonly isClosing: () => boolean;
+};
+
+const MAX_BODY_BYTES = 64 * 1024;
+const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'malformed_body',
+  404: 'not_found',
+  413: 'body_too_large',
+  415: 'unsupported_media_type',
+};
+
+/** A server with our error format; routes are added by the caller. */
+export function createServer(options: ServiceOptions): FastifyInstance {
+  const { logger } = options;
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    // Slow clients: headers and body must be here within this time, idle connections go after a minute.
+    connectionTimeout: 10_000,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 65_000,
+    // A request that is already being answered when the process stops is answered.
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    genReqId: () => newId(),
+    routerOptions: { ignoreTrailingSlash: false },
+  });
+  app.setErrorHandler((thrown: FastifyError | DarkspereError | Error, request, reply) => {
+    const error = toDarkspereError(thrown);
+    if (error.status >= 500) {
+      logger.error(
+        {
+          service: options.name,
+          trace: request.id,
+          route: request.routeOptions.url,
+          code: error.code,
+          error: messageOf(thrown),
+        },
+        'a request failed',
+      );
+    }
+    void reply.code(error.status).send(errorBody(error, request.id));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    void reply
+      .code(404)
+      .send(errorBody(new DarkspereError('not_found', 'There is nothing at this address.'), request.id));
+  });
+  app.addHook('onRequest', async (_request, reply) => {
+    if (options.isClosing()) reply.header('connection', 'close');
+  });
+  return app;
+}
+
+/** What leaves us for anything thrown: coded, and without the inside of an unforeseen error. */
+export function toDarkspereError(thrown: unknown): DarkspereError {
+  if (thrown instanceof DarkspereError) return thrown;
+  const status = (thrown as FastifyError).statusCode;
+  const code = status === undefined ? undefined : BY_STATUS[status];
+  if (code) return new DarkspereError(code, `${CATALOGUE[code].title} ${messageOf(thrown)}`);
+  if (isDatabaseDown(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
+  return new DarkspereError('internal_error', undefined, { cause: thrown });
+}
+
+/** Connection trouble in postgres.js and in the socket below it, and the server's own classes 08, 53 and 57. */
+function isDatabaseDown(thrown: unknown): boolean {
+  const code = String((thrown as { code?: unknown }).code ?? '');
+  return (
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)/.test(code) ||
+    /^(08|53|57)[0-9A-Z]{3}$/.test(code)
+  );
+}

@@ -1,0 +1,63 @@
+// Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
+import type { Task, TaskList } from 'graphile-worker';
+import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
+import type { Outbound, SendPayload } from '../bridge/outbound.ts';
+import { closeDeferred } from '../bridge/posts.ts';
+import type { Sql } from '../database/pools.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export type CatalogueDeps = {
+  readonly sql: Sql;
+  readonly logger: Logger;
+  readonly mailbox: Mailbox;
+  readonly outbound: Outbound;
+  readonly settle: (payload: SendPayload) => Promise<void>;
+  readonly pacing: boolean;
+};
+
+/** UTC. Missed runs are not caught up: each of these looks at the whole state. */
+const CRONTAB = `
+*/5 * * * * end-idle-sessions
+*/5 * * * * rescue-conversations
+13 * * * * prune-receipts
+27 3 * * * rotate-partitions
+`;
+
+export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
+  const { sql, logger, mailbox, outbound, settle, pacing } = deps;
+  return {
+    crontab: CRONTAB,
+    turns: {
+      // Answers a conversation's waiting texts. Retried by the mailbox itself.
+      turn: task<TurnPayload>((payload) => mailbox.run(payload)),
+    },
+    work: {
+      // Hands one part to the carrier at its reserved time.
+      send: task<SendPayload>((payload) => outbound.send(payload)),
+      // Finds out what became of a part whose send has no known end.
+      settle: task<SendPayload>((payload) => settle(payload)),
+      // An agent said 202: its time is over.
+      'close-deferred': task<{ turn: string }>(async ({ turn }) => {
+        if (await closeDeferred(sql, turn, pacing))
+          logger.warn({ turn }, 'an agent deferred its answer and never gave it');
+      }),
+      'end-idle-sessions': task(async () => {
+        await sql`select end_idle_sessions()`;
+      }),
+      'rescue-conversations': task(async () => {
+        const [row] = await sql<{ n: number }[]>`select rescue_conversations('5 minutes') as n`;
+        if (row && row.n > 0) logger.error({ conversations: row.n }, 'texts waited without a job; they have one now');
+      }),
+      'prune-receipts': task(async () => {
+        await sql`select prune_receipts()`;
+      }),
+      'rotate-partitions': task(async () => {
+        await sql`select ensure_partitions(), drop_old_partitions()`;
+      }),
+    },
+  };
+}
+
+function task<P>(handler: (payload: P) => Promise<void>): Task {
+  return (payload) => handler(payload as P);
+}

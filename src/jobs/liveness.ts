@@ -1,0 +1,105 @@
+// Who is alive. graphile-worker keeps the jobs of a dead worker locked for four hours (issues #198, #400 of its repository),
+// so every process says that it lives, twice: a session lock that PostgreSQL drops with the connection, and a heartbeat for
+// the case that a whole host goes away silently. Whoever sees a pool gone gives its jobs back.
+import { hostname } from 'node:os';
+import type { Sql } from '../database/pools.ts';
+import { messageOf } from '../errors.ts';
+import { newId } from '../ids.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export type Liveness = {
+  readonly poolId: string;
+  /** Names the graphile-worker pools of this process: their locks fall with it. */
+  watch(workerIds: readonly string[]): Promise<void>;
+  /** Gives back whatever this process still has locked and takes it off the list. */
+  leave(): Promise<void>;
+};
+
+const BEAT_MS = 500;
+/** First key of the advisory locks: any constant. */
+const LOCK_CLASS = 7_358_003;
+/** No lock and no beat for this long: dead. A living pool has its lock back long before, also after a database restart. */
+const LOCKLESS_SECONDS = 2;
+/** Lock still there but no beat: the host is gone, PostgreSQL has not noticed yet. */
+const SILENT_SECONDS = 10;
+/** Every how many beats locks of workers that nobody knows are looked for. */
+const STRAY_EVERY = 20;
+
+/** `sql` must be a pool of one connection: it holds the session lock. */
+export async function startLiveness(deps: {
+  readonly sql: Sql;
+  readonly logger: Logger;
+  readonly onDeadPool: () => void;
+}): Promise<Liveness> {
+  const { sql, logger } = deps;
+  const poolId = newId();
+  const lockKey = Math.floor(Math.random() * 2 ** 31);
+  let workerIds: readonly string[] = [];
+  let beats = 0;
+  let current: Promise<void> = Promise.resolve();
+
+  async function beat(): Promise<void> {
+    // The lock first: a row without a lock looks dead.
+    await sql`
+      select pg_try_advisory_lock(${LOCK_CLASS}, ${lockKey})
+      where not exists (
+        select 1 from pg_locks
+        where locktype = 'advisory' and classid = ${LOCK_CLASS} and objid = ${lockKey} and pid = pg_backend_pid())`;
+    await sql`
+      insert into worker_pools (pool_id, worker_ids, lock_key, host, pid)
+      values (${poolId}, ${workerIds as string[]}, ${lockKey}, ${hostname()}, ${process.pid})
+      on conflict (pool_id) do update set heartbeat_at = clock_timestamp(), worker_ids = excluded.worker_ids`;
+    await buryDead();
+    if (beats++ % STRAY_EVERY === STRAY_EVERY - 1) await freeStrays();
+  }
+
+  async function buryDead(): Promise<void> {
+    const dead = await sql<{ pool_id: string }[]>`
+      with dead as (
+        delete from worker_pools
+        where pool_id <> ${poolId} and (
+          heartbeat_at < clock_timestamp() - ${SILENT_SECONDS} * interval '1 second'
+          or (heartbeat_at < clock_timestamp() - ${LOCKLESS_SECONDS} * interval '1 second'
+            and pg_try_advisory_xact_lock(${LOCK_CLASS}, lock_key)))
+        returning pool_id, worker_ids
+      )
+      select pool_id from dead, lateral (select graphile_worker.force_unlock_workers(worker_ids)) freed`;
+    for (const { pool_id } of dead) {
+      deps.onDeadPool();
+      logger.warn({ pool: pool_id }, 'a worker pool died; its jobs were given back');
+    }
+  }
+
+  /** Locks whose worker is on no list: it died between taking jobs and its first beat. */
+  async function freeStrays(): Promise<void> {
+    await sql`
+      select graphile_worker.force_unlock_workers(array_agg(distinct locked_by))
+      from graphile_worker.jobs
+      where locked_at < clock_timestamp() - ${SILENT_SECONDS} * interval '1 second'
+        and not exists (select 1 from worker_pools where locked_by = any (worker_ids))
+      having count(*) > 0`;
+  }
+
+  function tick(): void {
+    current = current.then(beat).catch((error) => {
+      logger.warn({ error: messageOf(error) }, 'no heartbeat: the database does not answer');
+    });
+  }
+
+  await beat();
+  const timer = setInterval(tick, BEAT_MS);
+  return {
+    poolId,
+    async watch(ids) {
+      workerIds = ids;
+      tick();
+      await current;
+    },
+    async leave() {
+      clearInterval(timer);
+      await current;
+      await sql`select graphile_worker.force_unlock_workers(${workerIds as string[]})`;
+      await sql`delete from worker_pools where pool_id = ${poolId}`;
+    },
+  };
+}

@@ -1,0 +1,303 @@
+// The composition root: opens everything in order, closes it in reverse, and unwinds when a later step fails.
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { keepNumbers, openNumbers } from './accounts/numbers.ts';
+import { createHealthRecorder } from './agents/health.ts';
+import { createRegistry } from './agents/registry.ts';
+import { createConsent } from './bridge/consent.ts';
+import { createDelivery } from './bridge/delivery.ts';
+import { createIngest } from './bridge/ingest.ts';
+import { createMailbox } from './bridge/mailbox.ts';
+import { createOutbound } from './bridge/outbound.ts';
+import { createSettle } from './bridge/settle.ts';
+import type { Channel } from './channels/channel.ts';
+import { type Simulator, startSimulator } from './channels/simulator/simulator.ts';
+import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/twilio.ts';
+import { systemClock } from './clock.ts';
+import type { Config, Part } from './config.ts';
+import { type Connection, parseConnection } from './database/connection.ts';
+import { startEmbedded } from './database/embedded.ts';
+import { migrate } from './database/migrate.ts';
+import { openPools, type Pools, type Sql } from './database/pools.ts';
+import { messageOf } from './errors.ts';
+import { agentRoutes } from './http/api/agents.ts';
+import { postRoutes } from './http/api/posts.ts';
+import { healthRoutes } from './http/health.ts';
+import { hookRoutes } from './http/hooks.ts';
+import { createServer } from './http/server.ts';
+import { listen, type ServiceName } from './http/services.ts';
+import { jobCatalogue } from './jobs/catalogue.ts';
+import { startEngine } from './jobs/engine.ts';
+import type { Logger } from './observability/logger.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { createEgress } from './security/guarded-fetch.ts';
+import { loadOrCreateSecret } from './security/registration-secret.ts';
+import { createSecretBox, loadOrCreateKey, type SecretBox } from './security/secrets.ts';
+
+export type Runtime = {
+  readonly urls: Partial<Record<ServiceName | 'simulator', string>>;
+  readonly simulator: Simulator | null;
+  /** What agents register with; null when this process does not run the registration service. */
+  readonly registrationSecret: string | null;
+  /** Readiness off, running work finished or given back, everything closed in reverse. */
+  stop(): Promise<void>;
+};
+
+export type RuntimeOptions = {
+  readonly config: Config;
+  readonly parts: readonly Part[];
+  readonly logger: Logger;
+  /** The database is gone for good: the program should end. */
+  readonly onLost: (error: unknown) => void;
+};
+
+/** What the parts of one process share. */
+type Shared = RuntimeOptions & {
+  readonly pools: Pools;
+  readonly connection: Connection;
+  readonly metrics: Metrics;
+  readonly secretBox: SecretBox;
+  readonly channel: Channel;
+  readonly optOutScope: string | null;
+  readonly stack: AsyncDisposableStack;
+  readonly state: { closing: boolean };
+  ourNumbers(): ReadonlySet<string>;
+};
+
+/** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
+const MAX_SEGMENTS = 10;
+/** Of the time for stopping, this share is left to running turns before they are given back. */
+const DRAIN_SHARE = 0.7;
+
+/** Starts the parts of this process; throws the first thing that stands in the way, with everything closed again. */
+export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { parts, logger } = options;
+  const config = await withGatewayPort(options.config);
+  const stack = new AsyncDisposableStack();
+  const state = { closing: false };
+  try {
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    const connection = await openDatabase(options, stack);
+    const pools = await openPools(connection, config.pools);
+    stack.defer(() => pools.close());
+    await keepNumbers(pools.admin, config.numbers);
+    const numbers = await openNumbers(pools.admin, logger);
+    stack.defer(() => numbers.close());
+
+    const secretBox = createSecretBox(config.secretKey ?? (await loadOrCreateKey(config.dataDir)));
+    const carrier = await openCarrier(config, numbers.current, stack);
+    const shared: Shared = {
+      ...options,
+      config,
+      pools,
+      connection,
+      metrics: createMetrics(),
+      secretBox,
+      channel: carrier.channel,
+      optOutScope: carrier.optOutScope,
+      stack,
+      state,
+      ourNumbers: numbers.current,
+    };
+
+    const registrationSecret = parts.includes('agent-registration')
+      ? (config.registrationSecret ?? (await loadOrCreateSecret(config.dataDir)))
+      : null;
+    const urls: Runtime['urls'] = {
+      ...(carrier.simulator ? { simulator: carrier.simulator.url } : {}),
+      ...(parts.includes('gateway') ? { gateway: await openGateway(shared) } : {}),
+      ...(parts.includes('agent-registration')
+        ? { agentRegistration: await openRegistration(shared, registrationSecret) }
+        : {}),
+      ...(parts.includes('worker') ? { worker: await openWorker(shared) } : {}),
+    };
+    return {
+      urls,
+      simulator: carrier.simulator,
+      registrationSecret,
+      async stop() {
+        state.closing = true;
+        await stack.disposeAsync();
+      },
+    };
+  } catch (error) {
+    state.closing = true;
+    await stack
+      .disposeAsync()
+      .catch((unwinding) => logger.error({ error: messageOf(unwinding) }, 'could not close cleanly'));
+    throw error;
+  }
+}
+
+async function openDatabase(
+  { config, logger, onLost }: RuntimeOptions,
+  stack: AsyncDisposableStack,
+): Promise<Connection> {
+  let connection: Connection;
+  if (config.database.kind === 'embedded') {
+    const embedded = await startEmbedded({
+      dataDir: config.dataDir,
+      log: (line) => logger.info({ source: 'postgres' }, line),
+      onLost,
+    });
+    stack.defer(() => embedded.stop());
+    connection = embedded.connection;
+  } else {
+    connection = parseConnection(config.database.url);
+  }
+  const { applied } = await migrate(connection);
+  if (applied.length > 0) logger.info({ applied: applied.length }, 'database migrated');
+  return connection;
+}
+
+type Carrier = { readonly channel: Channel; readonly optOutScope: string | null; readonly simulator: Simulator | null };
+
+/** The carrier of the configuration, or the simulator under an identity made up for this start. */
+async function openCarrier(
+  config: Config,
+  ourNumbers: () => ReadonlySet<string>,
+  stack: AsyncDisposableStack,
+): Promise<Carrier> {
+  const simulated = config.carrier.kind === 'simulator' ? await openSimulator(config, stack) : null;
+  const account = simulated?.account ?? (config.carrier as Extract<Config['carrier'], { kind: 'twilio' }>);
+  const http = createTwilioDispatcher(account.apiUrl);
+  stack.defer(() => http.close());
+  return {
+    channel: createTwilioChannel({ ...account, publicUrl: config.publicUrl, ourNumbers, http }),
+    optOutScope: account.messagingServiceSid,
+    simulator: simulated?.simulator ?? null,
+  };
+}
+
+async function openSimulator(config: Config, stack: AsyncDisposableStack) {
+  const accountSid = `AC${randomBytes(16).toString('hex')}`;
+  const authToken = randomBytes(16).toString('hex');
+  const simulator = await startSimulator({
+    port: config.ports.simulator,
+    accountSid,
+    authToken,
+    numbers: config.numbers,
+    webhookUrl: `${config.publicUrl}/webhooks/twilio/messages`,
+    pacing: config.pacing ? 'carrier' : 'off',
+  });
+  stack.defer(() => simulator.close());
+  return {
+    simulator,
+    account: { accountSid, authTokens: [authToken], apiUrl: simulator.url, messagingServiceSid: null },
+  };
+}
+
+async function openGateway(shared: Shared): Promise<string> {
+  const { config, pools, channel, optOutScope, metrics, logger } = shared;
+  const { pacing, quietMs } = config;
+  const app = service(shared, 'gateway', async () => reasons(await answers(pools.web), 'the database does not answer'));
+  await app.register(hookRoutes, {
+    channel,
+    consent: createConsent({ sql: pools.web, optOutScope, pacing, maxSegments: MAX_SEGMENTS }),
+    ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: shared.ourNumbers }),
+    delivery: createDelivery({ sql: pools.web, optOutScope }),
+    metrics,
+    logger,
+  });
+  postRoutes(app, { sql: pools.web, policy: { optOutScope, pacing, maxSegments: MAX_SEGMENTS } });
+  return listen(app, 'gateway', config);
+}
+
+async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
+  const { config, pools, secretBox } = shared;
+  const app = service(shared, 'agent-registration', async () =>
+    reasons(await answers(pools.web), 'the database does not answer'),
+  );
+  agentRoutes(app, { sql: pools.web, secretBox, egressAllow: config.egressAllow, registrationSecret });
+  return listen(app, 'agentRegistration', config);
+}
+
+async function openWorker(shared: Shared): Promise<string> {
+  const { config, pools, logger, metrics, stack, channel, optOutScope } = shared;
+  const sql = pools.worker;
+  const onError = (error: unknown) =>
+    logger.warn({ error: messageOf(error) }, 'the agent registry could not be read or written');
+  const registry = await createRegistry({ sql, secretBox: shared.secretBox, refreshMs: 1_000, onError });
+  stack.defer(() => registry.close());
+  const health = createHealthRecorder({ sql, registry, onError });
+  stack.defer(() => health.close());
+  const agentHttp = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
+  stack.defer(() => agentHttp.destroy());
+
+  const app = service(shared, 'worker', async () => reasons(await answers(sql), 'the database does not answer'));
+  const url = await listen(app, 'worker', config);
+
+  const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
+  const mailbox = createMailbox({
+    sql,
+    logger,
+    quietMs,
+    pacing,
+    registry,
+    health,
+    agentHttp,
+    deadlines,
+    turnMs,
+    metrics,
+    clock: systemClock,
+  });
+  const listening = await sql.listen('darkspere_cancel', (conversationId) => mailbox.cancel(conversationId));
+  stack.defer(() => listening.unlisten());
+  const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
+  const settle = createSettle({ sql, channel, outbound, logger });
+  const engine = await startEngine({
+    connection: shared.connection,
+    logger,
+    concurrency: config.concurrency,
+    tasks: jobCatalogue({ sql, logger, mailbox, outbound, settle, pacing }),
+    onDeadPool: () => metrics.poolsRescued.inc(),
+  });
+  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, () => mailbox.stop()));
+  return url;
+}
+
+/** A server with the routes that every service has, closed with the rest. */
+function service(shared: Shared, name: string, check: () => Promise<string[]>): FastifyInstance {
+  const { state, metrics, logger, stack } = shared;
+  const app = createServer({ name, logger, isClosing: () => state.closing });
+  healthRoutes(app, {
+    name,
+    metrics,
+    readiness: { check: async () => [...reasons(!state.closing, 'stopping'), ...(await check())] },
+  });
+  stack.defer(() => app.close());
+  return app;
+}
+
+function reasons(isFine: boolean, reason: string): string[] {
+  return isFine ? [] : [reason];
+}
+
+/** True when the pool answers within a second. */
+async function answers(sql: Sql): Promise<boolean> {
+  const late = new AbortController();
+  const answer = sql`select 1`.then(
+    () => true,
+    () => false,
+  );
+  const result = await Promise.race([answer, sleep(1_000, false, { signal: late.signal }).catch(() => false)]);
+  late.abort();
+  return result;
+}
+
+/** Any-free-port (0) of the gateway becomes a port now: the address that webhooks are signed for must be known first. */
+async function withGatewayPort(config: Config): Promise<Config> {
+  if (config.ports.gateway !== 0) return config;
+  const probe = createNetServer();
+  await new Promise<void>((resolve) => probe.listen(0, config.host, resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return {
+    ...config,
+    ports: { ...config.ports, gateway: port },
+    publicUrl: config.publicUrl.replace(/^http:\/\/localhost:0$/, `http://localhost:${port}`),
+  };
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { pgConfig } from '../../src/database/pools.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+
+let db: TestDatabase;
+before(async () => {
+  db = await freshDatabase();
+});
+after(() => db.drop());
+
+test('each pool acts as its own role', async () => {
+  for (const part of ['web', 'worker', 'admin'] as const) {
+    const [row] = await db.pools[part]`select current_user as role, current_setting('application_name') as name`;
+    assert.deepEqual({ ...row }, { role: `darkspere_${part}`, name: `darkspere_${part}` });
+  }
+});
+
+test('no role may make a table or read what was not granted to it', async () => {
+  await db.admin`create table private_notes (id int)`;
+  for (const part of ['web', 'worker', 'admin'] as const) {
+    await assert.rejects(db.pools[part]`create table mine (id int)`, { code: '42501' });
+    await assert.rejects(db.pools[part]`select * from private_notes`, { code: '42501' });
+  }
+});
+
+test('the worker role can add, see and finish jobs, and the web role cannot see them', async () => {
+  const { worker, web } = db.pools;
+  await worker`select graphile_worker.add_job('turn', '{"c":1}'::json, job_key := 'one')`;
+  const jobs = await worker`select key, task_identifier from graphile_worker.jobs`;
+  assert.deepEqual(
+    jobs.map((job) => [job.key, job.task_identifier]),
+    [['one', 'turn']],
+  );
+  await worker`delete from graphile_worker._private_jobs`;
+  assert.equal((await worker`select from graphile_worker.jobs`).length, 0);
+  await assert.rejects(web`select from graphile_worker._private_jobs`, { code: '42501' });
+});
+
+test('the pool of graphile-worker has the same role', async () => {
+  const pool = new pg.Pool({ ...pgConfig(db.connection, 'darkspere_worker'), max: 1 });
+  try {
+    assert.deepEqual((await pool.query('select current_user as role')).rows, [{ role: 'darkspere_worker' }]);
+  } finally {
+    await pool.end();
+  }
+});
+
+test('int8 is a number, and one that would be rounded is refused', async () => {
+  const [row] = await db.admin<{ n: number }[]>`select 9007199254740991::int8 as n`;
+  assert.equal(row!.n, Number.MAX_SAFE_INTEGER);
+  await assert.rejects(db.admin`select 9007199254740993::int8 as n`, RangeError);
+});
