@@ -42,6 +42,8 @@ export type Config = {
   readonly turnMs: number;
   /** Turns held at once by one worker. */
   readonly concurrency: number;
+  /** The carrier answers STOP, START and HELP by itself. */
+  readonly carrierKeywords: boolean;
   readonly pacing: boolean;
   /** Null: generated under `dataDir`, or not needed by the parts that run. */
   readonly registrationSecret: string | null;
@@ -134,6 +136,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     quietMs: value('DARKSPERE_QUIET_MS'),
     ...readDeadlines(reading),
     concurrency: value('DARKSPERE_CONCURRENCY'),
+    carrierKeywords: value('DARKSPERE_CARRIER_KEYWORDS') === 'on',
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),
     egressAllow: readEgress(reading, { simulated, demoAgent }),

@@ -166,7 +166,13 @@ async function openCarrier(
   const http = createTwilioDispatcher(account.apiUrl);
   stack.defer(() => http.close());
   return {
-    channel: createTwilioChannel({ ...account, publicUrl: config.publicUrl, ourNumbers, http }),
+    channel: createTwilioChannel({
+      ...account,
+      publicUrl: config.publicUrl,
+      ourNumbers,
+      http,
+      carrierAnswersKeywords: config.carrierKeywords,
+    }),
     optOutScope: account.messagingServiceSid,
     simulator: simulated?.simulator ?? null,
   };

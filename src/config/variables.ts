@@ -241,6 +241,13 @@ export const VARIABLES = {
     default: '2000',
     description: 'Turns that one worker holds at once.',
   },
+  DARKSPERE_CARRIER_KEYWORDS: {
+    section: 'Conversations',
+    kind: { is: 'choice', of: ['on', 'off'] },
+    default: 'on',
+    description:
+      'on: the carrier itself answers STOP, START and HELP, as Twilio does by default, and Darkspere stays silent. off: you have had that turned off at Twilio, so Darkspere answers them.',
+  },
   DARKSPERE_PACING: {
     section: 'Conversations',
     kind: { is: 'choice', of: ['on', 'off'] },

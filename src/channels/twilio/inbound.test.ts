@@ -13,6 +13,7 @@ const OURS: Ours = {
   messagingServiceSid: SERVICE,
   numbers: new Set(['+15550001111']),
   apiOrigin: 'http://127.0.0.1:8006',
+  carrierAnswersKeywords: true,
 };
 const TEXT = {
   MessageSid: SID,
@@ -182,4 +183,17 @@ test('an opt-out that Twilio has answered is marked, and only by its three names
   for (const type of ['STOP', 'START', 'HELP'] as const)
     assert.equal(read({ ...TEXT, OptOutType: type }).optOutHandled, type);
   assert.equal(read({ ...TEXT, OptOutType: 'OTHER' }).optOutHandled, null);
+});
+
+test('keywords that the carrier answers itself are marked, on SMS only, unless that is turned off', () => {
+  const marked = (fields: Fields, ours = OURS) =>
+    readInbound(parseForm(Buffer.from(new URLSearchParams({ ...TEXT, ...fields }).toString())), PATH, ours)
+      .optOutHandled;
+  assert.equal(marked({ Body: ' stop ' }), 'STOP');
+  assert.equal(marked({ Body: 'Unstop' }), 'START');
+  assert.equal(marked({ Body: 'INFO' }), 'HELP');
+  assert.equal(marked({ Body: 'Stop.' }), null);
+  assert.equal(marked({ Body: 'toString' }), null);
+  assert.equal(marked({ Body: 'STOP' }, { ...OURS, carrierAnswersKeywords: false }), null);
+  assert.equal(marked({ Body: 'whatever', OptOutType: 'HELP' }), 'HELP');
 });

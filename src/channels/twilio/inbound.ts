@@ -14,6 +14,8 @@ export type Ours = {
   readonly numbers: ReadonlySet<string>;
   /** Scheme and host of the carrier's API: media there is the carrier's own. */
   readonly apiOrigin: string;
+  /** Whether the carrier answers STOP, START and HELP by itself, as Twilio does unless one has it turned off. */
+  readonly carrierAnswersKeywords: boolean;
 };
 
 export const MESSAGE_SID = /^(SM|MM)[0-9a-f]{32}$/;
@@ -33,14 +35,15 @@ export function readInbound(form: Form, path: string, ours: Ours): Inbound {
   if (from.channel !== to.channel) throw malformed('To', 'From and To are on different channels.');
   if (!isTheirAddress(from)) throw malformed('From', 'From is not an address that can text us.');
   if (!isOurs(form, to, ours)) throw malformed('To', 'To is not one of our numbers.');
+  const text = readText(form);
   return {
     channel: from.channel,
     providerId,
     from: from.address,
     to: to.address,
-    text: readText(form),
+    text,
     media: readMedia(form, ours.apiOrigin),
-    optOutHandled: readOptOut(form),
+    optOutHandled: readOptOut(form, from.channel, text, ours.carrierAnswersKeywords),
   };
 }
 
@@ -108,9 +111,36 @@ function carrierUrl(text: string, apiOrigin: string): string | null {
   return atTwilio || url.origin === apiOrigin ? url.href : null;
 }
 
-function readOptOut(form: Form): Inbound['optOutHandled'] {
+/**
+ * The words Twilio's default opt-out handling answers by itself on SMS, when they are all the text (Twilio docs, "Twilio
+ * support for opt-out keywords"). It says nothing of it in the webhook; only Advanced Opt-Out sends OptOutType.
+ */
+const ANSWERED_BY_CARRIER: Readonly<Record<string, NonNullable<Inbound['optOutHandled']>>> = {
+  STOP: 'STOP',
+  STOPALL: 'STOP',
+  UNSUBSCRIBE: 'STOP',
+  CANCEL: 'STOP',
+  END: 'STOP',
+  QUIT: 'STOP',
+  REVOKE: 'STOP',
+  OPTOUT: 'STOP',
+  START: 'START',
+  UNSTOP: 'START',
+  HELP: 'HELP',
+  INFO: 'HELP',
+};
+
+function readOptOut(
+  form: Form,
+  channel: Inbound['channel'],
+  text: string,
+  carrierAnswers: boolean,
+): Inbound['optOutHandled'] {
   const type = single(form, 'OptOutType');
-  return type === 'STOP' || type === 'START' || type === 'HELP' ? type : null;
+  if (type === 'STOP' || type === 'START' || type === 'HELP') return type;
+  if (channel !== 'sms' || !carrierAnswers) return null;
+  const word = text.trim().toUpperCase();
+  return Object.hasOwn(ANSWERED_BY_CARRIER, word) ? ANSWERED_BY_CARRIER[word]! : null;
 }
 
 export function malformed(param: string, message: string): DarkspereError {

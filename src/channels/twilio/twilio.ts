@@ -20,6 +20,8 @@ export type TwilioOptions = {
   readonly publicUrl: string;
   readonly apiUrl: string;
   readonly messagingServiceSid: string | null;
+  /** Default true, as at Twilio. */
+  readonly carrierAnswersKeywords?: boolean;
   /** Our numbers at this moment, E.164. */
   ourNumbers(): ReadonlySet<string>;
   readonly http: Dispatcher;
@@ -35,6 +37,7 @@ export function createTwilioChannel(options: TwilioOptions): Channel {
     messagingServiceSid: options.messagingServiceSid,
     numbers: options.ourNumbers(),
     apiOrigin: carrier.messagesUrl.origin,
+    carrierAnswersKeywords: options.carrierAnswersKeywords ?? true,
   });
   return {
     authenticate: (webhook) => authenticate(webhook, options, formOf),
