@@ -35,7 +35,6 @@ process.exit(interrupted.signal.aborted ? 130 : tally.failed > 0 || tally.passed
 
 async function main(): Promise<void> {
   const files = await filesFor(named.length > 0 ? named : TESTS);
-  if (files.length === 0) throw new Error(`No test file matches ${named.join(' ')}`);
   const server = await startTestServer();
   try {
     process.env.DARKSPERE_TEST_SERVER = server.url;
@@ -54,7 +53,11 @@ async function main(): Promise<void> {
 
 async function filesFor(patterns: string[]): Promise<string[]> {
   const found = new Set<string>();
-  for await (const file of glob(patterns, { exclude: (name) => name === 'node_modules' })) found.add(file);
+  for (const pattern of patterns) {
+    const before = found.size;
+    for await (const file of glob(pattern, { exclude: (name) => name === 'node_modules' })) found.add(file);
+    if (found.size === before) throw new Error(`No test file matches ${pattern}`);
+  }
   return [...found].sort();
 }
 

@@ -5,6 +5,7 @@ import postgres from 'postgres';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { type Connection, connectionUrl } from './connection.ts';
 import { type Cluster, OWNER, openCluster, startFailed } from './embedded/cluster.ts';
+import { beat, ownedElsewhere } from './embedded/owner-beat.ts';
 import {
   disownPidFile,
   isAlive,
@@ -74,10 +75,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const log = options.log ?? (() => {});
   const cluster = await openCluster(resolve(options.dataDir), log);
   const settings = { ...SETTINGS, ...options.settings };
+  if (await ownedElsewhere(cluster.home)) throw inUse(cluster, 'in another container or on another machine');
   let stopping = false;
   let server = await ensureRunning(cluster, settings, log);
   let lock = await ownCluster(cluster, server, onLockLost);
   const connection = connectionTo(cluster, server, 'darkspere');
+  const endBeat = beat(cluster.home);
   await ensureDatabase(lock);
 
   function onLockLost(): void {
@@ -99,6 +102,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   async function shutDown(): Promise<void> {
     // The lock is held to the end: the next copy waits for the shutdown instead of adopting a dying server.
     await stopPostmaster(server.pid, cluster.dataDir);
+    endBeat();
     await lock.end({ timeout: 0 });
     removeSocketFolder(server.socketDir);
   }
@@ -235,15 +239,19 @@ async function ownCluster(cluster: Cluster, server: Postmaster, onLost: () => vo
     if (row?.won) break;
     if (performance.now() > deadline) {
       await sql.end({ timeout: 0 });
-      throw new DarkspereError(
-        'database_in_use',
-        `${cluster.home} is in use by another copy of Darkspere. Stop it, or set DARKSPERE_DATA_DIR to another directory.`,
-      );
+      throw inUse(cluster, 'on this machine');
     }
     await delay(50);
   }
   held = true;
   return sql;
+}
+
+function inUse(cluster: Cluster, where: string): DarkspereError {
+  return new DarkspereError(
+    'database_in_use',
+    `${cluster.home} is in use by another copy of Darkspere ${where}. Stop it, or set DARKSPERE_DATA_DIR to another directory.`,
+  );
 }
 
 async function ensureDatabase(sql: postgres.Sql): Promise<void> {

@@ -166,6 +166,22 @@ test('an owner that adopted its server and loses it starts another', async () =>
   assert.notEqual(embedded.pid, said.pid);
 });
 
+test('an owner in another container keeps us out while it lives, and no longer', async () => {
+  embedded = await startEmbedded({ dataDir });
+  await embedded.stop();
+  embedded = undefined;
+  const owner = join(clusterHome()!, 'owner');
+  writeFileSync(owner, 'another-container pid:[1]\n');
+  const touch = setInterval(() => writeFileSync(owner, 'another-container pid:[1]\n'), 100);
+  try {
+    await assert.rejects(startEmbedded({ dataDir }), { code: 'database_in_use', message: /another container/ });
+  } finally {
+    clearInterval(touch);
+  }
+  embedded = await startEmbedded({ dataDir });
+  assert.equal(await addProof(embedded.url), 1);
+});
+
 test('a cluster of another major version is refused by name', async () => {
   embedded = await startEmbedded({ dataDir });
   await embedded.stop();

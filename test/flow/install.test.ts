@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const { needsInstall } = (await import(new URL('../../bin/install.mjs', import.meta.url).href)) as {
+  needsInstall(folder: string, options: { dev: boolean }): boolean;
+};
+
+type Packages = Record<string, { version?: string; dev?: boolean; optional?: boolean; link?: boolean }>;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'darkspere-install-test-'));
+  await mkdir(join(folder, 'node_modules'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const WANTED: Packages = {
+  '': { version: '1.0.0' },
+  'node_modules/a': { version: '1.0.0' },
+  'node_modules/tool': { version: '2.0.0', dev: true },
+  'node_modules/native-other': { version: '3.0.0', optional: true },
+};
+
+async function arrange(wanted: Packages, present?: Packages): Promise<void> {
+  await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages: wanted }));
+  if (present === undefined) return;
+  await writeFile(join(folder, 'node_modules', '.package-lock.json'), JSON.stringify({ packages: present }));
+}
+
+const A = { 'node_modules/a': { version: '1.0.0' } };
+const TOOL = { 'node_modules/tool': { version: '2.0.0', dev: true } };
+
+const CASES: [what: string, present: Packages | undefined, start: boolean, test: boolean][] = [
+  ['nothing installed, or an install that was interrupted', undefined, true, true],
+  ['everything, without the optional packages of other machines', { ...A, ...TOOL }, false, false],
+  ['an install for production', A, false, true],
+  ['a package of another version', { ...TOOL, 'node_modules/a': { version: '0.9.0' } }, true, true],
+  ['a package missing', TOOL, true, true],
+];
+
+for (const [what, present, forStart, forTest] of CASES) {
+  test(`${what}: npm start ${forStart ? 'installs' : 'goes on'}, npm test ${forTest ? 'installs' : 'goes on'}`, async () => {
+    await arrange(WANTED, present);
+    assert.equal(needsInstall(folder, { dev: false }), forStart);
+    assert.equal(needsInstall(folder, { dev: true }), forTest);
+  });
+}
+
+test('a package installed by somebody else, without a lockfile, is left alone', () => {
+  assert.equal(needsInstall(folder, { dev: true }), false);
+});
+
+test('a mistyped test file fails the run, through every process between', () => {
+  const { DARKSPERE_TEST_SERVER: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
+  const run = spawnSync(process.execPath, [join(root, 'bin', 'test.mjs'), 'test/flow/no-such.test.ts'], {
+    encoding: 'utf8',
+    env,
+  });
+  assert.equal(run.status, 1);
+  assert.match(run.stdout, /No test file matches test\/flow\/no-such\.test\.ts/);
+  assert.equal(run.stdout.trimEnd().split('\n').at(-1), '0 passed, 1 failed');
+});
