@@ -27,6 +27,7 @@ import { agentRoutes } from './http/api/agents.ts';
 import { postRoutes } from './http/api/posts.ts';
 import { healthRoutes } from './http/health.ts';
 import { hookRoutes } from './http/hooks.ts';
+import { mediaLinker, mediaRoutes } from './http/media.ts';
 import { createServer } from './http/server.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
@@ -34,6 +35,7 @@ import { startEngine } from './jobs/engine.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 import { createEgress } from './security/guarded-fetch.ts';
+import { linkKey } from './security/links.ts';
 import { loadOrCreateSecret } from './security/registration-secret.ts';
 import { createSecretBox, loadOrCreateKey, type SecretBox } from './security/secrets.ts';
 
@@ -60,6 +62,8 @@ type Shared = RuntimeOptions & {
   readonly connection: Connection;
   readonly metrics: Metrics;
   readonly secretBox: SecretBox;
+  /** Signs the links under which agents fetch media. */
+  readonly mediaKey: Buffer;
   readonly channel: Channel;
   readonly optOutScope: string | null;
   readonly stack: AsyncDisposableStack;
@@ -87,7 +91,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     const numbers = await openNumbers(pools.admin, logger);
     stack.defer(() => numbers.close());
 
-    const secretBox = createSecretBox(config.secretKey ?? (await loadOrCreateKey(config.dataDir)));
+    const secretKey = config.secretKey ?? (await loadOrCreateKey(config.dataDir));
+    const secretBox = createSecretBox(secretKey);
     const carrier = await openCarrier(config, numbers.current, stack);
     const shared: Shared = {
       ...options,
@@ -96,6 +101,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       connection,
       metrics: createMetrics(),
       secretBox,
+      mediaKey: linkKey(secretKey),
       channel: carrier.channel,
       optOutScope: carrier.optOutScope,
       stack,
@@ -165,12 +171,15 @@ async function openCarrier(
   const account = simulated?.account ?? (config.carrier as Extract<Config['carrier'], { kind: 'twilio' }>);
   const http = createTwilioDispatcher(account.apiUrl);
   stack.defer(() => http.close());
+  const mediaHttp = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
+  stack.defer(() => mediaHttp.destroy());
   return {
     channel: createTwilioChannel({
       ...account,
       publicUrl: config.publicUrl,
       ourNumbers,
       http,
+      mediaHttp,
       carrierAnswersKeywords: config.carrierKeywords,
     }),
     optOutScope: account.messagingServiceSid,
@@ -208,6 +217,7 @@ async function openGateway(shared: Shared): Promise<string> {
     metrics,
     logger,
   });
+  mediaRoutes(app, { sql: pools.web, channel, key: shared.mediaKey });
   postRoutes(app, { sql: pools.web, policy: { optOutScope, pacing, maxSegments: MAX_SEGMENTS } });
   return listen(app, 'gateway', config);
 }
@@ -249,6 +259,7 @@ async function openWorker(shared: Shared): Promise<string> {
     turnMs,
     metrics,
     clock: systemClock,
+    mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
   const listening = await sql.listen('darkspere_cancel', (conversationId) => mailbox.cancel(conversationId));
   stack.defer(() => listening.unlisten());

@@ -56,7 +56,7 @@ export type Turn = {
   readonly agentType: string;
   readonly requiredCapabilities: readonly string[];
   readonly maxSegments: number;
-  readonly texts: readonly { body: string; media: readonly Media[] }[];
+  readonly texts: readonly { id: string; body: string; media: readonly Media[] }[];
   readonly history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
 };
 
@@ -79,7 +79,7 @@ type StartRow = {
   agent_type: string;
   required_capabilities: string[];
   max_segments: number;
-  texts: { body: string; media: Media[] }[] | null;
+  texts: { id: string; body: string; media: Media[] }[] | null;
   history: Turn['history'];
 };
 

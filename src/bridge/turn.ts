@@ -6,6 +6,7 @@ import type { HealthRecorder } from '../agents/health.ts';
 import { invokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
 import { chooseAgent } from '../agents/routing.ts';
+import type { Media } from '../channels/channel.ts';
 import type { Clock } from '../clock.ts';
 import { CATALOGUE, type ErrorCode } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -22,6 +23,8 @@ export type TurnDeps = {
   readonly turnMs: number;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** Addresses under which the agent can fetch a text's media: the carrier's own need our credential. */
+  mediaLinks(messageId: string, media: readonly Media[]): readonly Media[];
 };
 
 /** Failures that pass by themselves: worth another round over the same agents while the turn has time. */
@@ -70,7 +73,8 @@ class Attempts {
   private readonly repeated = new Set<string>();
   private passing = false;
   private round = 0;
-  private retryAgent: { agent: Agent; afterMs: number } | null = null;
+  /** When an agent that may be asked once more may be asked, monotonic milliseconds. */
+  private readonly notBefore = new Map<string, number>();
   private readonly endsAtMs: number;
   private readonly turn: Turn;
   private readonly deps: TurnDeps;
@@ -104,6 +108,7 @@ class Attempts {
 
   async call(agent: Agent): Promise<AgentOutcome> {
     const { turn, deps } = this;
+    await this.waitFor(agent);
     const totalMs = Math.min(deps.deadlines.totalMs, this.leftMs());
     deps.registry.noteCallStarted(agent.id);
     let result: AgentResult;
@@ -116,7 +121,7 @@ class Attempts {
           sessionId: turn.sessionId,
           channel: turn.channel,
           text: turn.texts.map((text) => text.body).join('\n'),
-          media: turn.texts.flatMap((text) => text.media),
+          media: turn.texts.flatMap((text) => deps.mediaLinks(text.id, text.media)),
           history: turn.history.map((entry) => ({ ...entry, timestamp: new Date(entry.timestamp) })),
           replyBudget: replyBudget(turn.maxSegments),
           deadlines: { ...deps.deadlines, totalMs },
@@ -145,11 +150,20 @@ class Attempts {
   failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
     this.lastError = outcome.code;
     this.passing ||= PASSING.has(CATALOGUE[outcome.code].category) || outcome.retry === 'same';
-    if (outcome.retry === 'same' && !this.repeated.has(agent.id)) {
-      this.repeated.add(agent.id);
-      this.retryAgent = { agent, afterMs: outcome.afterMs ?? 0 };
-    }
-    this.excluded.add(agent.id);
+    const now = this.deps.clock.monotonicMs();
+    if (outcome.afterMs !== null) this.notBefore.set(agent.id, now + outcome.afterMs);
+    // Its health has just fallen, so a healthy other one goes first; alone, it is asked once more at once.
+    if (outcome.retry === 'same' && !this.repeated.has(agent.id)) this.repeated.add(agent.id);
+    else this.excluded.add(agent.id);
+  }
+
+  /** An agent that named a time (Retry-After) is not asked before it, as far as this turn reaches. */
+  private async waitFor(agent: Agent): Promise<void> {
+    const waitMs = (this.notBefore.get(agent.id) ?? 0) - this.deps.clock.monotonicMs();
+    if (waitMs <= 0) return;
+    await sleep(Math.min(waitMs, Math.max(0, this.leftMs() - LEAST_ATTEMPT_MS)), undefined, {
+      signal: this.signal,
+    }).catch(() => {});
   }
 
   /**
@@ -157,9 +171,8 @@ class Attempts {
    * again; false when there is no time or no hope.
    */
   async pause(): Promise<boolean> {
-    const asked = this.retryAgent?.afterMs ?? 0;
     const jitter = 0.75 + Math.random() * 0.5;
-    const pauseMs = Math.max(asked, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter);
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter;
     if (!this.passing || this.leftMs() < pauseMs + LEAST_ATTEMPT_MS || this.signal.aborted) return false;
     this.round++;
     try {
@@ -168,8 +181,8 @@ class Attempts {
       return false;
     }
     this.passing = false;
-    this.retryAgent = null;
     this.excluded.clear();
+    this.repeated.clear();
     return true;
   }
 }

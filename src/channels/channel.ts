@@ -75,6 +75,9 @@ export type StatusReport = {
   readonly errorCode: string | null;
 };
 
+/** A picture or file of an inbound text, fetched from the carrier; null when it is gone, too large or not the carrier's. */
+export type FetchedMedia = { readonly contentType: string; readonly bytes: Buffer };
+
 /** A message found at the carrier. */
 export type SentMessage = {
   readonly providerId: string;
@@ -95,5 +98,10 @@ export type Channel = {
   /** One attempt, no retries inside. Never throws: a failure is an outcome. */
   send(part: Part, signal: AbortSignal): Promise<{ outcome: SendOutcome; call: CallRecord }>;
   /** Messages the carrier has from `from` to `to` since `since`, oldest first; throws when the carrier cannot be asked. */
-  findSent(query: { channel: ChannelKind; from: string; to: string; since: Date }, signal: AbortSignal): Promise<SentMessage[]>;
+  findSent(
+    query: { channel: ChannelKind; from: string; to: string; since: Date },
+    signal: AbortSignal,
+  ): Promise<SentMessage[]>;
+  /** Fetches inbound media with our credential, from the carrier's own hosts only. */
+  fetchMedia(url: string, signal: AbortSignal): Promise<FetchedMedia | null>;
 };

@@ -280,9 +280,10 @@ begin
 
   return query
   with report as (
-    -- Several reports on one part in one batch count as the furthest.
+    -- Several reports on one part in one batch count as the furthest; one on another message of the carrier counts nothing.
     select distinct on (s.part_id) s.part_id, s.provider_id, s.state, s.error_code
     from json_to_recordset(p_statuses) s (part_id uuid, provider_id text, state text, error_code text)
+    join outbound_parts p on p.id = s.part_id and coalesce(p.provider_id, s.provider_id) = s.provider_id
     order by s.part_id, state_rank(s.state) desc
   ), written as (
     update outbound_parts p set

@@ -101,7 +101,7 @@ begin
   select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn, f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
     f.last_seq > f.to_seq,
-    (select json_agg(json_build_object('body', m.body, 'media', m.media) order by m.seq)
+    (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
        and m.id >= id_at(f.first_pending_at - interval '1 hour')),

@@ -51,6 +51,8 @@ function request(call: AgentCall, now: Date) {
     timestamp: now.toISOString(),
     payload: {
       session_id: call.sessionId,
+      // Where later posts of this agent go: POST /v1/conversations/{conversation_id}/messages.
+      conversation_id: call.conversationId,
       message: call.text,
       conversation_history: call.history.map((entry) => ({
         role: entry.role,

@@ -24,6 +24,8 @@ export type Answer = {
   readonly left: boolean;
   readonly status: number | null;
   readonly retryAfter: string | null;
+  readonly location: string | null;
+  readonly contentType: string | null;
   /** What came of the body, `maxBytes` at most. */
   readonly body: Buffer;
   /** Null when the whole answer came; otherwise a short code of what went wrong (`ECONNREFUSED`, `headers_timeout`). */
@@ -39,6 +41,8 @@ export function call(http: Dispatcher, request: Call, timeouts: Timeouts, signal
     let left = false;
     let status: number | null = null;
     let retryAfter: string | null = null;
+    let location: string | null = null;
+    let contentType: string | null = null;
     let size = 0;
     const chunks: Buffer[] = [];
 
@@ -47,7 +51,7 @@ export function call(http: Dispatcher, request: Call, timeouts: Timeouts, signal
       over = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', cancel);
-      resolve({ left, status, retryAfter, body: Buffer.concat(chunks), failure });
+      resolve({ left, status, retryAfter, location, contentType, body: Buffer.concat(chunks), failure });
     };
     const giveUp = (failure: string): void => {
       finish(failure);
@@ -71,6 +75,8 @@ export function call(http: Dispatcher, request: Call, timeouts: Timeouts, signal
         if (code < 200) return;
         status = code;
         retryAfter = headers['retry-after']?.toString() ?? null;
+        location = headers.location?.toString() ?? null;
+        contentType = headers['content-type']?.toString() ?? null;
         expectWithin(timeouts.bodyMs, 'body_timeout');
       },
       onResponseData(_, chunk) {

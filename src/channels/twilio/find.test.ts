@@ -33,6 +33,7 @@ function find(query: Parameters<ReturnType<typeof createTwilioChannel>['findSent
     messagingServiceSid: null,
     ourNumbers: () => new Set(),
     http,
+    mediaHttp: http,
     timeouts: { connectMs: 1_000, headersMs: 300, bodyMs: 300 },
   }).findSent(query, NEVER);
 }

@@ -106,9 +106,14 @@ function readMedia(form: Form, apiOrigin: string): Media[] {
 /** Media elsewhere is dropped: agents fetch these links, and a link to anywhere would make us the one who sent them there. */
 function carrierUrl(text: string, apiOrigin: string): string | null {
   const url = URL.parse(text);
-  if (url === null || url.username !== '' || url.password !== '') return null;
+  return url !== null && isCarrierMedia(url, apiOrigin) ? url.href : null;
+}
+
+/** True for an address at Twilio or at the API server we send through. */
+export function isCarrierMedia(url: URL, apiOrigin: string): boolean {
+  if (url.username !== '' || url.password !== '') return false;
   const atTwilio = url.protocol === 'https:' && url.port === '' && url.hostname.endsWith('.twilio.com');
-  return atTwilio || url.origin === apiOrigin ? url.href : null;
+  return atTwilio || url.origin === apiOrigin;
 }
 
 /**

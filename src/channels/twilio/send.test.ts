@@ -46,6 +46,7 @@ function channel(changes: Partial<TwilioOptions> = {}) {
     messagingServiceSid: null,
     ourNumbers: () => new Set(['+15550001111']),
     http,
+    mediaHttp: http,
     timeouts: LONG,
     ...changes,
   });

@@ -25,6 +25,7 @@ function channel(authTokens = ['token'], publicUrl = 'https://bridge.example') {
     messagingServiceSid: null,
     ourNumbers,
     http,
+    mediaHttp: http,
   });
 }
 

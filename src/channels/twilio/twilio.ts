@@ -6,6 +6,7 @@ import type { Carrier } from './carrier.ts';
 import { findSentMessages } from './find.ts';
 import { type Form, parseForm } from './form.ts';
 import { type Ours, readInbound } from './inbound.ts';
+import { fetchCarrierMedia } from './media.ts';
 import { sendPart } from './send.ts';
 import { bodyHasDigest, signatureIsValid, signedBodyDigest } from './signature.ts';
 import { readStatus } from './status.ts';
@@ -25,6 +26,8 @@ export type TwilioOptions = {
   /** Our numbers at this moment, E.164. */
   ourNumbers(): ReadonlySet<string>;
   readonly http: Dispatcher;
+  /** Guarded egress, for media that the carrier keeps elsewhere. */
+  readonly mediaHttp: Dispatcher;
   readonly timeouts?: Timeouts;
 };
 
@@ -45,6 +48,7 @@ export function createTwilioChannel(options: TwilioOptions): Channel {
     parseStatus: (webhook) => readStatus(formOf(webhook), webhook.path, options.accountSid),
     send: (part, signal) => sendPart(carrier, part, signal),
     findSent: (query, signal) => findSentMessages(carrier, query, signal),
+    fetchMedia: (url, signal) => fetchCarrierMedia(carrier, url, signal),
   };
 }
 
@@ -66,6 +70,7 @@ function carrierOf(options: TwilioOptions): Carrier {
   const credential = Buffer.from(`${accountSid}:${options.authTokens[0] ?? ''}`, 'utf8').toString('base64');
   return {
     http: options.http,
+    mediaHttp: options.mediaHttp,
     messagesUrl: new URL(`${apiUrl.replace(/\/+$/, '')}/2010-04-01/Accounts/${accountSid}/Messages.json`),
     headers: { authorization: `Basic ${credential}`, accept: 'application/json' },
     publicUrl: options.publicUrl,

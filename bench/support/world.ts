@@ -1,0 +1,144 @@
+// Everything around the product, in this one process: the carrier's API with its callbacks, and an agent that answers at once.
+import { type Account, inboundText, messageSid, personNumber, statusCallback } from './carrier-side.ts';
+import { type Client, createClient, jsonAnswer, serve } from './http-wire.ts';
+import { createLedger, type Ledger, textBody } from './ledger.ts';
+import type { PlannedText } from './text-load.ts';
+
+export type World = {
+  readonly carrierUrl: string;
+  readonly agentUrl: string;
+  /**
+   * Offers the texts at their times and resolves when the last webhook is answered. A person's next text leaves when the one
+   * before it was accepted, because only then is there an order to keep; its time counts from when it was due.
+   */
+  offer(load: string, plan: readonly PlannedText[]): { ledger: Ledger; sent: Promise<void> };
+  /** Callbacks that are under way. */
+  readonly openCallbacks: number;
+  readonly failedCallbacks: number;
+  close(): Promise<void>;
+};
+
+const CONNECTIONS = 256;
+const FIRST_PERSON = Number(personNumber(0));
+
+export async function createWorld(account: Account): Promise<World> {
+  let ledger: Ledger | null = null;
+  let openCallbacks = 0;
+  let failedCallbacks = 0;
+  const webhooks = createClient(account.port, CONNECTIONS);
+  const callbacks = createClient(account.port, CONNECTIONS);
+
+  const carrier = await serve((_head, bytes) => {
+    const atMs = performance.now();
+    const form = new URLSearchParams(bytes.toString('utf8'));
+    const to = form.get('To') ?? '';
+    ledger?.replied(form.get('Body') ?? '', Number(to) - FIRST_PERSON, atMs);
+    const sid = messageSid();
+    const callback = new URL(form.get('StatusCallback') ?? '');
+    // After this answer has left.
+    setImmediate(report, callback.pathname + callback.search, sid, to);
+    return jsonAnswer('201 Created', {
+      sid,
+      status: 'queued',
+      num_segments: '1',
+      error_code: null,
+      error_message: null,
+    });
+  });
+
+  /** As the carrier would: sent, then delivered. */
+  function report(path: string, sid: string, to: string): void {
+    openCallbacks++;
+    const call = (status: string, then: () => void) =>
+      callbacks.post(statusCallback(account, path, sid, status, to), (code) => {
+        if (code !== 200) failedCallbacks++;
+        then();
+      });
+    call('sent', () =>
+      call('delivered', () => {
+        openCallbacks--;
+      }),
+    );
+  }
+
+  const agent = await serve((_head, bytes) => {
+    const request = JSON.parse(bytes.toString('utf8'));
+    return jsonAnswer('200 OK', {
+      type: 'chat.response',
+      message_id: `re-${request.message_id}`,
+      in_reply_to: request.message_id,
+      timestamp: request.timestamp,
+      payload: { session_id: request.payload.session_id, message: request.payload.message },
+    });
+  });
+
+  return {
+    carrierUrl: `http://127.0.0.1:${carrier.port}`,
+    agentUrl: `http://127.0.0.1:${agent.port}/`,
+    offer(load, plan) {
+      const current = createLedger(load);
+      ledger = current;
+      return { ledger: current, sent: offer(account, webhooks, current, load, plan) };
+    },
+    get openCallbacks() {
+      return openCallbacks;
+    },
+    get failedCallbacks() {
+      return failedCallbacks;
+    },
+    async close() {
+      webhooks.close();
+      callbacks.close();
+      await Promise.all([carrier.close(), agent.close()]);
+    },
+  };
+}
+
+function offer(
+  account: Account,
+  webhooks: Client,
+  ledger: Ledger,
+  load: string,
+  plan: readonly PlannedText[],
+): Promise<void> {
+  const startMs = performance.now() + 50;
+  // Signed before the clock runs: the generator must not be what is measured.
+  const texts = plan.map(({ atMs, person }) => {
+    const text = ledger.offer(person, startMs + atMs);
+    return { text, person, request: inboundText(account, person, textBody(load, text)) };
+  });
+  const lateMs = performance.now() - startMs;
+  const waiting = new Map<number, (typeof texts)[number][]>();
+  const all = Promise.withResolvers<void>();
+  let answered = 0;
+  if (texts.length === 0) all.resolve();
+
+  function arrive(item: (typeof texts)[number]): void {
+    const line = waiting.get(item.person);
+    if (line !== undefined) line.push(item);
+    else {
+      waiting.set(item.person, []);
+      leave(item);
+    }
+  }
+
+  function leave(item: (typeof texts)[number]): void {
+    webhooks.post(item.request, (status) => {
+      if (status === 200) ledger.accepted(item.text);
+      else ledger.refused(item.text);
+      const next = waiting.get(item.person)?.shift();
+      if (next === undefined) waiting.delete(item.person);
+      else leave(next);
+      if (++answered === texts.length) all.resolve();
+    });
+  }
+
+  let next = 0;
+  function tick(): void {
+    const nowMs = performance.now() - startMs - Math.max(0, lateMs);
+    while (next < texts.length && plan[next]!.atMs <= nowMs) arrive(texts[next++]!);
+    if (next < texts.length) setTimeout(tick, plan[next]!.atMs - nowMs);
+  }
+  tick();
+  return all.promise;
+}

@@ -1,0 +1,401 @@
+// The rules of ARCHITECTURE.md and CONTRIBUTING.md that a machine can hold. Each test gives a list of offences, so that a
+// failure says where; each table is checked both ways, so that an entry nobody needs any more fails too.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CATALOGUE } from '../src/errors.ts';
+import {
+  callsOf,
+  importsOf,
+  projectFiles,
+  read,
+  resolveImport,
+  withoutComments,
+  withoutSqlComments,
+} from './support/source-tree.ts';
+
+const FILES = projectFiles();
+const isTest = (path: string) => path.endsWith('.test.ts');
+const SOURCES = FILES.filter((path) => /^src\/.*\.ts$/.test(path) && !isTest(path));
+const CODE = FILES.filter((path) => /\.(ts|mjs|sql)$/.test(path));
+/** Written by a script. */
+const GENERATED = new Set(['database/schema.sql', 'src/database/tables.ts']);
+
+/** A row may import what stands in rows before it and itself; the domains of one row do not know each other. */
+const LAYERS = [
+  ['errors', 'ids', 'clock'],
+  ['config'],
+  ['observability'],
+  ['database'],
+  ['security'],
+  ['accounts'],
+  ['channels'],
+  ['agents', 'billing'],
+  ['bridge'],
+  ['jobs'],
+  ['http'],
+  ['runtime'],
+  ['cli'],
+  ['main'],
+];
+const layerOf = (domain: string) => LAYERS.findIndex((row) => row.includes(domain));
+/** `src/bridge/turn.ts` → bridge, `src/config.ts` → config. */
+const domainOf = (path: string) => path.split('/')[1]!.replace(/\.ts$/, '');
+
+/** Which folder may write a table; everybody else calls the owner's functions. */
+const OWNERS: Readonly<Record<string, string>> = {
+  phone_numbers: 'accounts',
+  contacts: 'accounts',
+  agent_registry: 'agents',
+  agent_sessions: 'agents',
+  consents: 'security',
+  conversations: 'bridge',
+  webhook_receipts: 'bridge',
+  messages: 'bridge',
+  turns: 'bridge',
+  outbound_parts: 'bridge',
+  exchanges: 'bridge',
+  sender_pacing: 'bridge',
+  worker_pools: 'jobs',
+  partitioned_tables: 'database',
+  schema_migrations: 'database',
+  schema_repeatables: 'database',
+};
+/** Tables of others that the text path writes, because a text, a turn or a STOP is one commit. */
+const ONE_COMMIT: Readonly<Record<string, string>> = {
+  contacts: 'the first text of a person makes the contact it belongs to',
+  agent_sessions: 'a turn opens, moves and ends the session it is part of',
+  consents: 'STOP must hold from the commit that stores it on, and a refused send (21610) is one',
+};
+
+const MAX_LINES = 400;
+/** A table of cases is read by looking one up, not from top to bottom. */
+const MAX_TEST_LINES = 600;
+
+/** Not thrown yet. */
+const RESERVED_CODES = new Set(['conflict']);
+
+/** Everything that may be a field of a log line: ids, counts, codes and our own words. */
+const LOG_FIELDS = new Set(
+  'applied code conversation conversations error outcome part pool reason route service source trace turn'.split(' '),
+);
+
+describe('imports', () => {
+  it('go one way only', () => {
+    const offences: string[] = [];
+    for (const path of SOURCES) {
+      const from = domainOf(path);
+      for (const target of relativeImports(path).filter((to) => to.startsWith('src/'))) {
+        const to = domainOf(target);
+        if (from === to) continue;
+        if (layerOf(to) < 0 || layerOf(from) < 0 || layerOf(to) >= layerOf(from)) offences.push(`${path} → ${target}`);
+        if (from === 'channels' && to === 'database') offences.push(`${path} → ${target}: a channel has no database`);
+      }
+    }
+    assert.deepEqual(offences, []);
+  });
+
+  it('know every folder of src', () => {
+    const domains = [...new Set(SOURCES.map(domainOf))];
+    assert.deepEqual(
+      domains.filter((domain) => layerOf(domain) < 0),
+      [],
+    );
+  });
+
+  it('never go from one carrier to another', () => {
+    const provider = (path: string) => /^src\/channels\/([^/]+)\//.exec(path)?.[1];
+    const offences = SOURCES.filter((path) => provider(path) !== undefined).flatMap((path) =>
+      relativeImports(path)
+        .filter((target) => provider(target) !== undefined && provider(target) !== provider(path))
+        .map((target) => `${path} → ${target}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('never go in a circle; types may name each other', () => {
+    const graph = new Map(SOURCES.map((path) => [path, relativeImports(path, { types: false })]));
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, trail: readonly string[]): void => {
+      const at = trail.indexOf(path);
+      if (at >= 0) circles.push([...trail.slice(at), path].join(' → '));
+      if (at >= 0 || done.has(path)) return;
+      for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+      done.add(path);
+    };
+    for (const path of graph.keys()) visit(path, []);
+    assert.deepEqual(circles, []);
+  });
+
+  it('of examples and of the SDK stay out of the product: they stand for the programs of others', () => {
+    const outside = FILES.filter((path) => /^(examples|sdk)\/.*\.(ts|mjs)$/.test(path));
+    const offences = outside.flatMap((path) =>
+      relativeImports(path)
+        .filter((target) => !target.startsWith(`${path.split('/').slice(0, 2).join('/')}/`))
+        .filter((target) => !(isTest(path) && target.startsWith('test/')))
+        .map((target) => `${path} → ${target}`),
+    );
+    assert.ok(outside.length > 0);
+    assert.deepEqual(offences, []);
+  });
+
+  it('lead to files that exist', () => {
+    const known = new Set(FILES);
+    const all = FILES.filter((path) => path.endsWith('.ts'));
+    const offences = all.flatMap((path) =>
+      relativeImports(path)
+        .filter((target) => !known.has(target))
+        .map((target) => `${path} → ${target}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('name only packages that package.json asks for', () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Record<string, object>;
+    const offences = SOURCES.flatMap((path) =>
+      packageImports(path)
+        .filter((name) => !(name in dependencies!))
+        .map((name) => `${path} imports ${name}`),
+    );
+    assert.deepEqual(offences, []);
+    assert.deepEqual(
+      Object.keys(devDependencies!).filter((name) => name in dependencies!),
+      [],
+    );
+  });
+});
+
+describe('tables', () => {
+  const tables = FILES.filter((path) => path.startsWith('database/migrations/'))
+    .concat('src/database/migrate.ts')
+    .flatMap((path) =>
+      [...read(path).matchAll(/create table (?:if not exists )?([a-z_]+)/g)].map((match) => match[1]!),
+    );
+
+  it('have one owner each', () => {
+    assert.deepEqual([...new Set(tables)].sort(), Object.keys(OWNERS).sort());
+  });
+
+  it('are written from TypeScript by their owner alone', () => {
+    const offences = SOURCES.flatMap((path) =>
+      writesIn(withoutComments(read(path)))
+        .filter((table) => OWNERS[table] !== domainOf(path))
+        .map((table) => `${path} writes ${table}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('are written by SQL functions of their owner alone, but for what is one commit', () => {
+    const used = new Set<string>();
+    const offences: string[] = [];
+    for (const path of FILES.filter((name) => /^database\/(functions|views)\/.*\.sql$/.test(name))) {
+      const owner = path.split('/')[2]!;
+      for (const table of writesIn(withoutSqlComments(read(path)))) {
+        if (OWNERS[table] === owner) continue;
+        if (owner === 'bridge' && table in ONE_COMMIT) used.add(table);
+        else offences.push(`${path} writes ${table}`);
+      }
+    }
+    assert.deepEqual(offences, []);
+    assert.deepEqual([...used].sort(), Object.keys(ONE_COMMIT).sort());
+  });
+
+  it('are never written by the statements of the path outside bridge/store.ts and the functions it calls', () => {
+    const offences = SOURCES.filter((path) => path.startsWith('src/bridge/')).flatMap((path) =>
+      writesIn(withoutComments(read(path))).map((table) => `${path} writes ${table}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+});
+
+describe('source', () => {
+  it('has names that say what is inside', () => {
+    const vague = /^(utils?|helpers?|services?|managers?|models?|types?|common|misc|shared|lib)$/;
+    const allowed = new Set(['src/http/services.ts']);
+    const offences = CODE.filter((path) => !allowed.has(path)).filter((path) =>
+      path.split('/').some((part) => vague.test(part.replace(/(\.test)?\.[a-z]+$/, ''))),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('is named in kebab-case', () => {
+    const offences = CODE.filter((path) => /^(src|test|examples|scripts|bench)\//.test(path)).filter(
+      (path) => !/^[a-z0-9/.-]+$/.test(path),
+    );
+    assert.deepEqual(offences, []);
+  });
+
+  it('reads the environment in config.ts alone; commands may hand it on', () => {
+    const offences = SOURCES.filter((path) => path !== 'src/config.ts').filter((path) => {
+      const code = withoutComments(read(path));
+      const handedOn = path.startsWith('src/cli/') ? code.replaceAll('loadConfig(process.env,', '') : code;
+      return handedOn.includes('process.env');
+    });
+    assert.deepEqual(offences, []);
+  });
+
+  it('comes in files that can be read in one go', () => {
+    const offences = CODE.filter((path) => !GENERATED.has(path))
+      .map((path) => ({ path, lines: read(path).split('\n').length - 1 }))
+      .filter(({ path, lines }) => lines > (path.startsWith('test/') || isTest(path) ? MAX_TEST_LINES : MAX_LINES))
+      .map(({ path, lines }) => `${path}: ${lines} lines`);
+    assert.deepEqual(offences, []);
+  });
+
+  it('leaves nothing for later', () => {
+    assert.deepEqual(
+      CODE.filter((path) => /\b(?:TO[D]O|FIX[M]E|X{3}|HA[C]K)\b/.test(read(path))),
+      [],
+    );
+  });
+
+  it('uses every error code that clients are promised', () => {
+    const texts = [
+      ...SOURCES.filter((path) => path !== 'src/errors.ts'),
+      ...FILES.filter((path) => /^database\/functions\//.test(path)),
+    ]
+      .map(read)
+      .join('\n');
+    const unused = Object.keys(CATALOGUE).filter((code) => !new RegExp(`['"]${code}['"]`).test(texts));
+    assert.deepEqual(unused.sort(), [...RESERVED_CODES].sort());
+  });
+});
+
+describe('logs', () => {
+  it('are written with the logger, not to the console', () => {
+    assert.deepEqual(
+      SOURCES.filter((path) => /\bconsole\./.test(withoutComments(read(path)))),
+      [],
+    );
+  });
+
+  it('carry ids, counts, codes and our own words: never a text, an address or a secret', () => {
+    const offences: string[] = [];
+    let seen = 0;
+    for (const path of SOURCES) {
+      const code = withoutComments(read(path));
+      for (const call of callsOf(code, /\blogger\.(?:trace|debug|info|warn|error|fatal)\(/g)) {
+        seen++;
+        const fields = /^\{([\s\S]*?)\}(?:,|$)/.exec(call)?.[1];
+        const names = (fields?.match(/(?:^|,)\s*([A-Za-z_]+)(?=\s*(?::|,|$))/g) ?? []).map((name) =>
+          name.replace(/[^A-Za-z_]/g, ''),
+        );
+        for (const name of names) if (!LOG_FIELDS.has(name)) offences.push(`${path}: field ${name} in logger(${call})`);
+        if (
+          /\.\.\.|\b(?:body|text|theirAddress|ourAddress|their_address|our_address|request\.body)\b/.test(fields ?? '')
+        ) {
+          offences.push(`${path}: content in logger(${call})`);
+        }
+      }
+    }
+    assert.ok(seen > 10, 'the pattern no longer finds the calls of the logger');
+    assert.deepEqual(offences, []);
+  });
+});
+
+describe('tests', () => {
+  const tests = FILES.filter(isTest);
+
+  it('are all found by npm test', () => {
+    const patterns = /const TESTS = \[([^\]]*)\]/.exec(read('scripts/test.ts'))?.[1]?.match(/'[^']+'/g) ?? [];
+    const folders = patterns.map((pattern) => pattern.slice(1).split('/')[0]);
+    assert.ok(folders.length > 0);
+    assert.deepEqual(
+      tests.filter((path) => !folders.includes(path.split('/')[0])),
+      [],
+    );
+  });
+
+  it('test something, and none is left out', () => {
+    const empty = tests.filter((path) => !/^\s*(?:await )?(?:test|it)(?:\.each)?\(/m.test(read(path)));
+    const left =
+      /\b(?:test|it|describe|suite)\.(?:only|skip|todo)\b|\bt\.(?:skip|todo)\(|\{[^{}\n]*\b(?:only|skip|todo): /;
+    assert.deepEqual(empty, []);
+    assert.deepEqual(
+      tests.filter((path) => left.test(read(path))),
+      [],
+    );
+  });
+
+  it('stand in files that the runner takes for tests', () => {
+    const hidden = FILES.filter((path) => /^(src|test)\/.*\.ts$/.test(path) && !isTest(path)).filter(
+      (path) => /^import .* from 'node:test'/m.test(read(path)) && /^(?:test|it|describe)\(/m.test(read(path)),
+    );
+    assert.deepEqual(hidden, []);
+  });
+});
+
+describe('papers', () => {
+  const papers = FILES.filter((path) => path.endsWith('.md'));
+
+  it('link to files and headings that exist', () => {
+    const offences: string[] = [];
+    for (const path of papers) {
+      for (const [, link] of read(path).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(link!)) continue;
+        const [file = '', anchor] = link!.split('#');
+        const target = file === '' ? path : resolveImport(path, file);
+        if (!FILES.some((known) => known === target || known.startsWith(`${target.replace(/\/$/, '')}/`)))
+          offences.push(`${path}: ${link}`);
+        else if (anchor !== undefined && target.endsWith('.md') && !anchorsOf(read(target)).has(anchor))
+          offences.push(`${path}: ${link}`);
+      }
+    }
+    assert.deepEqual(offences, []);
+  });
+
+  it('name files that exist', () => {
+    const known = FILES.flatMap((path) => path.split('/').map((_, n, parts) => parts.slice(0, n + 1).join('/')));
+    const offences: string[] = [];
+    for (const path of papers) {
+      for (const [, named] of read(path).matchAll(
+        /`((?:src|test|database|docs|examples|scripts|bin|bench)\/[\w./-]*\w)\/?`/g,
+      )) {
+        if (!known.includes(named!)) offences.push(`${path}: ${named}`);
+      }
+    }
+    assert.deepEqual(offences, []);
+  });
+});
+
+function relativeImports(path: string, kinds?: { types: boolean }): string[] {
+  return importsOf(read(path), kinds)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => resolveImport(path, specifier));
+}
+
+function packageImports(path: string): string[] {
+  return importsOf(read(path))
+    .filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+    .map((specifier) =>
+      specifier
+        .split('/')
+        .slice(0, specifier.startsWith('@') ? 2 : 1)
+        .join('/'),
+    );
+}
+
+/** The tables of ours that a text inserts into, updates, deletes from, merges into or truncates. */
+function writesIn(text: string): string[] {
+  const patterns = [
+    /\binsert into ([a-z_]+)/gi,
+    /\bdelete from (?:only )?([a-z_]+)/gi,
+    /\bupdate (?:only )?([a-z_]+)(?:\s+(?:as\s+)?[a-z_]+)?\s+set\b/gi,
+    /\bmerge into ([a-z_]+)/gi,
+    /\btruncate (?:table )?([a-z_]+)/gi,
+  ];
+  const named = patterns.flatMap((pattern) => [...text.matchAll(pattern)].map((match) => match[1]!.toLowerCase()));
+  return [...new Set(named)].filter((table) => table in OWNERS);
+}
+
+/** The anchors of a Markdown page: its headings as GitHub names them, and ids written out. */
+function anchorsOf(page: string): Set<string> {
+  const headings = [...page.matchAll(/^#+ (.+)$/gm)].map((match) =>
+    match[1]!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replace(/\s/g, '-'),
+  );
+  return new Set([...headings, ...[...page.matchAll(/id="([^"]+)"/g)].map((match) => match[1]!)]);
+}

@@ -1,0 +1,370 @@
+// Parts leave once, in order and at their time, whatever the carrier does.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { Turn } from '../../src/bridge/store.ts';
+import { type Bridge, bridgeOf, OURS, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
+import { type Carrier, openCarrier } from '../support/carrier.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { newSid } from '../support/signed-webhook.ts';
+
+/** Half a microsecond of rounding in the database's timestamps. */
+const ROUNDING_MS = 1;
+
+describe('the order of parts', () => {
+  let db: TestDatabase;
+  let bridge: Bridge;
+
+  before(async () => {
+    db = await freshDatabase();
+    bridge = bridgeOf(db);
+  });
+  after(() => db.drop());
+
+  const accepted = (part: PartRow, conversation: string) =>
+    bridge.record([
+      sendRecord({ part_id: part.id, conversation_id: conversation }, { state: 'accepted', provider_id: newSid() }),
+    ]);
+  const sidOf = async (part: PartRow) =>
+    (await db.admin<{ provider_id: string }[]>`select provider_id from outbound_parts where id = ${part.id}`)[0]!
+      .provider_id;
+
+  test('the second part has no job while the first is on its way, then one 3 s after it was accepted', async () => {
+    const conversation = await bridge.answered(somebody(), ['one', 'two']);
+    const [one, two] = (await bridge.parts(conversation)) as [PartRow, PartRow];
+    assert.ok((await bridge.sendJobs()).has(one.id));
+    assert.ok(!(await bridge.sendJobs()).has(two.id));
+
+    await bridge.claim([one.id]);
+    assert.ok(!(await bridge.sendJobs()).has(two.id), 'released while the first was being sent');
+
+    await accepted(one, conversation);
+    const [{ accepted_at }] = (await db.admin<{ accepted_at: Date }[]>`
+      select accepted_at from outbound_parts where id = ${one.id}`) as unknown as [{ accepted_at: Date }];
+    const due = (await bridge.sendJobs()).get(two.id);
+    assert.ok(due, 'no job for the second part');
+    assert.ok(Math.abs(due.getTime() - accepted_at.getTime() - 3_000) <= ROUNDING_MS);
+  });
+
+  test('a part waiting its 3 s goes at once when the one before it is reported sent', async () => {
+    const conversation = await bridge.answered(somebody(), ['one', 'two']);
+    const [one, two] = (await bridge.parts(conversation)) as [PartRow, PartRow];
+    await bridge.claim([one.id]);
+    await accepted(one, conversation);
+    await bridge.status([{ part: one.id, sid: await sidOf(one), state: 'sent' }]);
+    assert.equal((await bridge.sendJobs()).get(two.id)?.getTime(), two.send_at.getTime());
+  });
+
+  test('a part whose end is unknown holds everything behind it until it is settled', async () => {
+    const conversation = await bridge.answered(somebody(), ['one', 'two']);
+    const [one, two] = (await bridge.parts(conversation)) as [PartRow, PartRow];
+    await bridge.claim([one.id]);
+    await bridge.record([
+      sendRecord({ part_id: one.id, conversation_id: conversation }, { state: 'unknown', run_at_ms: 5_000 }),
+    ]);
+    assert.ok(!(await bridge.sendJobs()).has(two.id));
+    await accepted(one, conversation);
+    assert.ok((await bridge.sendJobs()).has(two.id));
+  });
+
+  test('the second reply of a conversation waits for the last part of the first', async () => {
+    const phone = somebody();
+    const conversation = await bridge.answered(phone, ['one', 'two']);
+    await bridge.answered(phone, ['three']);
+    const parts = (await bridge.parts(conversation)) as [PartRow, PartRow, PartRow];
+    assert.deepEqual(
+      parts.map((part) => part.body),
+      ['one', 'two', 'three'],
+    );
+    for (const [n, part] of parts.entries()) {
+      const jobs = await bridge.sendJobs();
+      assert.deepEqual(
+        parts.slice(n).map(({ id }) => jobs.has(id)),
+        parts.slice(n).map((_, behind) => behind === 0),
+      );
+      await bridge.claim([part.id]);
+      // The library deletes a job when it is done; without that the next look would still see it.
+      await db.admin`select graphile_worker.complete_jobs(array(
+        select id from graphile_worker.jobs where key = ${`send:${part.id}`}))`;
+      await accepted(part, conversation);
+      await bridge.status([{ part: part.id, sid: await sidOf(part), state: 'sent' }]);
+    }
+  });
+
+  test('a part that fails for good takes the rest of its reply along, and the next reply still goes', async () => {
+    const phone = somebody();
+    const conversation = await bridge.answered(phone, ['one', 'two', 'three']);
+    await bridge.answered(phone, ['next']);
+    const [one, , , next] = (await bridge.parts(conversation)) as [PartRow, PartRow, PartRow, PartRow];
+    await bridge.claim([one.id]);
+    await bridge.record([
+      sendRecord({ part_id: one.id, conversation_id: conversation }, { state: 'failed', error_code: '21211' }),
+    ]);
+    assert.deepEqual(
+      (await bridge.parts(conversation)).map(({ state, error_code }) => [state, error_code]),
+      [
+        ['failed', '21211'],
+        ['void', 'earlier_part_failed'],
+        ['void', 'earlier_part_failed'],
+        ['queued', null],
+      ],
+    );
+    assert.ok((await bridge.sendJobs()).has(next.id));
+  });
+
+  test('a part is handed to one worker only', async () => {
+    const conversation = await bridge.answered(somebody(), ['one']);
+    const [one] = (await bridge.parts(conversation)) as [PartRow];
+    const taken = (await Promise.all([1, 2, 3, 4].map(() => bridge.claim([one.id])))).flat();
+    assert.equal(taken.filter((part) => part?.state === 'sending').length, 1);
+  });
+});
+
+describe('pacing', () => {
+  let db: TestDatabase;
+  let bridge: Bridge;
+
+  before(async () => {
+    db = await freshDatabase({ web: 4, worker: 8, admin: 2 });
+    bridge = bridgeOf(db, { pacing: true });
+    await db.admin`insert into phone_numbers (address) values (${OURS})`;
+  });
+  after(() => db.drop());
+
+  test('replies committed by many workers at once never exceed the rate of their sender', async () => {
+    const replies = fc.array(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }), {
+      minLength: 2,
+      maxLength: 8,
+    });
+    await fc.assert(
+      fc.asyncProperty(replies, fc.integer({ min: 1, max: 30 }), async (all, rate) => {
+        await db.admin`delete from sender_pacing`;
+        await db.admin`update phone_numbers set segments_per_second = ${rate}`;
+        const turns = await Promise.all(
+          all.map(async () => {
+            const { conversationId } = (await bridge.arrive(somebody(), 'hello'))!;
+            return (await bridge.start(conversationId)) as Turn;
+          }),
+        );
+        await Promise.all(
+          turns.map((turn, n) =>
+            bridge.finish([
+              {
+                ...reply(turn, ['part']),
+                parts: all[n]!.map((segments) => ({ text: 'part', segments })),
+              },
+            ]),
+          ),
+        );
+        const parts = await db.admin<PartRow[]>`
+          select * from outbound_parts where conversation_id = any (${turns.map((turn) => turn.conversationId)})
+          order by send_at`;
+        assert.equal(parts.length, all.flat().length);
+        for (const [n, part] of parts.entries()) {
+          const before = parts[n - 1];
+          if (!before) continue;
+          const gapMs = part.send_at.getTime() - before.send_at.getTime();
+          assert.ok(
+            gapMs >= (before.segments * 1000) / rate - ROUNDING_MS,
+            `only ${gapMs} ms behind ${before.segments}`,
+          );
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('bulk queues behind the replies of its sender, and later replies go before it', async () => {
+    await db.admin`delete from sender_pacing`;
+    await db.admin`update phone_numbers set segments_per_second = 1`;
+    const first = await bridge.answered(somebody(), ['a', 'b']);
+    const bulk = await proactive(['news']);
+    const later = await bridge.answered(somebody(), ['c']);
+    const [a, b] = (await bridge.parts(first)) as [PartRow, PartRow];
+    const [news] = (await bridge.parts(bulk)) as [PartRow];
+    const [c] = (await bridge.parts(later)) as [PartRow];
+    assert.ok(news.send_at.getTime() >= b.send_at.getTime() + 1_000 - ROUNDING_MS);
+    assert.ok(Math.abs(c.send_at.getTime() - a.send_at.getTime() - 2_000) <= ROUNDING_MS, 'the reply waited for bulk');
+
+    // Its time has come, but replies have the sender: it steps back and its job moves behind them.
+    assert.deepEqual(await bridge.claim([news.id]), [null]);
+    const due = (await bridge.sendJobs()).get(news.id)!;
+    assert.ok(due.getTime() >= c.send_at.getTime() + 1_000 - ROUNDING_MS);
+    assert.equal((await bridge.parts(bulk))[0]?.state, 'queued');
+
+    await db.admin`update sender_pacing set replies_until = now() - interval '1 second'`;
+    const [taken] = await bridge.claim([news.id]);
+    assert.equal(taken?.state, 'sending');
+    const next = await bridge.answered(somebody(), ['d']);
+    const [d] = (await bridge.parts(next)) as [PartRow];
+    const [{ sending_at }] = (await db.admin`select sending_at from outbound_parts where id = ${news.id}`) as any;
+    assert.ok(d.send_at.getTime() >= sending_at.getTime() + 1_000 - 50, 'the bulk part was not counted');
+  });
+
+  /** A text of an agent's own, to somebody who has been answered before. */
+  async function proactive(bodies: string[]): Promise<string> {
+    const { conversationId } = (await bridge.arrive(somebody(), 'remind me'))!;
+    const post = [
+      {
+        conversation_id: conversationId,
+        kind: 'proactive',
+        body: bodies.join(''),
+        parts: bodies.map((text) => ({ text, segments: 1 })),
+      },
+    ];
+    await db.admin`select queue_replies(${JSON.stringify(post)}::text::json, true)`;
+    return conversationId;
+  }
+});
+
+describe('trouble at the carrier', () => {
+  let db: TestDatabase;
+  let bridge: Bridge;
+  let carrier: Carrier;
+
+  before(async () => {
+    db = await freshDatabase();
+    bridge = bridgeOf(db);
+    carrier = await openCarrier(db);
+  });
+  after(async () => {
+    await carrier.close();
+    await db.drop();
+  });
+
+  /** Somebody with one answer of this text waiting to be sent. */
+  async function waiting(body = 'the answer', phone = somebody()) {
+    const conversation = await bridge.answered(phone, [body]);
+    const part = (await bridge.parts(conversation)).at(-1)!;
+    const now = async () => (await bridge.parts(conversation)).find(({ id }) => id === part.id)!;
+    return { phone, part, now };
+  }
+
+  test('refused with 429 it waits and is sent once', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http429: 1 });
+    await carrier.send(part);
+    assert.deepEqual([(await now()).state, (await now()).error_code], ['queued', '20429']);
+    assert.ok((await bridge.sendJobs()).get(part.id)!.getTime() > Date.now(), 'tried again at once');
+    await carrier.send(part);
+    assert.equal((await now()).state, 'accepted');
+    assert.equal(carrier.taken(phone).length, 1);
+  });
+
+  test('a refused connection is tried again', async () => {
+    const { phone, part, now } = await waiting();
+    await carrier.wire.down();
+    await carrier.send(part);
+    assert.equal((await now()).state, 'queued');
+    await carrier.wire.up();
+    await carrier.send(part);
+    assert.equal((await now()).state, 'accepted');
+    assert.equal(carrier.taken(phone).length, 1);
+  });
+
+  test('500 after the carrier took it: the text is found in its list and not sent again', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(part);
+    assert.equal((await now()).state, 'unknown');
+    await carrier.send(part);
+    assert.equal(carrier.taken(phone).length, 1, 'sent again while its end was unknown');
+    await carrier.settle(part);
+    assert.equal((await now()).state, 'accepted');
+    assert.equal((await now()).provider_id, carrier.taken(phone)[0]?.sid);
+  });
+
+  test('500 before the carrier took it: after the grace time it is sent, once', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(part);
+    assert.equal((await now()).state, 'unknown');
+    await carrier.settle(part);
+    assert.equal((await now()).state, 'unknown', 'given up before the grace time');
+    assert.equal(carrier.taken(phone).length, 0);
+    await carrier.settle(part, 0);
+    assert.equal((await now()).state, 'queued');
+    await carrier.send(part);
+    assert.equal((await now()).state, 'accepted');
+    assert.equal(carrier.taken(phone).length, 1);
+  });
+
+  test('a connection cut in the middle of the answer leaves one text', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.wire.cutNextAnswers(1);
+    await carrier.send(part);
+    assert.equal((await now()).state, 'unknown');
+    await carrier.settle(part);
+    assert.equal((await now()).state, 'accepted');
+    assert.equal((await now()).provider_id, carrier.taken(phone)[0]?.sid);
+    assert.equal(carrier.taken(phone).length, 1);
+  });
+
+  test('while the carrier cannot be asked the part stays unknown', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(part);
+    await carrier.wire.down();
+    await carrier.settle(part, 0);
+    assert.equal((await now()).state, 'unknown');
+    await carrier.wire.up();
+    await carrier.settle(part, 0);
+    assert.equal((await now()).provider_id, carrier.taken(phone)[0]?.sid);
+  });
+
+  test('a callback settles an unknown part, and looking for it later changes nothing', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(part);
+    const [message] = carrier.taken(phone);
+    await bridge.status([{ part: part.id, sid: message!.sid, state: 'delivered' }]);
+    await carrier.settle(part, 0);
+    assert.deepEqual([(await now()).state, (await now()).provider_id], ['delivered', message!.sid]);
+  });
+
+  test('two parts with the same words are never matched to one message', async () => {
+    const phone = somebody();
+    const first = await waiting('ok', phone);
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(first.part);
+    await carrier.settle(first.part);
+    const second = await waiting('ok', phone);
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(second.part);
+    await carrier.settle(second.part);
+    assert.equal((await second.now()).state, 'unknown', 'the first message was taken for the second part');
+    await carrier.settle(second.part, 0);
+    await carrier.send(second.part);
+    const sids = [(await first.now()).provider_id, (await second.now()).provider_id];
+    assert.deepEqual(
+      carrier.taken(phone).map(({ sid }) => sid),
+      sids,
+    );
+    assert.notEqual(sids[0], sids[1]);
+  });
+
+  for (const [to, code] of [
+    ['+15005550001', '21211'],
+    ['+15005550003', '21408'],
+    ['+15005550009', '21614'],
+  ] as const) {
+    test(`refused for good with ${code} it fails after one attempt and says why`, async () => {
+      const { part, now } = await waiting('the answer', to);
+      await carrier.send(part);
+      const { state, error_code } = await now();
+      assert.deepEqual([state, error_code], ['failed', code]);
+      assert.deepEqual(await bridge.claim([part.id]), [null], 'it could be sent again');
+    });
+  }
+
+  test('a worker that died between claim and record leaves an unknown part, and one text', async () => {
+    const { phone, part, now } = await waiting();
+    await bridge.claim([part.id]);
+    await carrier.send(part);
+    assert.equal((await now()).state, 'unknown');
+    assert.equal(carrier.taken(phone).length, 0, 'sent although nobody knows whether it was already');
+    await carrier.settle(part, 0);
+    await carrier.send(part);
+    assert.equal(carrier.taken(phone).length, 1);
+  });
+});

@@ -1,0 +1,150 @@
+// The bridge's statements by hand: what a gateway and its workers do to the database, step by step and in any order,
+// without agents, carrier or jobs.
+import { createConsent } from '../../src/bridge/consent.ts';
+import {
+  applyStatuses,
+  type ClaimedPart,
+  claimParts,
+  finishTurns,
+  ingestTexts,
+  recordSends,
+  type SendRecord,
+  startTurns,
+  type Turn,
+  type TurnEnd,
+} from '../../src/bridge/store.ts';
+import type { CarrierState, Inbound } from '../../src/channels/channel.ts';
+import type { TestDatabase } from './database.ts';
+import { newSid } from './signed-webhook.ts';
+
+export const OURS = '+15550001111';
+
+let people = 0;
+/** A phone number that nobody has used. */
+export const somebody = () => `+1555030${String(people++).padStart(4, '0')}`;
+
+export function inbound(from: string, text: string, more: Partial<Inbound> = {}): Inbound {
+  return {
+    channel: 'sms',
+    providerId: newSid(),
+    from,
+    to: OURS,
+    text,
+    media: [],
+    optOutHandled: null,
+    ...more,
+  };
+}
+
+export type PartRow = {
+  id: string;
+  position: number;
+  kind: string;
+  body: string;
+  segments: number;
+  state: string;
+  send_at: Date;
+  provider_id: string | null;
+  error_code: string | null;
+};
+
+export type Bridge = ReturnType<typeof bridgeOf>;
+
+/** The steps on one database. `pacing` is what every statement that queues parts is told. */
+export function bridgeOf(db: TestDatabase, { pacing = false } = {}) {
+  const { web, worker } = db.pools;
+  const consent = createConsent({ sql: web, optOutScope: null, pacing, maxSegments: 10 });
+
+  const bridge = {
+    /** Stores a text; null for one that is already there. */
+    arrive: async (from: string, text: string, more: Partial<Inbound> = {}) => {
+      const [taken] = await ingestTexts(web, [{ ...inbound(from, text, more), refused: null }], {
+        quietMs: 0,
+        optOutScope: null,
+      });
+      return taken ?? null;
+    },
+    /** A keyword as the gateway handles it; false when it is none. */
+    keyword: (from: string, text: string, more: Partial<Inbound> = {}) => consent.handle(inbound(from, text, more)),
+    /** Starts a turn as the job with the current token would; null when nothing waits. */
+    async start(conversationId: string): Promise<Turn | null> {
+      const [row] = await db.admin<{ token: number }[]>`select token from conversations where id = ${conversationId}`;
+      const [start] = await startTurns(worker, [{ conversationId, token: row!.token }], { quietMs: 0, maxTexts: 50 });
+      return start?.kind === 'turn' ? start.turn : null;
+    },
+    finish: async (ends: readonly TurnEnd[]) => finishTurns(worker, ends, { pacing }),
+    claim: (ids: readonly string[]): Promise<(ClaimedPart | null)[]> => claimParts(worker, ids, null),
+    record: (records: readonly SendRecord[]) => recordSends(worker, records, null),
+    status: (
+      reports: readonly { part: string; sid: string; state: CarrierState; errorCode?: string; optedOut?: boolean }[],
+    ) =>
+      applyStatuses(
+        web,
+        reports.map(({ part, sid, state, errorCode = null, optedOut = false }) => ({
+          part_id: part,
+          provider_id: sid,
+          state,
+          error_code: errorCode,
+          opted_out: optedOut,
+        })),
+        null,
+      ),
+    parts: (conversationId: string): Promise<PartRow[]> =>
+      db.admin<PartRow[]>`select * from outbound_parts where conversation_id = ${conversationId} order by position`,
+    /** When each part's send job is due; parts that may not leave yet have none. */
+    async sendJobs(): Promise<Map<string, Date>> {
+      const jobs = await db.admin<{ part: string; run_at: Date }[]>`
+        select substr(key, 6) as part, run_at from graphile_worker.jobs where key like 'send:%'`;
+      return new Map(jobs.map((job) => [job.part, job.run_at]));
+    },
+    /** A text and its answer in as many parts as there are bodies; gives the conversation. */
+    async answered(from: string, bodies: readonly string[]): Promise<string> {
+      const taken = await bridge.arrive(from, 'hello');
+      const turn = await bridge.start(taken!.conversationId);
+      const [end] = await bridge.finish([reply(turn!, bodies)]);
+      if (!end) throw new Error('The turn was not ours to end.');
+      return taken!.conversationId;
+    },
+  };
+  return bridge;
+}
+
+/** A turn's end with these parts. */
+export function reply(turn: Turn, bodies: readonly string[], segments = 1): TurnEnd {
+  return {
+    conversation_id: turn.conversationId,
+    turn_id: turn.turnId,
+    session_id: turn.sessionId,
+    epoch: turn.epoch,
+    state: 'replied',
+    agent_id: null,
+    attempts: 1,
+    error_code: null,
+    kind: 'reply',
+    body: bodies.join(''),
+    parts: bodies.map((text) => ({ text, segments })),
+    more: null,
+    end_session: false,
+    deferred_until: null,
+    exchanges: [],
+  };
+}
+
+/** What the worker writes down after the carrier has said something about a part. */
+export function sendRecord(
+  part: Pick<ClaimedPart, 'part_id' | 'conversation_id'>,
+  result: Partial<SendRecord> & Pick<SendRecord, 'state'>,
+): SendRecord {
+  return {
+    part_id: part.part_id,
+    conversation_id: part.conversation_id,
+    provider_id: null,
+    segments: null,
+    error_code: null,
+    error_reason: null,
+    run_at_ms: null,
+    opted_out: false,
+    exchanges: [],
+    ...result,
+  };
+}

@@ -1,0 +1,63 @@
+// Sending and settling against a simulated carrier without jobs: a test decides when each step happens.
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import { createOutbound } from '../../src/bridge/outbound.ts';
+import { createSettle } from '../../src/bridge/settle.ts';
+import { type SimulatorOptions, startSimulator } from '../../src/channels/simulator/simulator.ts';
+import { createTwilioChannel, createTwilioDispatcher } from '../../src/channels/twilio/twilio.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
+import { OURS } from './bridge.ts';
+import type { TestDatabase } from './database.ts';
+import { type Proxy, startProxy } from './proxy.ts';
+import { newSid } from './signed-webhook.ts';
+
+export type Carrier = Awaited<ReturnType<typeof openCarrier>>;
+
+/** The carrier behind a wire that can be cut. Its status callbacks reach nobody. */
+export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOptions> = {}) {
+  const accountSid = newSid('AC');
+  const authToken = randomBytes(16).toString('hex');
+  const simulator = await startSimulator({
+    port: 0,
+    accountSid,
+    authToken,
+    numbers: [OURS],
+    webhookUrl: 'http://127.0.0.1:1/nobody',
+    pacing: 'off',
+    ...options,
+  });
+  const wire: Proxy = await startProxy({ host: '127.0.0.1', port: Number(new URL(simulator.url).port) });
+  const apiUrl = `http://127.0.0.1:${wire.port}`;
+  const http = createTwilioDispatcher(apiUrl);
+  const logger = pino({ level: 'silent' });
+  const channel = createTwilioChannel({
+    accountSid,
+    authTokens: [authToken],
+    publicUrl: 'http://127.0.0.1:1',
+    apiUrl,
+    messagingServiceSid: null,
+    ourNumbers: () => new Set([OURS]),
+    http,
+  });
+  const sql = db.pools.worker;
+  const outbound = createOutbound({ sql, channel, optOutScope: null, logger, metrics: createMetrics() });
+  return {
+    simulator,
+    wire,
+    send: (part: { id: string }) => outbound.send({ p: part.id }),
+    /** Looks for an unknown part as the job does; `graceMs` is how long the carrier may still come up with it. */
+    settle: (part: { id: string }, graceMs = 60_000) =>
+      createSettle({ sql, channel, outbound, logger, graceMs })({ p: part.id }),
+    /** What the carrier took for this phone, oldest first. */
+    taken: (phone: string) =>
+      simulator
+        .messages()
+        .filter((message) => message.to === phone && message.direction === 'outbound-api')
+        .toReversed(),
+    async close() {
+      await http.destroy();
+      await wire.down();
+      await simulator.close();
+    },
+  };
+}

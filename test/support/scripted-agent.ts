@@ -1,0 +1,200 @@
+// An agent that does what a test says: a real HTTP server, registered through the real API.
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Protocol } from '../../src/agents/agent.ts';
+
+/** `payload` of a chat.request as it came over the wire. */
+export type Payload = {
+  readonly session_id: string;
+  readonly conversation_id: string;
+  readonly message: string;
+  readonly conversation_history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
+  readonly media: readonly { url: string; content_type: string }[];
+  readonly channel: string;
+  readonly reply_budget: { readonly max_characters: number; readonly max_segments: number };
+  readonly deadline: string;
+};
+
+export type Call = {
+  readonly messageId: string;
+  /** What the person said. */
+  readonly text: string;
+  readonly payload: Payload;
+  readonly headers: IncomingHttpHeaders;
+  /** True once the platform has hung up before the whole answer was written. */
+  aborted: boolean;
+  answered: boolean;
+};
+
+/** What an agent does with a call: a text is a right answer, anything else is spelled out. */
+export type Act =
+  | string
+  | {
+      readonly text?: string;
+      readonly endSession?: boolean;
+      readonly media?: readonly string[];
+      readonly status?: number;
+      /** Instead of a right answer: an object is sent as JSON, a string as it is. */
+      readonly body?: unknown;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly delayMs?: number;
+    };
+
+/** May return HANG, or a promise that the test resolves when it is time. */
+export type Behaviour = (payload: Payload, call: Call) => Act | Promise<Act>;
+
+/** Never answers. */
+export const HANG = new Promise<never>(() => {});
+
+export type AgentOptions = {
+  readonly name?: string;
+  readonly type?: string;
+  readonly protocol?: Protocol;
+  readonly capabilities?: readonly string[];
+  readonly maxConcurrentSessions?: number;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+};
+
+export type AgentHost = {
+  readonly gateway: string;
+  readonly registration: string;
+  readonly registrationSecret: string;
+};
+
+/** What the post API answers: an id, or the error envelope. */
+export type PostAnswer = {
+  readonly id?: string;
+  readonly status?: string;
+  readonly error?: { readonly type: string; readonly code: string; readonly message: string; readonly param?: string };
+};
+
+export type ScriptedAgent = Awaited<ReturnType<typeof startScriptedAgent>>;
+
+/** Starts an agent and registers it. */
+export async function startScriptedAgent(host: AgentHost, first: Behaviour, options: AgentOptions = {}) {
+  const { protocol = 'envelope' } = options;
+  const calls: Call[] = [];
+  let behaviour = first;
+
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const call = readCall(Buffer.concat(chunks).toString('utf8'), request.headers, protocol);
+    calls.push(call);
+    response.on('close', () => {
+      call.answered = response.writableFinished;
+      call.aborted = !response.writableFinished;
+    });
+    await answer(response, call, await behaviour(call.payload, call), protocol);
+  });
+  const listen = async (port: number) => {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  const down = async () => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  const registered = await register(host, `http://127.0.0.1:${port}/`, protocol, options);
+
+  return {
+    id: registered.agent_id,
+    apiKey: registered.api_key,
+    signingSecret: registered.signing_secret,
+    calls,
+    /** What the people said, call by call. */
+    heard: () => calls.map((call) => call.text),
+    behave(next: Behaviour) {
+      behaviour = next;
+    },
+    /** Refuses connections from now on; running calls are cut off. */
+    down,
+    /** Listens again at the same address. */
+    up: async () => void (await listen(port)),
+    /** Posts a text of its own (or, with in_reply_to, a late answer) as this agent. */
+    async post(
+      conversationId: string,
+      body: unknown,
+      {
+        key = registered.api_key as string | null,
+        idempotencyKey,
+      }: { key?: string | null; idempotencyKey?: string } = {},
+    ) {
+      const response = await fetch(`${host.gateway}/v1/conversations/${conversationId}/messages`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+        },
+        body: JSON.stringify(body),
+      });
+      return { status: response.status, json: (await response.json()) as PostAnswer };
+    },
+  };
+}
+
+function readCall(text: string, headers: IncomingHttpHeaders, protocol: Protocol): Call {
+  const body = JSON.parse(text);
+  const rest = { headers, aborted: false, answered: false };
+  if (protocol === 'envelope')
+    return { messageId: body.message_id, text: body.payload.message, payload: body.payload, ...rest };
+  return { messageId: body.id ?? '', text: body.messages.at(-1).content, payload: body, ...rest };
+}
+
+async function answer(response: ServerResponse, call: Call, act: Act, protocol: Protocol): Promise<void> {
+  const { status = 200, headers = {}, delayMs = 0, ...said } = typeof act === 'string' ? { text: act } : act;
+  if (delayMs > 0) await pause(delayMs);
+  const body = 'body' in said ? said.body : status >= 300 || status === 202 ? {} : rightAnswer(call, said, protocol);
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
+/** What the protocol expects, for tests that change a detail of it. */
+export function rightAnswer(
+  call: Call,
+  said: { text?: string; endSession?: boolean; media?: readonly string[] },
+  protocol: Protocol = 'envelope',
+) {
+  if (protocol === 'openai') return { choices: [{ message: { role: 'assistant', content: said.text ?? '' } }] };
+  return {
+    type: 'chat.response',
+    message_id: `answer-to-${call.messageId}`,
+    in_reply_to: call.messageId,
+    timestamp: new Date().toISOString(),
+    payload: {
+      session_id: call.payload.session_id,
+      message: said.text ?? '',
+      ...(said.endSession === undefined ? {} : { end_session: said.endSession }),
+      ...(said.media === undefined ? {} : { media: said.media }),
+    },
+  };
+}
+
+async function register(host: AgentHost, endpointUrl: string, protocol: Protocol, options: AgentOptions) {
+  const response = await fetch(`${host.registration}/api/agents/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      registration_secret: host.registrationSecret,
+      agent_name: options.name ?? 'Scripted',
+      agent_type: options.type ?? 'chat',
+      endpoint_url: endpointUrl,
+      capabilities: options.capabilities ?? [],
+      protocol,
+      ...(options.maxConcurrentSessions === undefined
+        ? {}
+        : { max_concurrent_sessions: options.maxConcurrentSessions }),
+      ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+    }),
+  });
+  const text = await response.text();
+  if (response.status !== 201) throw new Error(`The agent could not register: ${response.status} ${text}`);
+  return JSON.parse(text) as { agent_id: string; api_key: string; signing_secret: string };
+}
