@@ -55,6 +55,7 @@ describe('defaults', () => {
       registrationSecret: null,
       secretKey: null,
       egressAllow: ['127.0.0.0/8', '::1/128'],
+      agent: null,
       demoAgent: true,
       logLevel: 'info',
       logFormat: 'json',
@@ -345,6 +346,42 @@ describe('warnings', () => {
           editDistance(a, b) >= Math.abs(a.length - b.length) && editDistance(a, b) <= Math.max(a.length, b.length),
         );
       }),
+    );
+  });
+});
+
+describe('the agent of the environment', () => {
+  it('an agent named in the environment takes the place of the demo agent', () => {
+    const secret = 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz';
+    const env = { DARKSPERE_AGENT_URL: 'http://127.0.0.1:9000/chat', DARKSPERE_AGENT_SECRET: secret };
+    const { config } = loadConfig(env, SITUATION);
+    assert.equal(config.demoAgent, false);
+    assert.deepEqual(config.agent, {
+      url: 'http://127.0.0.1:9000/chat',
+      protocol: 'envelope',
+      credential: null,
+      signingSecret: secret,
+      metadata: {},
+    });
+    const openai = loadConfig(
+      {
+        DARKSPERE_AGENT_URL: 'https://llm.example.com/v1',
+        DARKSPERE_AGENT_PROTOCOL: 'openai',
+        DARKSPERE_AGENT_KEY: 'sk-1',
+        DARKSPERE_AGENT_MODEL: 'm',
+      },
+      SITUATION,
+    ).config.agent;
+    assert.deepEqual([openai?.credential, openai?.metadata], ['sk-1', { model: 'm' }]);
+  });
+
+  it('an envelope agent needs a signing secret of the right shape', () => {
+    const url = { DARKSPERE_AGENT_URL: 'http://127.0.0.1:9000/chat' };
+    assert.throws(() => loadConfig(url, SITUATION), /DARKSPERE_AGENT_SECRET is missing/);
+    assert.throws(
+      () => loadConfig({ ...url, DARKSPERE_AGENT_SECRET: 'just a long enough text' }, SITUATION),
+      (error: Error) =>
+        /DARKSPERE_AGENT_SECRET does not have the shape/.test(error.message) && !/long enough/.test(error.message),
     );
   });
 });

@@ -1,6 +1,7 @@
 // The configuration, read once in two pure steps: `readEnv` takes what is ours from the environment, `toConfig` makes it
 // a value or a list of all problems. Nothing else in src/ reads process.env.
 import { resolve } from 'node:path';
+import { type AgentSettings, readAgent } from './config/agent.ts';
 import { mistypedNames } from './config/names.ts';
 import { createReading, type Problem, type RawEnv, type Reading } from './config/reading.ts';
 import { NAMES, type Name, type Value } from './config/variables.ts';
@@ -51,6 +52,8 @@ export type Config = {
   readonly secretKey: Buffer | null;
   /** CIDRs an agent may live in besides the public internet. */
   readonly egressAllow: readonly string[];
+  /** The agent that the environment names. */
+  readonly agent: AgentSettings | null;
   readonly demoAgent: boolean;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   readonly logFormat: 'pretty' | 'json';
@@ -122,7 +125,8 @@ function assemble(reading: Reading, situation: Situation): Config | null {
   const database = readDatabase(reading);
   const embedded = database?.kind === 'embedded';
   const choice = value('DARKSPERE_DEMO_AGENT');
-  const demoAgent = choice === 'auto' ? simulated : choice === 'on';
+  const agent = readAgent(reading);
+  const demoAgent = choice === 'auto' ? simulated && !reading.isSet('DARKSPERE_AGENT_URL') : choice === 'on';
   const format = value('DARKSPERE_LOG_FORMAT');
   const ports = readPorts(reading, situation, { simulated, demoAgent });
   const rest = {
@@ -140,6 +144,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),
     egressAllow: readEgress(reading, { simulated, demoAgent }),
+    agent,
     demoAgent,
     logLevel: value('LOG_LEVEL'),
     logFormat: format === 'auto' ? (situation.tty ? 'pretty' : 'json') : format,

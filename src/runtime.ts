@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { keepNumbers, openNumbers } from './accounts/numbers.ts';
 import { createHealthRecorder } from './agents/health.ts';
+import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createConsent } from './bridge/consent.ts';
 import { createDelivery } from './bridge/delivery.ts';
@@ -23,7 +24,7 @@ import { startEmbedded } from './database/embedded.ts';
 import { migrate } from './database/migrate.ts';
 import { openPools, type Pools, type Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
-import { agentRoutes } from './http/api/agents.ts';
+import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { postRoutes } from './http/api/posts.ts';
 import { healthRoutes } from './http/health.ts';
 import { hookRoutes } from './http/hooks.ts';
@@ -93,6 +94,10 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
 
     const secretKey = config.secretKey ?? (await loadOrCreateKey(config.dataDir));
     const secretBox = createSecretBox(secretKey);
+    if (parts.includes('agent-registration')) {
+      await keepConfiguredAgent({ sql: pools.admin, secretBox, egressAllow: config.egressAllow }, config.agent);
+      if (!config.demoAgent) await retireDemoAgents(pools.admin);
+    }
     const carrier = await openCarrier(config, numbers.current, stack);
     const shared: Shared = {
       ...options,
@@ -228,6 +233,7 @@ async function openRegistration(shared: Shared, registrationSecret: string | nul
     reasons(await answers(pools.web), 'the database does not answer'),
   );
   agentRoutes(app, { sql: pools.web, secretBox, egressAllow: config.egressAllow, registrationSecret });
+  ownAgentRoutes(app, { sql: pools.web });
   return listen(app, 'agentRegistration', config);
 }
 

@@ -200,7 +200,7 @@ describe('tables', () => {
     assert.deepEqual([...used].sort(), Object.keys(ONE_COMMIT).sort());
   });
 
-  it('are never written by the statements of the path outside bridge/store.ts and the functions it calls', () => {
+  it('of the text path are written by SQL functions only, never by a statement in src/bridge', () => {
     const offences = SOURCES.filter((path) => path.startsWith('src/bridge/')).flatMap((path) =>
       writesIn(withoutComments(read(path))).map((table) => `${path} writes ${table}`),
     );

@@ -27,6 +27,12 @@ export async function openDatabase(
   const embedded = await startEmbedded({ dataDir: folder, settings });
   // As root the cluster may have been put where its user can reach it, outside the folder.
   const home = realpathSync(join(folder, 'postgres'));
+  // SIGINT is PostgreSQL's fast shutdown: for a benchmark that breaks.
+  const end = () => process.kill(embedded.pid, 'SIGINT');
+  process.once('exit', end);
+  stack.defer(() => {
+    process.off('exit', end);
+  });
   stack.defer(() => rm(home, { recursive: true, force: true }));
   stack.defer(() => embedded.stop());
   return embedded;
@@ -48,6 +54,8 @@ export async function freePorts(count: number): Promise<number[]> {
 
 export type Product = {
   readonly pid: number;
+  /** The end of its log: warnings and errors only. */
+  said(): string;
   /** What an agent needs to register. */
   readonly registration: { readonly url: string; readonly secret: string };
 };
@@ -98,6 +106,12 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
   });
   const said = lastWords(child);
   const ended = once(child, 'exit');
+  // A benchmark that breaks must not leave the product behind.
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
+  stack.defer(() => {
+    process.off('exit', end);
+  });
   stack.defer(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await ended;
@@ -105,7 +119,7 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
   const health = parts.length === 0 || parts.includes('gateway') ? account.port : ports.worker;
   await ready(child, `http://127.0.0.1:${health}/ready`, said);
   if (parts.length === 0) await ready(child, `http://127.0.0.1:${ports.worker}/ready`, said);
-  return { pid: child.pid!, registration: { url: `http://127.0.0.1:${ports.registration}`, secret } };
+  return { pid: child.pid!, said, registration: { url: `http://127.0.0.1:${ports.registration}`, secret } };
 }
 
 /** Keeps the end of what a process says, for the one case that it fails. */

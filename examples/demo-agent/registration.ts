@@ -47,6 +47,8 @@ export async function register(
   const body = JSON.stringify({
     registration_secret: registrationSecret,
     agent_name: 'demo',
+    // Lets a start that runs no demo agent find it and take it out.
+    metadata: { source: 'demo' },
     agent_type: 'chat',
     endpoint_url: endpointUrl,
     capabilities: ['chat'],

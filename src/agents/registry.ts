@@ -66,15 +66,15 @@ export async function findAgentByKey(
   return row ?? null;
 }
 
-export type AgentSummary = Omit<Agent, 'signingSecret' | 'credential' | 'activeSessions' | 'metadata'> & {
-  readonly version: string | null;
-  readonly registeredAt: Date;
-};
-
-/** All agents, newest last, without secrets. */
-export async function listAgents(sql: Sql): Promise<AgentSummary[]> {
-  const rows = await sql<Row[]>`select * from agent_registry order by id`;
-  return rows.map((row) => ({ ...columns(row), version: row.version, registeredAt: row.registered_at }));
+/** Takes an agent out for good: its key opens nothing and it is asked nothing any more. */
+export async function deactivateAgent(sql: Sql, agentId: string): Promise<void> {
+  await sql`
+    with gone as (
+      update agent_registry set status = 'deactivated', deactivated_at = now(), updated_at = now()
+      where id = ${agentId} and status <> 'deactivated'
+      returning id
+    )
+    select pg_notify('agents_changed', id::text) from gone`;
 }
 
 type Row = {

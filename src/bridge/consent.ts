@@ -38,17 +38,20 @@ async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword,
 }
 
 async function sendMore(deps: ConsentDeps, text: Inbound): Promise<boolean> {
-  const { more } = await state(deps, text);
+  const { more, max_segments } = await state(deps, text);
   if (more === null) return false;
-  const packed = packText(more, deps.maxSegments);
+  const packed = packText(more, max_segments ?? deps.maxSegments);
   await write(deps, text, 'more', packed, packed.more);
   return true;
 }
 
-async function state(deps: ConsentDeps, text: Inbound): Promise<{ more: string | null; opted_out: boolean }> {
-  const [row] = await deps.sql<{ more: string | null; opted_out: boolean }[]>`
-    select * from keyword_state(${text.channel}, ${text.to}, ${text.from}, ${deps.optOutScope})`;
-  return row ?? { more: null, opted_out: false };
+type State = { readonly more: string | null; readonly opted_out: boolean; readonly max_segments: number | null };
+
+async function state(deps: ConsentDeps, text: Inbound): Promise<State> {
+  const [row] = await deps.sql<State[]>`
+    select k.*, n.max_segments from keyword_state(${text.channel}, ${text.to}, ${text.from}, ${deps.optOutScope}) k
+    left join phone_numbers n on n.address = ${text.to}`;
+  return row ?? { more: null, opted_out: false, max_segments: null };
 }
 
 async function write(

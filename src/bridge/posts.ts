@@ -1,5 +1,6 @@
 // What agents post by themselves: the late reply to a turn they answered with 202, and texts of their own. The recipient is
 // always the session's person; an agent never chooses one.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
 import { FALLBACK_TEXT, packAnswer, packNotice } from './reply.ts';
@@ -20,7 +21,15 @@ export type PostPolicy = {
   readonly maxSegments: number;
 };
 
-type Verdict = 'ok' | 'duplicate' | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'opted_out'>;
+type Verdict =
+  | 'ok'
+  | 'duplicate'
+  | 'turn_running'
+  | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'opted_out'>;
+
+/** How long an answer waits for the record of the 202 that it belongs to. */
+const TURN_END_MS = 5_000;
+const LOOK_AGAIN_MS = 50;
 
 /** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent or opted_out. */
 export async function postMessage(
@@ -28,19 +37,39 @@ export async function postMessage(
   post: Post,
   policy: PostPolicy,
 ): Promise<{ messageId: string; isNew: boolean }> {
-  const packed = packAnswer(post.text, post.mediaUrls, policy.maxSegments);
+  const packed = packAnswer(post.text, post.mediaUrls, await budgetOf(sql, post.conversationId, policy));
   if (!packed) {
     throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
   }
-  const [row] = await sql<{ verdict: Verdict; message_id: string | null }[]>`
-    select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
-      ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`;
-  const { verdict, message_id: messageId } = row!;
+  const store = async () => {
+    const [row] = await sql<{ verdict: Verdict; message_id: string | null }[]>`
+      select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
+        ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`;
+    return row!;
+  };
+  const giveUpMs = performance.now() + TURN_END_MS;
+  let row = await store();
+  while (row.verdict === 'turn_running' && performance.now() < giveUpMs) {
+    await sleep(LOOK_AGAIN_MS);
+    row = await store();
+  }
+  const { verdict, message_id: messageId } = row;
   if (verdict === 'ok' || verdict === 'duplicate') return { messageId: messageId ?? '', isNew: verdict === 'ok' };
   if (verdict === 'not_found') {
     throw new DarkspereError('not_found', 'There is no conversation with this id in which your agent has a session.');
   }
+  if (verdict === 'turn_running') {
+    throw new DarkspereError('conflict', 'The call that this answers is still open. Answer it with 202 first.');
+  }
   throw new DarkspereError(verdict);
+}
+
+/** Segments that a text on this conversation's number may have. */
+async function budgetOf(sql: Sql, conversationId: string, policy: PostPolicy): Promise<number> {
+  const [number] = await sql<{ max_segments: number }[]>`
+    select n.max_segments from conversations c join phone_numbers n on n.address = c.our_address
+    where c.id = ${conversationId}`;
+  return number?.max_segments ?? policy.maxSegments;
 }
 
 /** The `close-deferred` job: an agent that said 202 never came back; its person is told once per outage. */

@@ -65,18 +65,23 @@ function describe(error: unknown): string {
   return error instanceof DarkspereError ? `${error.code}: ${error.message}` : messageOf(error);
 }
 
+/** Ctrl-C reaches a process of a terminal's group once directly and again through npm: that is one wish, not two. */
+const SAME_WISH_MS = 1_000;
+
 /** The first signal stops in order; the second one ends the process where it is: what runs is found again from the rows. */
 function listenForSignals(stopping: PromiseWithResolvers<number>, logger: Logger): void {
-  let asked = false;
+  let askedMs: number | null = null;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (asked) {
+      const nowMs = performance.now();
+      if (askedMs === null) {
+        askedMs = nowMs;
+        logger.info('stopping: finishing what runs (once more to force)');
+        stopping.resolve(0);
+      } else if (nowMs - askedMs > SAME_WISH_MS) {
         logger.warn('forced to stop; running turns will be taken up again at the next start');
         process.exit(130);
       }
-      asked = true;
-      logger.info('stopping: finishing what runs (once more to force)');
-      stopping.resolve(0);
     });
   }
 }

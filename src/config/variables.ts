@@ -287,11 +287,51 @@ export const VARIABLES = {
     description:
       'Networks (CIDR, separated by commas) an agent may live in besides the public internet; `none` for none.',
   },
+  DARKSPERE_AGENT_URL: {
+    section: 'Agents',
+    kind: { is: 'http-url' },
+    default: null,
+    description:
+      'Endpoint of your agent: registered at the start, instead of the demo agent. More agents join through POST /api/agents/register.',
+  },
+  DARKSPERE_AGENT_PROTOCOL: {
+    section: 'Agents',
+    kind: { is: 'choice', of: ['envelope', 'openai'] },
+    default: 'envelope',
+    description: 'How that agent is spoken to: the signed envelope, or OpenAI-compatible Chat Completions.',
+  },
+  DARKSPERE_AGENT_SECRET: {
+    section: 'Agents',
+    kind: { is: 'secret' },
+    default: null,
+    secret: true,
+    description: 'Secret shared with that agent (whsec_ and base64), protocol envelope: it signs requests and answers.',
+  },
+  DARKSPERE_AGENT_KEY: {
+    section: 'Agents',
+    kind: { is: 'password' },
+    default: null,
+    secret: true,
+    description: 'API key sent to that agent as a bearer token, protocol openai.',
+  },
+  DARKSPERE_AGENT_MODEL: {
+    section: 'Agents',
+    kind: { is: 'text' },
+    default: null,
+    description: 'Model asked for, protocol openai.',
+  },
+  DARKSPERE_AGENT_INSTRUCTIONS: {
+    section: 'Agents',
+    kind: { is: 'text' },
+    default: null,
+    description: 'System message for that agent, protocol openai.',
+  },
   DARKSPERE_DEMO_AGENT: {
     section: 'Agents',
     kind: { is: 'choice', of: ['auto', 'on', 'off'] },
     default: 'auto',
-    description: 'Runs the demo agent beside the product; auto runs it with the simulator.',
+    description:
+      'Runs the demo agent beside the product; auto runs it with the simulator, unless DARKSPERE_AGENT_URL names yours.',
   },
   LOG_LEVEL: {
     section: 'Logging',

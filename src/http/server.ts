@@ -37,6 +37,8 @@ export function createServer(options: ServiceOptions): FastifyInstance {
     genReqId: () => newId(),
     routerOptions: { ignoreTrailingSlash: false },
   });
+  // Fastify reads text/plain too; nothing of ours is.
+  app.removeContentTypeParser('text/plain');
   app.setErrorHandler((thrown: FastifyError | DarkspereError | Error, request, reply) => {
     const error = toDarkspereError(thrown);
     if (error.status >= 500) {

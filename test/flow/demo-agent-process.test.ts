@@ -60,6 +60,7 @@ describe('the demo agent as a process', () => {
     assert.deepEqual(JSON.parse(seen[0]!.body), {
       registration_secret: 'the-registration-secret',
       agent_name: 'demo',
+      metadata: { source: 'demo' },
       agent_type: 'chat',
       endpoint_url: url,
       capabilities: ['chat'],

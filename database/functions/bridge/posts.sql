@@ -1,6 +1,6 @@
 -- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
 
--- Gives a verdict: ok, duplicate (with the first message's id), not_found, forbidden, turn_closed, send_budget_spent,
+-- Gives a verdict: ok, duplicate (with the first message's id), not_found, turn_running, turn_closed, send_budget_spent,
 -- opted_out. The recipient is the session's person, never chosen by the agent.
 create or replace function post_message(
   p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
@@ -19,9 +19,16 @@ begin
   if not found then
     return query select 'not_found', null::uuid; return;
   end if;
-  select * into s from agent_sessions where id = c.session_id and is_active;
+  -- A STOP ended the session; its agent is still told why it may not write.
+  select * into s from agent_sessions
+  where conversation_id = c.id and (is_active and id = c.session_id or c.session_id is null and end_reason = 'stop')
+  order by id desc limit 1;
   if p_in_reply_to is not null then
     select * into t from turns where id = p_in_reply_to and conversation_id = c.id;
+  end if;
+  -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
+  if t.state = 'running' then
+    return query select 'turn_running', null::uuid; return;
   end if;
   -- Somebody else's conversation looks like one that is not there.
   if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
@@ -49,10 +56,11 @@ begin
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
   else
-    update agent_sessions set proactive_left = proactive_left - 1 where id = s.id and proactive_left > 0 and agent_id = p_agent;
+    update agent_sessions set proactive_left = proactive_left - 1
+    where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;
     if not found then
       delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select case when s.agent_id is distinct from p_agent then 'not_found' else 'send_budget_spent' end, null::uuid;
+      return query select case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end, null::uuid;
       return;
     end if;
   end if;

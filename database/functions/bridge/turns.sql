@@ -184,8 +184,11 @@ begin
     first_pending_at = case when c.last_seq > e.to_seq then c.first_pending_at end,
     more = i.more,
     session_id = case when i.end_session then null else c.session_id end,
-    outage_told_at = case when i.state = 'fell_back' then
-        case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
+    -- Only an answer ends the outage; a 202 is none yet.
+    outage_told_at = case i.state
+        when 'fell_back' then
+          case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
+        when 'deferred' then c.outage_told_at
       end
   from ended e join input i on i.turn_id = e.id
   where c.id = e.conversation_id

@@ -1,10 +1,12 @@
 // /api/agents/*: how an agent joins.
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PROTOCOLS } from '../../agents/agent.ts';
-import { type RegisterDeps, registerAgent } from '../../agents/registry.ts';
+import { deactivateAgent, findAgentByKey, type RegisterDeps, registerAgent } from '../../agents/registry.ts';
+import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { sameSecret } from '../../security/keys.ts';
+import { bearerOf } from '../bearer.ts';
 import { isStorableText, parseBody, unstorable } from '../body.ts';
 
 const MAX_METADATA_BYTES = 8_192;
@@ -93,6 +95,27 @@ export function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): void {
       signing_secret: added.signingSecret,
       message: 'Agent registered successfully',
     });
+  });
+}
+
+/** What an agent may do with its own registration; everybody else's looks like one that is not there. */
+export function ownAgentRoutes(app: FastifyInstance, { sql }: { readonly sql: Sql }): void {
+  const own = async (request: FastifyRequest<{ Params: { id: string } }>) => {
+    const agent = await findAgentByKey(sql, bearerOf(request));
+    if (!agent) throw new DarkspereError('agent_key_invalid');
+    if (agent.id !== request.params.id) {
+      throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+    }
+    return agent;
+  };
+  app.get<{ Params: { id: string } }>('/api/agents/:id', async (request) => {
+    const { id, name, type } = await own(request);
+    return { agent_id: id, agent_name: name, agent_type: type };
+  });
+  app.post<{ Params: { id: string } }>('/api/agents/:id/deactivate', async (request) => {
+    const { id } = await own(request);
+    await deactivateAgent(sql, id);
+    return { success: true, agent_id: id, message: 'Agent deactivated' };
   });
 }
 

@@ -6,6 +6,7 @@ import { type PostPolicy, postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
+import { bearerOf } from '../bearer.ts';
 import { isStorableText, parseBody } from '../body.ts';
 
 const MAX_TEXT = 20_000;
@@ -42,13 +43,6 @@ export function postRoutes(app: FastifyInstance, deps: { sql: Sql; policy: PostP
     );
     return reply.code(isNew ? 201 : 200).send({ id: messageId, status: 'queued' });
   });
-}
-
-function bearerOf(request: FastifyRequest): string {
-  const [, key] = /^Bearer ([\x21-\x7e]{1,200})$/i.exec(request.headers.authorization ?? '') ?? [];
-  if (key === undefined)
-    throw new DarkspereError('unauthenticated', 'Send `Authorization: Bearer <the agent’s api_key>`.');
-  return key;
 }
 
 function idempotencyKeyOf(request: FastifyRequest): string | null {

@@ -1,0 +1,65 @@
+// Agents that come with the house: the one named in the environment, and the demo agent. They are ordinary rows of the
+// registry, marked by metadata.source, so that a start can bring them in line with its configuration.
+import type { Sql } from '../database/pools.ts';
+import { newId } from '../ids.ts';
+import { assertReachableAddress, checkUrl, parseCidrs } from '../security/egress-rules.ts';
+import { hashKey, newApiKey } from '../security/keys.ts';
+import type { SecretBox } from '../security/secrets.ts';
+import type { Protocol } from './agent.ts';
+
+export type ConfiguredAgent = {
+  readonly url: string;
+  readonly protocol: Protocol;
+  /** Bearer credential for the endpoint, protocol `openai`. */
+  readonly credential: string | null;
+  /** Standard Webhooks secret shared with the agent, protocol `envelope`. */
+  readonly signingSecret: string | null;
+  /** `model`, `instructions`. */
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
+const SOURCE = 'environment';
+const DEMO_SOURCE = 'demo';
+
+/**
+ * Makes the registry say what the environment says: the agent named there is registered or updated, one that is no longer
+ * named is deactivated. Throws `invalid_request` or `egress_denied` when its address may not be called.
+ */
+export async function keepConfiguredAgent(
+  deps: { sql: Sql; secretBox: SecretBox; egressAllow: readonly string[] },
+  agent: ConfiguredAgent | null,
+): Promise<void> {
+  const { sql } = deps;
+  if (agent === null) {
+    await retire(sql, SOURCE);
+    return;
+  }
+  const allow = parseCidrs(deps.egressAllow);
+  const url = checkUrl(agent.url, allow);
+  await assertReachableAddress(url, allow);
+  const metadata = sql.json({ ...agent.metadata, source: SOURCE });
+  const secrets = deps.secretBox.seal({ signingSecret: agent.signingSecret ?? '', credential: agent.credential });
+  const updated = await sql`
+    update agent_registry set endpoint_url = ${url.href}, protocol = ${agent.protocol}, metadata = ${metadata},
+      secrets = ${secrets}, updated_at = now()
+    where metadata ->> 'source' = ${SOURCE} and status <> 'deactivated'`;
+  if (updated.count === 0) {
+    // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
+    await sql`
+      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, api_key_hash, secrets)
+      values (${newId()}, 'configured', 'chat', ${agent.protocol}, ${url.href}, ${['chat']}, ${metadata},
+        ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
+  }
+  await sql`select pg_notify('agents_changed', 'configured')`;
+}
+
+/** Without this, a demo agent that no longer runs would be asked first and fail. */
+export async function retireDemoAgents(sql: Sql): Promise<void> {
+  await retire(sql, DEMO_SOURCE);
+}
+
+async function retire(sql: Sql, source: string): Promise<void> {
+  await sql`
+    update agent_registry set status = 'deactivated', deactivated_at = now(), updated_at = now()
+    where metadata ->> 'source' = ${source} and status <> 'deactivated'`;
+}

@@ -1,0 +1,198 @@
+// What each of the three roles may do, pinned: the table below is the whole of it, and the statements after it are tried for
+// real. A new table, function or grant fails here until somebody has decided who may touch it.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Sql } from '../../src/database/pools.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+
+const ROLES = ['darkspere_web', 'darkspere_worker'] as const;
+type RoleName = (typeof ROLES)[number];
+
+/** Rights on tables and views: s(elect) i(nsert) u(pdate) d(elete); what is not listed is nothing at all. */
+const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
+  agent_registry: { darkspere_web: 'siu', darkspere_worker: 'su' },
+  agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },
+  consents: { darkspere_web: 's', darkspere_worker: 's' },
+  contacts: { darkspere_web: 's', darkspere_worker: 's' },
+  conversations: { darkspere_web: 's', darkspere_worker: 's' },
+  exchanges: { darkspere_web: '', darkspere_worker: 's' },
+  message_log: { darkspere_web: 's', darkspere_worker: 's' },
+  messages: { darkspere_web: 's', darkspere_worker: 's' },
+  outbound_parts: { darkspere_web: 's', darkspere_worker: 's' },
+  partitioned_tables: { darkspere_web: 's', darkspere_worker: 's' },
+  phone_numbers: { darkspere_web: 's', darkspere_worker: 's' },
+  schema_migrations: { darkspere_web: 's', darkspere_worker: 's' },
+  schema_repeatables: { darkspere_web: '', darkspere_worker: '' },
+  sender_pacing: { darkspere_web: '', darkspere_worker: '' },
+  turns: { darkspere_web: 's', darkspere_worker: 's' },
+  webhook_receipts: { darkspere_web: '', darkspere_worker: 's' },
+  worker_pools: { darkspere_web: '', darkspere_worker: 'siud' },
+};
+
+/** The functions each role may call. The ones in neither list are parts of others and run only inside them. */
+const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
+  darkspere_web: [
+    'apply_keyword',
+    'apply_statuses',
+    'conversation_context',
+    'ingest_texts',
+    'keyword_state',
+    'post_message',
+  ],
+  darkspere_worker: [
+    'apply_statuses',
+    'claim_parts',
+    'close_deferred',
+    'conversation_context',
+    'drop_old_partitions',
+    'end_idle_sessions',
+    'ensure_partitions',
+    'finish_turns',
+    'give_back',
+    'prune_receipts',
+    'record_sends',
+    'rescue_conversations',
+    'start_turns',
+  ],
+};
+/** Pure: they read no table. */
+const HARMLESS = ['id_at', 'id_time', 'new_id', 'state_rank'];
+
+describe('the roles of the database', () => {
+  let db: TestDatabase;
+  let as: Record<RoleName, Sql>;
+  before(async () => {
+    db = await freshDatabase();
+    as = { darkspere_web: db.pools.web, darkspere_worker: db.pools.worker };
+    await db.admin`insert into phone_numbers (address) values ('+15550001111')`;
+  });
+  after(() => db.drop());
+
+  it('have these rights on tables and views, and no others', async () => {
+    const rows = await db.admin<{ name: string; role: RoleName; rights: string }[]>`
+      select c.relname as name, role,
+        concat(
+          case when has_table_privilege(role, c.oid, 'select') then 's' end,
+          case when has_table_privilege(role, c.oid, 'insert') then 'i' end,
+          case when has_table_privilege(role, c.oid, 'update') then 'u' end,
+          case when has_table_privilege(role, c.oid, 'delete') then 'd' end,
+          case when has_table_privilege(role, c.oid, 'truncate, references, trigger') then '!' end) as rights
+      from pg_class c cross join unnest(${[...ROLES]}::text[]) role
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+      order by 1, 2`;
+    const found: Record<string, Record<string, string>> = {};
+    for (const { name, role, rights } of rows) found[name] = { ...found[name], [role]: rights };
+    assert.deepEqual(found, TABLES);
+  });
+
+  it('cannot go around a table through its partitions', async () => {
+    const open = await db.admin`
+      select c.relname, role from pg_class c cross join unnest(${[...ROLES]}::text[]) role
+      where c.relispartition and has_table_privilege(role, c.oid, 'select, insert, update, delete, truncate')`;
+    assert.deepEqual([...open], []);
+  });
+
+  it('may call these functions, and no others', async () => {
+    const rows = await db.admin<{ name: string; role: RoleName }[]>`
+      select p.proname as name, role from pg_proc p cross join unnest(${[...ROLES]}::text[]) role
+      where p.pronamespace = 'public'::regnamespace and has_function_privilege(role, p.oid, 'execute')
+        and p.proname <> all (${HARMLESS})
+      order by p.proname`;
+    for (const role of ROLES) {
+      const names = [...new Set(rows.filter((row) => row.role === role).map((row) => row.name))];
+      assert.deepEqual(names.sort(), [...FUNCTIONS[role]].sort(), role);
+    }
+  });
+
+  it('leave nothing to a login that is none of them', async () => {
+    const rows = await db.admin<{ name: string }[]>`
+      select p.proname as name from pg_proc p
+      where p.pronamespace = 'public'::regnamespace and has_function_privilege('public', p.oid, 'execute')
+        and p.proname <> all (${HARMLESS})
+      union all
+      select c.relname from pg_class c
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+        and exists (select from aclexplode(c.relacl) where grantee = 0)`;
+    assert.deepEqual([...rows], []);
+  });
+
+  it('meet a fixed search path in every function that runs with the rights of its owner', async () => {
+    const loose = await db.admin`
+      select proname from pg_proc
+      where pronamespace = 'public'::regnamespace and prosecdef
+        and not coalesce(proconfig, '{}') @> array['search_path=public, pg_temp']`;
+    assert.deepEqual([...loose], []);
+  });
+
+  const forbidden: readonly (readonly [string, readonly RoleName[], string])[] = [
+    ['make a table', ROLES, 'create table mine (id int)'],
+    ['make a function', ROLES, `create function mine() returns int language sql as 'select 1'`],
+    ['drop a table', ROLES, 'drop table messages'],
+    ['change a table', ROLES, 'alter table messages add column mine text'],
+    ['empty a table', ROLES, 'truncate messages'],
+    ['index a table', ROLES, 'create index on messages (body)'],
+    ['read the exchanges', ['darkspere_web'], 'select request from exchanges'],
+    ['read the ids of webhooks', ['darkspere_web'], 'select * from webhook_receipts'],
+    [
+      'write a message past the mailbox',
+      ROLES,
+      `insert into messages (conversation_id, direction, kind, body) values (new_id(), 'in', 'text', 'x')`,
+    ],
+    ['change what was said', ROLES, `update messages set body = 'x'`],
+    ['forget what was said', ROLES, 'delete from messages'],
+    ['wind a conversation back', ROLES, 'update conversations set done_seq = 0'],
+    ['end a turn by hand', ROLES, `update turns set state = 'replied'`],
+    [
+      'queue a part past the pacing',
+      ROLES,
+      `insert into outbound_parts (conversation_id, message_id, position, kind, body, segments, send_at) values (new_id(), new_id(), 1, 'reply', 'x', 1, now())`,
+    ],
+    ['overrule an opt-out', ROLES, `update consents set state = 'in'`],
+    ['add a number', ROLES, `insert into phone_numbers (address) values ('+15550002222')`],
+    ['change how a number behaves', ROLES, 'update phone_numbers set segments_per_second = 1000'],
+    [
+      'register an agent',
+      ['darkspere_worker'],
+      `insert into agent_registry (name, endpoint_url, api_key_hash, secrets) values ('x', 'x', '', '')`,
+    ],
+    ['remove an agent', ROLES, 'delete from agent_registry'],
+    ['read or fake who is alive', ['darkspere_web'], 'delete from worker_pools'],
+    ['see the jobs', ['darkspere_web'], 'select * from graphile_worker._private_jobs'],
+    ['add a job by hand', ['darkspere_web'], `select graphile_worker.add_job('send', '{}')`],
+    ['call a part of a function', ROLES, `select opt_out('sms', 'x', 'x')`],
+    ['start turns', ['darkspere_web'], `select start_turns('[]', 0, 1)`],
+    ['take in texts', ['darkspere_worker'], `select ingest_texts('[]', 0, null)`],
+    ['pretend that a migration ran', ROLES, `insert into schema_migrations (name, checksum) values ('x', 'x')`],
+    ['read the passwords of the server', ROLES, 'select * from pg_authid'],
+    ['read files of the server', ROLES, `select pg_read_file('/etc/hostname')`],
+  ];
+  for (const [what, roles, statement] of forbidden) {
+    for (const role of roles) {
+      it(`do not let ${role} ${what}`, async () => {
+        // 42501: insufficient_privilege. Any other error would mean that the statement itself is wrong.
+        await assert.rejects(as[role].unsafe(statement), { code: '42501' });
+      });
+    }
+  }
+
+  it('let the text path through all the same', async () => {
+    const texts = JSON.stringify([
+      {
+        ord: 0,
+        channel: 'sms',
+        provider_id: 'SM1',
+        ours: '+15550001111',
+        theirs: '+15557654321',
+        body: 'hello',
+        media: [],
+      },
+    ]);
+    const [taken] = await as.darkspere_web<{ conversation_id: string }[]>`
+      select conversation_id from ingest_texts(${texts}::text::json, 0, null)`;
+    const jobs = JSON.stringify([{ c: taken!.conversation_id, t: 1 }]);
+    await as.darkspere_worker`select from start_turns(${jobs}::text::json, 0, 50)`;
+    const [message] = await as.darkspere_web<{ state: string }[]>`
+      select state from message_log where conversation_id = ${taken!.conversation_id}`;
+    assert.equal(message?.state, 'in_turn');
+  });
+});
