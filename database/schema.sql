@@ -367,6 +367,11 @@ begin
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
 
   if p_action = 'stop' then
+    -- Who has stopped already hears nothing more, not even that; the carrier would refuse it besides.
+    if exists (select 1 from consents s
+        where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
+      p_parts := null;
+    end if;
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
     on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
@@ -429,9 +434,10 @@ begin
 
   return query
   with report as (
-    -- Several reports on one part in one batch count as the furthest.
+    -- Several reports on one part in one batch count as the furthest; one on another message of the carrier counts nothing.
     select distinct on (s.part_id) s.part_id, s.provider_id, s.state, s.error_code
     from json_to_recordset(p_statuses) s (part_id uuid, provider_id text, state text, error_code text)
+    join outbound_parts p on p.id = s.part_id and coalesce(p.provider_id, s.provider_id) = s.provider_id
     order by s.part_id, state_rank(s.state) desc
   ), written as (
     update outbound_parts p set
@@ -760,8 +766,11 @@ begin
     first_pending_at = case when c.last_seq > e.to_seq then c.first_pending_at end,
     more = i.more,
     session_id = case when i.end_session then null else c.session_id end,
-    outage_told_at = case when i.state = 'fell_back' then
-        case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
+    -- Only an answer ends the outage; a 202 is none yet.
+    outage_told_at = case i.state
+        when 'fell_back' then
+          case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
+        when 'deferred' then c.outage_told_at
       end
   from ended e join input i on i.turn_id = e.id
   where c.id = e.conversation_id
@@ -996,9 +1005,16 @@ begin
   if not found then
     return query select 'not_found', null::uuid; return;
   end if;
-  select * into s from agent_sessions where id = c.session_id and is_active;
+  -- A STOP ended the session; its agent is still told why it may not write.
+  select * into s from agent_sessions
+  where conversation_id = c.id and (is_active and id = c.session_id or c.session_id is null and end_reason = 'stop')
+  order by id desc limit 1;
   if p_in_reply_to is not null then
     select * into t from turns where id = p_in_reply_to and conversation_id = c.id;
+  end if;
+  -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
+  if t.state = 'running' then
+    return query select 'turn_running', null::uuid; return;
   end if;
   -- Somebody else's conversation looks like one that is not there.
   if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
@@ -1026,10 +1042,11 @@ begin
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
   else
-    update agent_sessions set proactive_left = proactive_left - 1 where id = s.id and proactive_left > 0 and agent_id = p_agent;
+    update agent_sessions set proactive_left = proactive_left - 1
+    where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;
     if not found then
       delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select case when s.agent_id is distinct from p_agent then 'not_found' else 'send_budget_spent' end, null::uuid;
+      return query select case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end, null::uuid;
       return;
     end if;
   end if;
@@ -1368,7 +1385,7 @@ begin
   select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn, f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
     f.last_seq > f.to_seq,
-    (select json_agg(json_build_object('body', m.body, 'media', m.media) order by m.seq)
+    (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
        and m.id >= id_at(f.first_pending_at - interval '1 hour')),

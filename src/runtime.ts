@@ -267,7 +267,7 @@ async function openWorker(shared: Shared): Promise<string> {
     clock: systemClock,
     mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
-  const listening = await sql.listen('darkspere_cancel', (conversationId) => mailbox.cancel(conversationId));
+  const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice));
   stack.defer(() => listening.unlisten());
   const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
   const settle = createSettle({ sql, channel, outbound, logger });

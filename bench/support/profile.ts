@@ -21,7 +21,7 @@ export async function statementCosts(connection: Connection, limit: number): Pro
   const sql = openSql(connection, { max: 1 });
   try {
     return await sql<StatementCost[]>`
-      select regexp_replace(left(query, 2000), '\s+', ' ', 'g') as query,
+      select regexp_replace(left(query, 2000), '\\s+', ' ', 'g') as query,
         case when toplevel then 'called' else 'inside' end as level,
         calls::int, total_exec_time as "totalMs", mean_exec_time as "meanMs"
       from pg_stat_statements order by total_exec_time desc limit ${limit}`;

@@ -21,8 +21,8 @@ export type TurnPayload = { readonly c: string; readonly t: number; readonly q?:
 export type Mailbox = {
   /** Runs one job: answers turns of its conversation until nothing waits. Never leaves a text without a job. */
   run(payload: TurnPayload): Promise<void>;
-  /** Stops the running turn of a conversation: its person texted STOP. */
-  cancel(conversationId: string): void;
+  /** Hears of a STOP: `<conversation> <epoch>`. Aborts the conversation's turn if it is older than that epoch. */
+  cancel(notice: string): void;
   /** Gives every held conversation back and refuses new ones. */
   stop(): void;
 };
@@ -38,7 +38,7 @@ const MAX_BATCH = 128;
 
 export function createMailbox(deps: MailboxDeps): Mailbox {
   const { sql, logger } = deps;
-  const held = new Map<string, AbortController>();
+  const held = new Map<string, { controller: AbortController; epoch: number }>();
   const shutdown = new AbortController();
   const refuse = () => new DarkspereError('storage_unavailable');
   const starts = microBatch<TurnJob, Start>({
@@ -79,17 +79,17 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
   async function serve(turn: Turn): Promise<'more' | 'idle' | 'lost'> {
     const startedMs = deps.clock.monotonicMs();
     const controller = new AbortController();
-    held.set(turn.conversationId, controller);
+    held.set(turn.conversationId, { controller, epoch: turn.epoch });
     deps.metrics.turnsHeld.inc();
     try {
       const signal = AbortSignal.any([controller.signal, shutdown.signal]);
       const end = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
-      if (!end) {
-        if (shutdown.signal.aborted) shutdown.signal.throwIfAborted();
+      const committed = await ends.add(end);
+      if (!committed) {
+        // Cut off by our own stop: the texts are still ours to give back.
+        shutdown.signal.throwIfAborted();
         return 'lost';
       }
-      const committed = await ends.add(end);
-      if (!committed) return 'lost';
       deps.metrics.turns.inc({ state: end.state });
       deps.metrics.turnSeconds.observe((deps.clock.monotonicMs() - startedMs) / 1000);
       if (end.state === 'fell_back') {
@@ -121,8 +121,10 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
         await giveBackForSure(job, shutdown.signal.aborted ? 0 : 1_000);
       }
     },
-    cancel(conversationId) {
-      held.get(conversationId)?.abort();
+    cancel(notice) {
+      const [conversationId = '', epoch = ''] = notice.split(' ');
+      const turn = held.get(conversationId);
+      if (turn && turn.epoch < Number(epoch)) turn.controller.abort();
     },
     stop() {
       shutdown.abort();

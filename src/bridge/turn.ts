@@ -36,20 +36,23 @@ const LEAST_ATTEMPT_MS = 500;
 /** How long an agent that said 202 may take before the person is told that nobody could answer. */
 const DEFERRED_MS = 10 * 60_000;
 
+/** No turn has this epoch: of an end that carries it only the calls are kept, marked late, and nothing is said. */
+const NO_EPOCH = -1;
+
 /**
- * Answers a turn: the session's agent first, then others, each with its own deadlines, all within turnMs. Null when
- * `signal` ended it (STOP, shutdown): then nothing may be said.
+ * Answers a turn: the session's agent first, then others, each with its own deadlines, all within turnMs. An end that
+ * `signal` brought about (STOP, shutdown) says nothing and is refused as stale when it is committed.
  */
-export async function answerTurn(turn: Turn, deps: TurnDeps, signal: AbortSignal): Promise<TurnEnd | null> {
+export async function answerTurn(turn: Turn, deps: TurnDeps, signal: AbortSignal): Promise<TurnEnd> {
   const attempts = new Attempts(turn, deps, signal);
   while (true) {
     const agent = attempts.next();
     if (!agent) {
       if (await attempts.pause()) continue;
-      return signal.aborted ? null : fellBack(turn, attempts);
+      return signal.aborted ? cutOff(turn, attempts) : fellBack(turn, attempts);
     }
     const outcome = await attempts.call(agent);
-    if (signal.aborted) return null;
+    if (signal.aborted) return cutOff(turn, attempts);
     if (outcome.kind === 'deferred') return deferred(turn, agent, attempts, deps.clock);
     if (outcome.kind === 'reply') {
       const end = replied(turn, agent, outcome, attempts);
@@ -241,6 +244,10 @@ function fellBack(turn: Turn, attempts: Attempts): TurnEnd {
     error_code: attempts.lastError,
     ...packNotice(FALLBACK_TEXT),
   };
+}
+
+function cutOff(turn: Turn, attempts: Attempts): TurnEnd {
+  return { ...ended(turn, attempts), state: 'fell_back', epoch: NO_EPOCH, error_code: 'agent_cancelled' };
 }
 
 /** For a turn that broke workers again and again: told that nobody can answer, without another try. */

@@ -120,7 +120,7 @@ describe('turns', { concurrency: 8 }, () => {
       'agent_contract',
     ],
     'an empty answer': [() => '', 'agent_contract'],
-    'blanks only': [() => ' \n\u200b ', 'agent_contract'],
+    'blanks only': [() => ' \n\t ', 'agent_contract'],
     'a megabyte': [() => 'x'.repeat(1024 * 1024), 'agent_too_large'],
     'a redirect': [() => ({ status: 302, headers: { location: 'http://169.254.169.254/' } }), 'agent_http'],
     'an error of its own': [
@@ -144,6 +144,15 @@ describe('turns', { concurrency: 8 }, () => {
       assert.equal(agent.calls.length, 1);
     });
   }
+
+  test('an answer in which nothing can be read counts as none', async () => {
+    const line = await world.line();
+    await line.agent(() => '\u200b\u200b');
+    const ann = line.person();
+    await ann.text('hello');
+    assert.equal((await ann.next()).body, FALLBACK_TEXT);
+    assert.equal((await line.story(ann)).turns[0]!.error_code, 'agent_contract');
+  });
 
   test('while nobody can answer the person is told once; afterwards they are answered again', async () => {
     const line = await world.line();

@@ -23,6 +23,7 @@ export type WorldOptions = {
   readonly simulator?: Partial<SimulatorOptions>;
 };
 
+export type { Line } from './line.ts';
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
 const NUMBERS = Array.from({ length: 60 }, (_, n) => `+1555010${String(n).padStart(4, '0')}`);

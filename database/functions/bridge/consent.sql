@@ -56,7 +56,8 @@ begin
     update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, running_turn = null,
       session_id = null, first_pending_at = null, more = null, outage_told_at = null
     where id = c.id;
-    perform pg_notify('darkspere_cancel', c.id::text);
+    -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
+    perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
