@@ -63,7 +63,7 @@ const product = await startProduct(stack, {
 await registerAgent(product, world.agentUrl);
 
 let loads = 0;
-await run(100, 3);
+await run(200, 8);
 if (profile !== undefined) await resetStatementCosts(database.connection);
 const stages: Stage[] = [];
 for (const rate of options.rates.split(',').map(Number)) stages.push(await run(rate, seconds));

@@ -1,6 +1,7 @@
 // The worker's side of the mailbox: the `turn` job. At most one lives per conversation; it drains the conversation in
 // order and ends when nothing waits. See README.md for the invariants.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isItemFault } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
@@ -34,6 +35,8 @@ const MAX_TURNS_PER_JOB = 10;
 const MAX_JOB_MS = 30_000;
 /** A head that has been started this often without an end breaks its workers. */
 const MAX_TRIES = 6;
+/** Tries to commit an answer, over about twenty seconds. */
+const MAX_COMMITS = 15;
 const MAX_BATCH = 128;
 
 export function createMailbox(deps: MailboxDeps): Mailbox {
@@ -71,12 +74,12 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       waitMs = start.kind === 'wait' ? start.ms : 0;
       if (start.kind === 'wait') continue;
       turns++;
-      if ((await serve(start.turn)) !== 'more') return;
+      if ((await serve(start.turn, job)) !== 'more') return;
     }
   }
 
   /** Answers one turn and commits it. `more`: texts wait already; `idle`: none; `lost`: the turn is not ours any more. */
-  async function serve(turn: Turn): Promise<'more' | 'idle' | 'lost'> {
+  async function serve(turn: Turn, job: TurnJob): Promise<'more' | 'idle' | 'lost'> {
     const startedMs = deps.clock.monotonicMs();
     const controller = new AbortController();
     held.set(turn.conversationId, { controller, epoch: turn.epoch });
@@ -84,7 +87,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     try {
       const signal = AbortSignal.any([controller.signal, shutdown.signal]);
       const end = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
-      const committed = await ends.add(end);
+      const committed = await commit(end, job);
       if (!committed) {
         // Cut off by our own stop: the texts are still ours to give back.
         shutdown.signal.throwIfAborted();
@@ -102,6 +105,24 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     } finally {
       held.delete(turn.conversationId);
       deps.metrics.turnsHeld.dec();
+    }
+  }
+
+  /**
+   * Commits an end; an answer that is there already is not thrown away because the database is away for a moment. After a
+   * lost connection nobody knows whether the first try was written: if it was, the second one is refused, and the texts
+   * behind it are given a job of their own.
+   */
+  async function commit(end: TurnEnd, job: TurnJob): Promise<{ pending: boolean } | null> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const committed = await ends.add(end);
+        if (!committed && attempt > 0) await giveBackForSure(job, 0);
+        return committed;
+      } catch (error) {
+        if (isItemFault(error) || attempt >= MAX_COMMITS || shutdown.signal.aborted) throw error;
+        await sleep(Math.min(2_000, 50 * 2 ** attempt));
+      }
     }
   }
 
