@@ -1,5 +1,6 @@
 // Who can answer. The table is the truth; each process keeps a snapshot of it, so that choosing an agent costs no query.
 import type { Sql } from '../database/pools.ts';
+import type { AgentRegistryRow } from '../database/tables.ts';
 import { newId } from '../ids.ts';
 import { assertReachableAddress, checkUrl, parseCidrs, type Resolve } from '../security/egress-rules.ts';
 import { hashKey, newApiKey } from '../security/keys.ts';
@@ -77,23 +78,11 @@ export async function deactivateAgent(sql: Sql, agentId: string): Promise<void> 
     select pg_notify('agents_changed', id::text) from gone`;
 }
 
-type Row = {
-  id: string;
-  name: string;
-  type: string;
+type Row = AgentRegistryRow & {
   protocol: Protocol;
-  endpoint_url: string;
-  capabilities: string[];
   status: AgentStatus;
-  health_score: number;
-  max_concurrent_sessions: number;
-  version: string | null;
   metadata: Record<string, unknown>;
   secrets: Buffer;
-  response_ms: number;
-  consecutive_failures: number;
-  cooling_until: Date | null;
-  registered_at: Date;
 };
 
 function columns(row: Row) {

@@ -74,15 +74,6 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     async send({ p }) {
       const claimed = await claims.add(p);
       if (!claimed) return;
-      if (claimed.state === 'unknown') {
-        await record({
-          ...blank(claimed),
-          state: 'unknown',
-          error_reason: 'the worker died while sending',
-          run_at_ms: 0,
-        });
-        return;
-      }
       const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
       metrics.sends.inc({ outcome: outcome.kind });
       if (outcome.kind !== 'accepted') {

@@ -94,8 +94,13 @@ export async function startTurns(
       ${json(jobs.map((job) => ({ c: job.conversationId, t: job.token })))}::text::json,
       ${policy.quietMs}, ${policy.maxTexts})`;
   const byConversation = new Map(rows.map((row) => [row.conversation_id, row]));
+  // A stale job may meet its successor in a batch: the turn belongs to the newest token, and to one job only.
+  const newest = new Map<string, TurnJob>();
+  for (const job of jobs) {
+    if (job.token > (newest.get(job.conversationId)?.token ?? -1)) newest.set(job.conversationId, job);
+  }
   return jobs.map((job) => {
-    const row = byConversation.get(job.conversationId);
+    const row = newest.get(job.conversationId) === job ? byConversation.get(job.conversationId) : undefined;
     if (!row) return null;
     return row.wait_ms > 0 ? { kind: 'wait', ms: row.wait_ms } : { kind: 'turn', turn: toTurn(row) };
   });
@@ -179,8 +184,6 @@ export async function giveBack(sql: Sql, job: TurnJob, delayMs: number): Promise
 
 export type ClaimedPart = {
   readonly part_id: string;
-  /** `sending`: send it now. `unknown`: a worker died over it, look for it. */
-  readonly state: 'sending' | 'unknown';
   readonly conversation_id: string;
   readonly channel: ChannelKind;
   readonly our_address: string;
@@ -190,7 +193,7 @@ export type ClaimedPart = {
   readonly attempts: number;
 };
 
-/** Takes parts for sending; null for one that must not leave (opted out, void, already sent). */
+/** Takes parts for sending; null for one that must not leave (opted out, void, already sent, or its worker died over it). */
 export async function claimParts(
   sql: Sql,
   partIds: readonly string[],
@@ -198,7 +201,12 @@ export async function claimParts(
 ): Promise<(ClaimedPart | null)[]> {
   const rows = await sql<ClaimedPart[]>`select * from claim_parts(${partIds as string[]}::uuid[], ${optOutScope})`;
   const byPart = new Map(rows.map((row) => [row.part_id, row]));
-  return partIds.map((id) => byPart.get(id) ?? null);
+  // Two jobs of one part may meet in a batch; the part is sent by one of them.
+  return partIds.map((id) => {
+    const row = byPart.get(id) ?? null;
+    byPart.delete(id);
+    return row;
+  });
 }
 
 export type SendRecord = {

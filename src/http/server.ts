@@ -28,6 +28,8 @@ export function createServer(options: ServiceOptions): FastifyInstance {
     // Slow clients: headers and body must be here within this time, idle connections go after a minute.
     connectionTimeout: 10_000,
     requestTimeout: 10_000,
+    // Node looks for such clients every 30 s only, unless told otherwise.
+    http: { connectionsCheckingInterval: 1_000 },
     keepAliveTimeout: 65_000,
     // A request that is already being answered when the process stops is answered.
     forceCloseConnections: 'idle',

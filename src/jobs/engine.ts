@@ -32,6 +32,13 @@ const POLL_MS = 200;
 /** Finished jobs are deleted in batches; a crash before that only makes a stale job. */
 const COMPLETE_DELAY_MS = 5;
 
+/**
+ * Taking and ending jobs does not wait for the disk: it would be one more flush in each hop of a text. What our handlers
+ * write does wait, and a flush takes everything before it along; a lock or an end that a crash of the server undoes is a
+ * job that runs once more and finds its token stale or its part gone.
+ */
+const JOB_COMMITS = '-c synchronous_commit=off';
+
 /** Starts both pools and says that this process lives. */
 export async function startEngine(deps: EngineDeps): Promise<Engine> {
   const { logger } = deps;
@@ -40,7 +47,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     await lockSql.end({ timeout: 1 });
     throw error;
   });
-  const pool = new pg.Pool({ ...pgConfig(deps.connection, 'darkspere_worker'), max: 10 });
+  const config = pgConfig(deps.connection, 'darkspere_worker');
+  const pool = new pg.Pool({ ...config, options: `${config.options} ${JOB_COMMITS}`, max: 10 });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'a job connection broke'));
   pool.on('connect', (client) => {
     client.on('error', () => {});

@@ -116,7 +116,7 @@ describe('the order of parts', () => {
     const conversation = await bridge.answered(somebody(), ['one']);
     const [one] = (await bridge.parts(conversation)) as [PartRow];
     const taken = (await Promise.all([1, 2, 3, 4].map(() => bridge.claim([one.id])))).flat();
-    assert.equal(taken.filter((part) => part?.state === 'sending').length, 1);
+    assert.equal(taken.filter((part) => part !== null).length, 1);
   });
 });
 
@@ -194,7 +194,7 @@ describe('pacing', () => {
 
     await db.admin`update sender_pacing set replies_until = now() - interval '1 second'`;
     const [taken] = await bridge.claim([news.id]);
-    assert.equal(taken?.state, 'sending');
+    assert.equal(taken?.part_id, news.id);
     const next = await bridge.answered(somebody(), ['d']);
     const [d] = (await bridge.parts(next)) as [PartRow];
     const [{ sending_at }] = (await db.admin`select sending_at from outbound_parts where id = ${news.id}`) as any;
@@ -360,8 +360,12 @@ describe('trouble at the carrier', () => {
   test('a worker that died between claim and record leaves an unknown part, and one text', async () => {
     const { phone, part, now } = await waiting();
     await bridge.claim([part.id]);
-    await carrier.send(part);
+    // The job runs again. Were the next worker to die right after this commit, the part must have its job already.
+    assert.deepEqual(await bridge.claim([part.id]), [null]);
     assert.equal((await now()).state, 'unknown');
+    const jobs = await db.admin`select 1 from graphile_worker.jobs where key = ${`settle:${part.id}`}`;
+    assert.equal(jobs.length, 1, 'nobody looks for it');
+    await carrier.send(part);
     assert.equal(carrier.taken(phone).length, 0, 'sent although nobody knows whether it was already');
     await carrier.settle(part, 0);
     await carrier.send(part);

@@ -38,6 +38,7 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     messagingServiceSid: null,
     ourNumbers: () => new Set([OURS]),
     http,
+    mediaHttp: http,
   });
   const sql = db.pools.worker;
   const outbound = createOutbound({ sql, channel, optOutScope: null, logger, metrics: createMetrics() });

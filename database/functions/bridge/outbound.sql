@@ -121,8 +121,8 @@ begin
 end $$;
 
 -- Takes parts for sending. A part that is `sending` already was taken by a worker that died between the carrier's answer
--- and its record: nobody knows, so it becomes `unknown`. A part that an opt-out blocks is void. Rows come back for every
--- part that is to be sent or to be looked for.
+-- and its record: nobody knows, so it becomes `unknown` and gets a job that looks for it. A part that an opt-out blocks is
+-- void. Rows come back for every part that is to be sent.
 create or replace function claim_parts(p_parts uuid[], p_scope text)
 returns table (part_id uuid, state text, conversation_id uuid, channel text, our_address text, their_address text,
   body text, media_urls text[], attempts int, kind text)
@@ -133,6 +133,8 @@ as $$
 declare
   blocked uuid[];
   yielding uuid[];
+  mine uuid[];
+  lost uuid[];
 begin
   -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
   select array_agg(id) into yielding
@@ -161,7 +163,6 @@ begin
     perform release_parts(blocked);
   end if;
 
-  return query
   with taken as (
     select p.id from outbound_parts p
     where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
@@ -175,10 +176,21 @@ begin
       error_reason = case when p.state = 'queued' then null else 'the worker died while sending' end
     from taken
     where p.id = taken.id
-    returning p.*
+    returning p.id, p.state
   )
-  select m.id, m.state, m.conversation_id, c.channel, c.our_address, c.their_address, m.body, m.media_urls, m.attempts, m.kind
-  from moved m join conversations c on c.id = m.conversation_id;
+  select array_agg(id) filter (where state = 'sending'), array_agg(id) filter (where state = 'unknown')
+  into mine, lost from moved;
+
+  -- In this transaction: a worker that dies right after it would leave an unknown part that nobody looks for.
+  perform graphile_worker.add_jobs(array_agg(
+    ('settle', json_build_object('p', id), null, null, 1000, 'settle:' || id, 0, null)::graphile_worker.job_spec))
+  from unnest(lost) id
+  having count(*) > 0;
+
+  return query
+  select p.id, p.state, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind
+  from outbound_parts p join conversations c on c.id = p.conversation_id
+  where p.id = any (mine);
 end $$;
 
 create or replace function yields_to_replies(p_part outbound_parts)
@@ -298,18 +310,21 @@ begin
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
       and state_rank(r.state) > state_rank(p.state)
     returning p.id, p.conversation_id, p.position, p.state
+  ), next as (
+    -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
+    -- later report must not add a second job while a worker is taking the first.
+    select n.id, n.send_at, c.priority
+    from written w
+    join outbound_parts before on before.id = w.id and state_rank(before.state) < 3
+    join conversations c on c.id = w.conversation_id
+    join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
+    where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3
   ), forward as (
-    -- A part waiting its 3 s behind one that is now sent may go.
     select count(*) from graphile_worker.add_jobs((
-      select array_agg(('send', json_build_object('p', n.id), null, n.send_at, 1000, 'send:' || n.id, -10 * c.priority, null
+      select array_agg(('send', json_build_object('p', id), null, send_at, 1000, 'send:' || id, -10 * priority, null
         )::graphile_worker.job_spec)
-      from written w join conversations c on c.id = w.conversation_id
-      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
-      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3))
-    where exists (
-      select 1 from written w join conversations c on c.id = w.conversation_id
-      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
-      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3)
+      from next))
+    where exists (select from next)
   )
   select s.part_id, case when p.id is null then 'unknown_part' when w.id is null then 'ignored' else 'moved' end
   from json_to_recordset(p_statuses) s (part_id uuid)

@@ -1,0 +1,170 @@
+// The database goes away and comes back: what cannot be stored is refused at once, and nothing is lost or said twice.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { connectionUrl } from '../../src/database/connection.ts';
+import type { Runtime } from '../../src/runtime.ts';
+import { type Proxy, startProxy } from '../support/proxy.ts';
+import { newSid } from '../support/signed-webhook.ts';
+import { until } from '../support/until.ts';
+import { type Line, startWorld, type World } from '../support/world.ts';
+
+/** "503 within 1 s", and what a loaded machine adds to it. */
+const REFUSED_WITHIN_MS = 1_500;
+const BACK_WITHIN_MS = 20_000;
+
+describe('trouble with the database', () => {
+  let world: World;
+  let wire: Proxy;
+  let shaky: Runtime;
+  let messagesUrl: string;
+
+  before(async () => {
+    // Registration and the test have a sound connection; the gateway and the worker have one that can be cut.
+    world = await startWorld({ parts: ['agent-registration'] });
+    const { connection } = world.database;
+    const { host, port } = connection;
+    wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+    shaky = await world.runtime(['gateway', 'worker'], {
+      DATABASE_URL: connectionUrl({ ...connection, host: '127.0.0.1', port: wire.port }),
+      PUBLIC_URL: 'http://localhost:0',
+    });
+    messagesUrl = `${shaky.urls.gateway}/webhooks/twilio/messages`;
+    world.simulator.setWebhookUrl(messagesUrl);
+  });
+  beforeEach(() => wire.up());
+  after(async () => {
+    await wire?.up();
+    await shaky?.stop();
+    await wire?.down();
+    await world.stop();
+  });
+
+  const post = (line: Line, from: string, body: string, sid = newSid()) =>
+    world.signedPost('', world.form({ From: from, To: line.number, Body: body, MessageSid: sid }), { url: messagesUrl });
+
+  const ready = () =>
+    until(async () => (await fetch(`${shaky.urls.gateway}/ready`)).status === 200, { timeoutMs: BACK_WITHIN_MS });
+
+  async function echoLine(): Promise<Line> {
+    const line = await world.line();
+    await line.agent(({ message }) => `You said ${message}`);
+    return line;
+  }
+
+  const sentTo = (phone: string) =>
+    world.simulator
+      .messages()
+      .filter((message) => message.to === phone && message.direction === 'outbound-api')
+      .map((message) => message.body)
+      .toReversed();
+
+  test('while it is away a webhook is refused with 503 within a second, and nothing of it is stored', async () => {
+    const line = await echoLine();
+    const phone = world.newPhone();
+    await wire.down();
+    for (const body of ['hello', 'STOP', 'Stop.']) {
+      const startMs = performance.now();
+      const { status, text } = await post(line, phone, body);
+      const tookMs = performance.now() - startMs;
+      assert.equal(status, 503, text);
+      assert.match(text, /storage_unavailable/);
+      assert.ok(tookMs < REFUSED_WITHIN_MS, `refused after ${Math.round(tookMs)} ms`);
+    }
+    assert.equal((await fetch(`${shaky.urls.gateway}/ready`)).status, 503);
+    assert.equal((await fetch(`${shaky.urls.gateway}/health`)).status, 200);
+  });
+
+  test('after it is back texts are answered without a restart, also the one that was refused', async () => {
+    const line = await echoLine();
+    const person = line.person();
+    const sid = newSid();
+    await wire.down();
+    assert.equal((await post(line, person.phone, 'refused', sid)).status, 503);
+    await wire.up();
+    await ready();
+    // The carrier's fallback brings the same message again; should it have been stored after all, it is still one text.
+    assert.equal((await post(line, person.phone, 'refused', sid)).status, 200);
+    assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'You said refused');
+    await person.text('and again');
+    assert.equal((await person.next()).body, 'You said and again');
+    assert.equal(sentTo(person.phone).length, 2);
+  });
+
+  test('an outage of many seconds does not stop the worker for good', async () => {
+    const line = await echoLine();
+    const person = line.person();
+    await wire.down();
+    // Longer than ten failed polls in a row, at which the job library would give up.
+    const endsMs = performance.now() + 6_000;
+    await until(() => performance.now() > endsMs);
+    await wire.up();
+    await ready();
+    assert.equal((await person.text('still there?')).status, 200);
+    assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'You said still there?');
+  });
+
+  test('gone while an agent thinks: the answer is kept until it can be written, and sent once', async () => {
+    const line = await world.line();
+    const gate = Promise.withResolvers<string>();
+    const agent = await line.agent(() => gate.promise);
+    const person = line.person();
+    await person.text('hello');
+    await until(() => agent.calls.length === 1);
+    await wire.down();
+    gate.resolve('the answer');
+    await until(() => agent.calls[0]?.answered);
+    await wire.up();
+    assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'the answer');
+    await settled();
+    assert.deepEqual(sentTo(person.phone), ['the answer']);
+  });
+
+  test('every connection of it ended under load, again and again: no text lost, none answered twice', async () => {
+    const line = await echoLine();
+    const people = Array.from({ length: 20 }, () => world.newPhone());
+    const words = (n: number) => Array.from({ length: 4 }, (_, k) => `${n}.${k}`);
+    let texting = true;
+    const all = Promise.all(
+      people.map(async (phone, n) => {
+        for (const word of words(n)) {
+          const sid = newSid();
+          await until(async () => (await post(line, phone, word, sid)).status === 200, { timeoutMs: BACK_WITHIN_MS });
+        }
+      }),
+    ).finally(() => {
+      texting = false;
+    });
+    let cuts = 0;
+    while (texting || cuts < 5) {
+      cuts += 1;
+      await world.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name like 'darkspere\\_%'`;
+      await Promise.race([all, until(() => Math.random() < 0.05)]);
+    }
+    await all;
+    await settled();
+    for (const [n, phone] of people.entries()) {
+      const said = sentTo(phone).flatMap((body) => body.replace(/^You said /, '').split('\n'));
+      assert.deepEqual(said, words(n));
+    }
+  });
+
+  /** Everything answered and everything sent. A part whose end is unknown need not wait its minute. */
+  async function settled(): Promise<void> {
+    await until(
+      async () => {
+        await world.sql`
+          update outbound_parts set sending_at = sending_at - interval '2 minutes'
+          where state = 'unknown' and sending_at > now() - interval '1 minute'`;
+        await world.sql`
+          update graphile_worker._private_jobs set run_at = now() where key like 'settle:%' and locked_at is null`;
+        const open = await world.sql`
+          select 1 from conversations where last_seq > done_seq
+          union all select 1 from outbound_parts where state in ('queued', 'sending', 'unknown')`;
+        return open.length === 0;
+      },
+      { timeoutMs: 40_000, intervalMs: 100, what: 'everything answered' },
+    );
+  }
+});
