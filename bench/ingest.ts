@@ -107,6 +107,7 @@ async function measureIngest(connections: number, forSeconds: number): Promise<M
   };
   for (let i = 0; i < connections; i++) step();
   await done.promise;
+  product.assertAlive();
   const elapsedMs = performance.now() - startedMs;
   client.close();
   return {

@@ -89,6 +89,7 @@ async function run(perSecond: number, forSeconds: number): Promise<Stage> {
   });
   const { ledger, sent } = world.offer(load, plan);
   await sent;
+  product.assertAlive();
   const backlog = ledger.open;
   const used = loadsSince();
   const deadline = performance.now() + DRAIN_MS;

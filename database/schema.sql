@@ -30,7 +30,22 @@ create table agent_registry (
 );
 comment on table agent_registry is 'Remote agents, how to reach them and how well they do.';
 grant delete, insert, select, update on agent_registry to darkspere_admin;
-grant insert, select, update on agent_registry to darkspere_web;
+grant insert, update on agent_registry to darkspere_web;
+grant select (api_key_hash) on agent_registry to darkspere_web;
+grant select (capabilities) on agent_registry to darkspere_web;
+grant select (deactivated_at) on agent_registry to darkspere_web;
+grant select (endpoint_url) on agent_registry to darkspere_web;
+grant select (health_score) on agent_registry to darkspere_web;
+grant select (id) on agent_registry to darkspere_web;
+grant select (max_concurrent_sessions) on agent_registry to darkspere_web;
+grant select (metadata) on agent_registry to darkspere_web;
+grant select (name) on agent_registry to darkspere_web;
+grant select (protocol) on agent_registry to darkspere_web;
+grant select (registered_at) on agent_registry to darkspere_web;
+grant select (status) on agent_registry to darkspere_web;
+grant select (type) on agent_registry to darkspere_web;
+grant select (updated_at) on agent_registry to darkspere_web;
+grant select (version) on agent_registry to darkspere_web;
 grant select, update on agent_registry to darkspere_worker;
 
 create table agent_sessions (
@@ -388,7 +403,8 @@ begin
     update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, running_turn = null,
       session_id = null, first_pending_at = null, more = null, outage_told_at = null
     where id = c.id;
-    perform pg_notify('darkspere_cancel', c.id::text);
+    -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
+    perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
@@ -452,18 +468,21 @@ begin
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
       and state_rank(r.state) > state_rank(p.state)
     returning p.id, p.conversation_id, p.position, p.state
+  ), next as (
+    -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
+    -- later report must not add a second job while a worker is taking the first.
+    select n.id, n.send_at, c.priority
+    from written w
+    join outbound_parts before on before.id = w.id and state_rank(before.state) < 3
+    join conversations c on c.id = w.conversation_id
+    join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
+    where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3
   ), forward as (
-    -- A part waiting its 3 s behind one that is now sent may go.
     select count(*) from graphile_worker.add_jobs((
-      select array_agg(('send', json_build_object('p', n.id), null, n.send_at, 1000, 'send:' || n.id, -10 * c.priority, null
+      select array_agg(('send', json_build_object('p', id), null, send_at, 1000, 'send:' || id, -10 * priority, null
         )::graphile_worker.job_spec)
-      from written w join conversations c on c.id = w.conversation_id
-      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
-      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3))
-    where exists (
-      select 1 from written w join conversations c on c.id = w.conversation_id
-      join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
-      where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3)
+      from next))
+    where exists (select from next)
   )
   select s.part_id, case when p.id is null then 'unknown_part' when w.id is null then 'ignored' else 'moved' end
   from json_to_recordset(p_statuses) s (part_id uuid)
@@ -495,6 +514,8 @@ AS $function$
 declare
   blocked uuid[];
   yielding uuid[];
+  mine uuid[];
+  lost uuid[];
 begin
   -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
   select array_agg(id) into yielding
@@ -523,7 +544,6 @@ begin
     perform release_parts(blocked);
   end if;
 
-  return query
   with taken as (
     select p.id from outbound_parts p
     where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
@@ -537,10 +557,21 @@ begin
       error_reason = case when p.state = 'queued' then null else 'the worker died while sending' end
     from taken
     where p.id = taken.id
-    returning p.*
+    returning p.id, p.state
   )
-  select m.id, m.state, m.conversation_id, c.channel, c.our_address, c.their_address, m.body, m.media_urls, m.attempts, m.kind
-  from moved m join conversations c on c.id = m.conversation_id;
+  select array_agg(id) filter (where state = 'sending'), array_agg(id) filter (where state = 'unknown')
+  into mine, lost from moved;
+
+  -- In this transaction: a worker that dies right after it would leave an unknown part that nobody looks for.
+  perform graphile_worker.add_jobs(array_agg(
+    ('settle', json_build_object('p', id), null, null, 1000, 'settle:' || id, 0, null)::graphile_worker.job_spec))
+  from unnest(lost) id
+  having count(*) > 0;
+
+  return query
+  select p.id, p.state, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind
+  from outbound_parts p join conversations c on c.id = p.conversation_id
+  where p.id = any (mine);
 end $function$;
 grant execute on function claim_parts(uuid[],text) to darkspere_worker;
 
@@ -811,7 +842,6 @@ $function$;
 grant execute on function id_at(timestamp with time zone) to darkspere_admin;
 grant execute on function id_at(timestamp with time zone) to darkspere_web;
 grant execute on function id_at(timestamp with time zone) to darkspere_worker;
-grant execute on function id_at(timestamp with time zone) to public;
 
 CREATE OR REPLACE FUNCTION public.id_time(id uuid)
  RETURNS timestamp with time zone
@@ -823,7 +853,6 @@ $function$;
 grant execute on function id_time(uuid) to darkspere_admin;
 grant execute on function id_time(uuid) to darkspere_web;
 grant execute on function id_time(uuid) to darkspere_worker;
-grant execute on function id_time(uuid) to public;
 
 CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer, p_scope text)
  RETURNS TABLE(ord integer, conversation_id uuid, message_id uuid, refused text)
@@ -975,7 +1004,6 @@ AS $function$select uuidv7()$function$;
 grant execute on function new_id() to darkspere_admin;
 grant execute on function new_id() to darkspere_web;
 grant execute on function new_id() to darkspere_worker;
-grant execute on function new_id() to public;
 
 CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_scope text, p_their text)
  RETURNS void
@@ -1010,7 +1038,9 @@ begin
   where conversation_id = c.id and (is_active and id = c.session_id or c.session_id is null and end_reason = 'stop')
   order by id desc limit 1;
   if p_in_reply_to is not null then
-    select * into t from turns where id = p_in_reply_to and conversation_id = c.id;
+    select * into t from turns
+    where conversation_id = c.id and request_id(conversation_id, from_seq, to_seq) = p_in_reply_to
+    order by id desc limit 1;
   end if;
   -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
   if t.state = 'running' then
@@ -1245,6 +1275,15 @@ begin
   end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.request_id(p_conversation uuid, p_from bigint, p_to bigint)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  -- UUIDv8 (RFC 9562 §5.8): version and variant set, the rest is ours.
+  select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
+$function$;
+
 CREATE OR REPLACE FUNCTION public.rescue_conversations(p_older_than interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1307,7 +1346,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.start_turns(p_jobs json, p_quiet_ms integer, p_max_texts integer)
- RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, more_pending boolean, texts json, history json)
+ RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, more_pending boolean, texts json, history json)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1325,7 +1364,7 @@ begin
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
   return query
   select c.id, ceil(extract(epoch from due.at - clock_timestamp()) * 1000)::int,
-    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::text, null::text[],
+    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text, null::text[],
     null::int, null::boolean, null::json, null::json
   from json_to_recordset(p_jobs) j (c uuid, t int)
   join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
@@ -1382,7 +1421,8 @@ begin
     where c.id = started.conversation_id
     returning c.*, started.from_seq, started.to_seq
   )
-  select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn, f.session_id,
+  select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn,
+    request_id(f.id, f.from_seq, f.to_seq), f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
     f.last_seq > f.to_seq,
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
@@ -1406,6 +1446,9 @@ AS $function$
     when 'accepted' then 1 when 'sent' then 2 + 1 when 'delivered' then 4 when 'read' then 5
     else 9 end
 $function$;
+grant execute on function state_rank(text) to darkspere_admin;
+grant execute on function state_rank(text) to darkspere_web;
+grant execute on function state_rank(text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.yields_to_replies(p_part outbound_parts)
  RETURNS boolean

@@ -304,7 +304,7 @@ export const CATALOGUE = {
     status: 429,
     retry: 'never',
     title: 'The session has used up the texts an agent may send on its own.',
-    fix: 'Wait until the person texts again.',
+    fix: 'Answer what the person texts: replies are free of this budget. A new session has a new one.',
   },
   turn_closed: {
     category: 'validation',

@@ -56,6 +56,8 @@ export type Product = {
   readonly pid: number;
   /** The end of its log: warnings and errors only. */
   said(): string;
+  /** Throws what it last said when it has ended. */
+  assertAlive(): void;
   /** What an agent needs to register. */
   readonly registration: { readonly url: string; readonly secret: string };
 };
@@ -119,7 +121,15 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
   const health = parts.length === 0 || parts.includes('gateway') ? account.port : ports.worker;
   await ready(child, `http://127.0.0.1:${health}/ready`, said);
   if (parts.length === 0) await ready(child, `http://127.0.0.1:${ports.worker}/ready`, said);
-  return { pid: child.pid!, said, registration: { url: `http://127.0.0.1:${ports.registration}`, secret } };
+  const assertAlive = () => {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`The product ended:\n${said()}`);
+  };
+  return {
+    pid: child.pid!,
+    said,
+    assertAlive,
+    registration: { url: `http://127.0.0.1:${ports.registration}`, secret },
+  };
 }
 
 /** Keeps the end of what a process says, for the one case that it fails. */

@@ -8,20 +8,26 @@ declare
 begin
   foreach wanted in array array['darkspere_web', 'darkspere_worker', 'darkspere_admin'] loop
     begin
-      execute format('create role %I nologin', wanted);
-    exception when duplicate_object or unique_violation then
-      null;
+      if not exists (select from pg_roles where rolname = wanted) then
+        execute format('create role %I nologin', wanted);
+      end if;
+      if not pg_has_role(current_user, wanted, 'member') then
+        execute format('grant %I to current_user', wanted);
+      end if;
+    exception
+      -- Another database of this cluster is being migrated at this moment and was faster.
+      when duplicate_object or unique_violation then null;
+      when insufficient_privilege then
+        raise exception 'the login % may not make or use the role %', current_user, wanted
+          using hint = format('As an administrator run: create role %1$I nologin; grant %1$I to %2$I;', wanted, current_user);
     end;
-    if not pg_has_role(current_user, wanted, 'member') then
-      execute format('grant %I to current_user', wanted);
-    end if;
   end loop;
 end $$;
 
 revoke create on schema public from public;
 grant usage on schema public to darkspere_web, darkspere_worker, darkspere_admin;
--- Nobody runs a function that was not granted to them by name.
-alter default privileges in schema public revoke execute on functions from public;
+-- Nobody runs a function that was not granted to them by name. (With "in schema" this would take nothing away.)
+alter default privileges revoke execute on functions from public;
 
 -- UUIDv7 from the database's clock (RFC 9562 §5.7): ids order messages, so no other machine's clock may make them.
 do $$

@@ -40,7 +40,7 @@ export type HistoryEntry = {
 
 export type AgentCall = {
   readonly agent: Agent;
-  /** Id of this turn: stable over attempts and agents, so that an agent can recognise a repeat. */
+  /** Id of the question: stable over attempts, agents and crashes, so that an agent can recognise a repeat. */
   readonly messageId: string;
   readonly conversationId: string;
   readonly sessionId: string;

@@ -1,5 +1,6 @@
 // Keywords come before any agent: STOP, START, HELP, RESET and MORE, each one transaction.
 import type { Inbound } from '../channels/channel.ts';
+import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { isYes, type Keyword, keywordOf } from './keywords.ts';
 import { NOTICES, packNotice, packText } from './reply.ts';
@@ -61,8 +62,10 @@ async function write(
   notice: { body: string; parts: readonly unknown[] } | null,
   rest: string | null,
 ): Promise<void> {
-  await deps.sql`
+  await retryRollbacks(
+    () => deps.sql`
     select apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
       ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${rest},
-      ${deps.pacing})`;
+      ${deps.pacing})`,
+  );
 }

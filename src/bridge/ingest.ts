@@ -1,6 +1,6 @@
 // A text comes in: judged, then stored with every other text of the moment in one commit. The webhook is answered after it.
 import type { Inbound } from '../channels/channel.ts';
-import { isItemFault, isRetryable } from '../database/faults.ts';
+import { isItemFault } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
@@ -28,7 +28,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     maxSize: MAX_BATCH,
     flights: FLIGHTS,
     maxWaiting: MAX_WAITING,
-    flush: (texts) => withRetry(() => ingestTexts(deps.sql, texts, deps)),
+    flush: (texts) => ingestTexts(deps.sql, texts, deps),
     isItemFault,
     refuse: () => new DarkspereError('storage_unavailable', 'Too many texts are waiting for the database.'),
   });
@@ -44,15 +44,4 @@ export function refusal(text: Inbound, ours: ReadonlySet<string>): string | null
   if (text.channel !== 'sms') return null;
   if (/^\+?\d{3,8}$/.test(text.from)) return 'short_code';
   return /^\+\d{9,15}$/.test(text.from) ? null : 'alphanumeric_sender';
-}
-
-/** A deadlock or serialization failure rolled the whole batch back: doing it again is right, once or twice. */
-async function withRetry<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt === 3 || !isRetryable(error)) throw error;
-    }
-  }
 }

@@ -44,6 +44,8 @@ export type TurnJob = { readonly conversationId: string; readonly token: number 
 export type Turn = {
   readonly conversationId: string;
   readonly turnId: string;
+  /** What the agent knows the turn by: the same for the same texts, however often they are asked. */
+  readonly requestId: string;
   readonly sessionId: string;
   readonly epoch: number;
   /** Starts of this head so far, this one included; more than a few means that the head itself breaks workers. */
@@ -74,6 +76,7 @@ type StartRow = {
   epoch: number;
   tries: number;
   turn_id: string;
+  request_id: string;
   session_id: string;
   agent_id: string | null;
   agent_type: string;
@@ -110,6 +113,7 @@ function toTurn(row: StartRow): Turn {
   return {
     conversationId: row.conversation_id,
     turnId: row.turn_id,
+    requestId: row.request_id,
     sessionId: row.session_id,
     epoch: row.epoch,
     tries: row.tries,

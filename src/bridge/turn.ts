@@ -119,7 +119,7 @@ class Attempts {
       result = await invokeAgent(
         {
           agent,
-          messageId: turn.turnId,
+          messageId: turn.requestId,
           conversationId: turn.conversationId,
           sessionId: turn.sessionId,
           channel: turn.channel,

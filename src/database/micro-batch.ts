@@ -2,6 +2,8 @@
 // busy rides with the next one. No timer: a batch leaves on the next turn of the event loop when a flight is free, so an
 // idle system pays nothing and a busy one writes up to maxSize rows per commit (bench/ingest measures it).
 
+import { retryRollbacks } from './faults.ts';
+
 export type MicroBatch<Item, Result> = {
   /** Resolves with the item's own result after the commit of its batch. */
   add(item: Item): Promise<Result>;
@@ -15,7 +17,7 @@ export type MicroBatchOptions<Item, Result> = {
   readonly flights: number;
   /** More waiting items than this are refused at once: a database that is away must not fill the memory. */
   readonly maxWaiting: number;
-  /** One commit; results in the order of the items. */
+  /** One commit; results in the order of the items. Done again when the server rolls it back for the others' sake. */
   flush(items: readonly Item[]): Promise<readonly Result[]>;
   /** True for an error that one bad item can cause for its whole batch; the items are then tried one by one. */
   isItemFault?(error: unknown): boolean;
@@ -57,7 +59,8 @@ export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result
 
   async function settle(batch: Waiting<Item, Result>[]): Promise<void> {
     try {
-      const results = await options.flush(batch.map((waiting) => waiting.item));
+      const items = batch.map((waiting) => waiting.item);
+      const results = await retryRollbacks(() => options.flush(items));
       batch.forEach((waiting, i) => {
         waiting.resolve(results[i] as Result);
       });

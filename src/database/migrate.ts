@@ -164,6 +164,9 @@ begin
       execute format('create policy darkspere on %s to darkspere_worker, darkspere_admin using (true) with check (true)', part.name);
     end if;
   end loop;
+  if not has_function_privilege('darkspere_worker', 'graphile_worker.force_unlock_workers(text[])', 'execute') then
+    grant execute on all functions in schema graphile_worker to darkspere_worker, darkspere_admin;
+  end if;
 end $$`;
 
 /** Every folder under functions/ in the order of their names, then views/. */

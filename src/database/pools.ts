@@ -1,6 +1,7 @@
 import type { PoolConfig } from 'pg';
 import postgres from 'postgres';
 import { DarkspereError, messageOf } from '../errors.ts';
+import { ARRAY_TYPES } from './array-types.ts';
 import { type Connection, parseConnection } from './connection.ts';
 
 /** What every query goes through. int8 is a number here: counters and micro-dollars stay far below 2^53. */
@@ -76,6 +77,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
     ssl: tls ?? false,
     max: options.max,
     prepare: true,
+    fetch_types: false,
     connect_timeout: connectSeconds,
     // The default waits up to 20 s between tries; a database that comes back is wanted at once.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
@@ -93,7 +95,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
             idle_in_transaction_session_timeout: idleInTransactionMs,
           }),
     },
-    types: { int8: { to: 20, from: [20], serialize: String, parse: safeInteger } },
+    types: { ...ARRAY_TYPES, int8: { to: 20, from: [20], serialize: String, parse: safeInteger } },
   });
 }
 

@@ -359,6 +359,7 @@ test('envelope: the request is the documented one, signed', async () => {
   assert.equal(Date.parse(deadline) - Date.parse(timestamp), 10_000);
   assert.deepEqual(fields, {
     session_id: 'session-1',
+    conversation_id: 'conversation-1',
     message: 'What is the weather?',
     conversation_history: [
       { role: 'user', content: 'Hi', timestamp: at.toISOString() },

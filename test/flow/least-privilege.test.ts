@@ -10,7 +10,8 @@ type RoleName = (typeof ROLES)[number];
 
 /** Rights on tables and views: s(elect) i(nsert) u(pdate) d(elete); what is not listed is nothing at all. */
 const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
-  agent_registry: { darkspere_web: 'siu', darkspere_worker: 'su' },
+  // Web reads all of it but the column with the secrets.
+  agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
   agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },
   consents: { darkspere_web: 's', darkspere_worker: 's' },
   contacts: { darkspere_web: 's', darkspere_worker: 's' },
@@ -132,6 +133,7 @@ describe('the roles of the database', () => {
     ['empty a table', ROLES, 'truncate messages'],
     ['index a table', ROLES, 'create index on messages (body)'],
     ['read the exchanges', ['darkspere_web'], 'select request from exchanges'],
+    ['read the secrets of agents', ['darkspere_web'], 'select secrets from agent_registry'],
     ['read the ids of webhooks', ['darkspere_web'], 'select * from webhook_receipts'],
     [
       'write a message past the mailbox',

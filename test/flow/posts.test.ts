@@ -173,8 +173,8 @@ describe('posts', { concurrency: 6 }, () => {
   });
 
   test('a refused post gives its Idempotency-Key back', async () => {
-    const { agent, ann, id, turnId } = await deferred();
-    const post = () => agent.post(id, { text: 'Late.', in_reply_to: turnId }, { idempotencyKey: 'late-1' });
+    const { agent, ann, id, messageId, turnId } = await deferred();
+    const post = () => agent.post(id, { text: 'Late.', in_reply_to: messageId }, { idempotencyKey: 'late-1' });
     await closeDeferred(world.database.pools.worker, turnId, false);
     await ann.next();
     assert.equal(codeOf(await post()), '409 turn_closed');

@@ -369,3 +369,5 @@ revoke execute on function queue_replies(json, boolean), reserve_time(json, bool
   record_exchanges(json, uuid[]) from public;
 grant execute on function claim_parts(uuid[], text), record_sends(json, text) to darkspere_worker;
 grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;
+-- The view message_log calls it for whoever reads.
+grant execute on function state_rank(text) to darkspere_web, darkspere_worker, darkspere_admin;

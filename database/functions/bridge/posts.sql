@@ -24,7 +24,9 @@ begin
   where conversation_id = c.id and (is_active and id = c.session_id or c.session_id is null and end_reason = 'stop')
   order by id desc limit 1;
   if p_in_reply_to is not null then
-    select * into t from turns where id = p_in_reply_to and conversation_id = c.id;
+    select * into t from turns
+    where conversation_id = c.id and request_id(conversation_id, from_seq, to_seq) = p_in_reply_to
+    order by id desc limit 1;
   end if;
   -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
   if t.state = 'running' then

@@ -20,12 +20,20 @@ as $$
   order by recent.id
 $$;
 
+-- What an agent knows a turn by: the same texts asked again, after a crash or by another worker, have the same id, so that
+-- an agent can recognise the repeat.
+create or replace function request_id(p_conversation uuid, p_from bigint, p_to bigint) returns uuid
+language sql immutable parallel safe as $$
+  -- UUIDv8 (RFC 9562 §5.8): version and variant set, the rest is ours.
+  select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
+$$;
+
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
 -- started: wait_ms says how long to wait. One that has nothing waiting, or whose token is stale, gives no row: its job ends.
 create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts int)
 returns table (
   conversation_id uuid, wait_ms int, channel text, our_address text, their_address text, epoch int, tries int,
-  turn_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
+  turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
   more_pending boolean, texts json, history json
 )
 language plpgsql security definer
@@ -41,7 +49,7 @@ begin
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
   return query
   select c.id, ceil(extract(epoch from due.at - clock_timestamp()) * 1000)::int,
-    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::text, null::text[],
+    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text, null::text[],
     null::int, null::boolean, null::json, null::json
   from json_to_recordset(p_jobs) j (c uuid, t int)
   join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
@@ -98,7 +106,8 @@ begin
     where c.id = started.conversation_id
     returning c.*, started.from_seq, started.to_seq
   )
-  select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn, f.session_id,
+  select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn,
+    request_id(f.id, f.from_seq, f.to_seq), f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
     f.last_seq > f.to_seq,
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
@@ -264,7 +273,7 @@ begin
   return n;
 end $$;
 
-revoke execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+revoke execute on function request_id(uuid, bigint, bigint), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
 grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;

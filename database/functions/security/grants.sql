@@ -2,10 +2,14 @@
 -- need little: what is not listed here they cannot read or write.
 
 revoke all on all tables in schema public from darkspere_web, darkspere_worker, darkspere_admin;
+revoke all (secrets) on agent_registry from darkspere_web;
 
 grant select on phone_numbers, contacts, conversations, messages, turns, outbound_parts, agent_sessions, consents,
   partitioned_tables, schema_migrations to darkspere_web, darkspere_worker;
-grant select on agent_registry to darkspere_web, darkspere_worker;
+grant select on agent_registry to darkspere_worker;
+-- Whoever breaks into the part that faces the internet finds no agent's secrets.
+grant select (id, name, type, protocol, endpoint_url, capabilities, status, health_score, max_concurrent_sessions, version,
+  metadata, api_key_hash, registered_at, updated_at, deactivated_at) on agent_registry to darkspere_web;
 grant select on exchanges, webhook_receipts, worker_pools to darkspere_worker;
 
 -- The registration API.

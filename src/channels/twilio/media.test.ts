@@ -14,7 +14,9 @@ const http = new Agent();
 
 before(async () => {
   api = await startScriptedApi();
-  elsewhere = await startScriptedApi((response) => response.writeHead(200, { 'content-type': 'image/png' }).end(PICTURE));
+  elsewhere = await startScriptedApi((response) =>
+    response.writeHead(200, { 'content-type': 'image/png' }).end(PICTURE),
+  );
   channel = createTwilioChannel({
     accountSid: `AC${'1'.repeat(32)}`,
     authTokens: ['0123456789abcdef'],
