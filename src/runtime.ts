@@ -26,6 +26,7 @@ import { openPools, type Pools, type Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { postRoutes } from './http/api/posts.ts';
+import { docsRoutes } from './http/docs.ts';
 import { healthRoutes } from './http/health.ts';
 import { hookRoutes } from './http/hooks.ts';
 import { mediaLinker, mediaRoutes } from './http/media.ts';
@@ -286,6 +287,7 @@ async function openWorker(shared: Shared): Promise<string> {
 function service(shared: Shared, name: string, check: () => Promise<string[]>): FastifyInstance {
   const { state, metrics, logger, stack } = shared;
   const app = createServer({ name, logger, isClosing: () => state.closing });
+  docsRoutes(app);
   healthRoutes(app, {
     name,
     metrics,

@@ -39,16 +39,21 @@ describe('trouble with the database', () => {
     await world.stop();
   });
 
-  const post = (line: Line, from: string, body: string, sid = newSid()) =>
+  const post = (line: Pick<Line, 'number'>, from: string, body: string, sid = newSid()) =>
     world.signedPost('', world.form({ From: from, To: line.number, Body: body, MessageSid: sid }), { url: messagesUrl });
 
   const ready = () =>
     until(async () => (await fetch(`${shaky.urls.gateway}/ready`)).status === 200, { timeoutMs: BACK_WITHIN_MS });
 
-  async function echoLine(): Promise<Line> {
+  /** A line whose agent has answered already, so that the worker surely knows it when the database goes. */
+  async function echoLine() {
+    await ready();
     const line = await world.line();
-    await line.agent(({ message }) => `You said ${message}`);
-    return line;
+    const agent = await line.agent(({ message }) => `You said ${message}`);
+    const first = line.person();
+    await first.text('first');
+    await first.next((text) => text.body === 'You said first', BACK_WITHIN_MS);
+    return { ...line, agent };
   }
 
   const sentTo = (phone: string) =>
@@ -104,15 +109,15 @@ describe('trouble with the database', () => {
   });
 
   test('gone while an agent thinks: the answer is kept until it can be written, and sent once', async () => {
-    const line = await world.line();
+    const { agent, ...line } = await echoLine();
     const gate = Promise.withResolvers<string>();
-    const agent = await line.agent(() => gate.promise);
+    agent.behave(() => gate.promise);
     const person = line.person();
     await person.text('hello');
-    await until(() => agent.calls.length === 1);
+    await until(() => agent.calls.length === 2);
     await wire.down();
     gate.resolve('the answer');
-    await until(() => agent.calls[0]?.answered);
+    await until(() => agent.calls[1]?.answered);
     await wire.up();
     assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'the answer');
     await settled();
