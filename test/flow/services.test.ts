@@ -5,7 +5,7 @@ import { startWorld, type World } from '../support/world.ts';
 
 describe('every service', () => {
   let world: World;
-  const urls = () => Object.entries(world.runtime.urls).filter(([name]) => name !== 'simulator') as [string, string][];
+  const urls = () => Object.entries(world.urls).filter(([name]) => name !== 'simulator');
 
   before(async () => {
     world = await startWorld();
