@@ -17,7 +17,7 @@ describe('every service', () => {
     for (const [, url] of urls()) {
       assert.equal((await fetch(`${url}/health`)).status, 200);
       assert.equal(((await (await fetch(`${url}/ready`)).json()) as { ready: boolean }).ready, true);
-      assert.match(await (await fetch(`${url}/metrics`)).text(), /^darkspere_texts_in_total/m);
+      assert.match(await (await fetch(`${url}/metrics`)).text(), /^# TYPE darkspere_texts_in_total counter$/m);
     }
   });
 
