@@ -169,11 +169,19 @@ class Attempts {
     }).catch(() => {});
   }
 
+  /** Nobody fits: an agent registered a moment ago may not be in the snapshot yet. */
+  private async lookAgain(): Promise<boolean> {
+    this.round++;
+    await this.deps.registry.refresh().catch(() => {});
+    return this.next() !== null;
+  }
+
   /**
    * Everybody has failed. Where the trouble may pass, waits (1, 2, 4, 8 s with jitter) and lets all of them be tried
    * again; false when there is no time or no hope.
    */
   async pause(): Promise<boolean> {
+    if (this.lastError === 'agent_none' && this.round === 0) return this.lookAgain();
     const jitter = 0.75 + Math.random() * 0.5;
     const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter;
     if (!this.passing || this.leftMs() < pauseMs + LEAST_ATTEMPT_MS || this.signal.aborted) return false;
