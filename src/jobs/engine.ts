@@ -1,6 +1,7 @@
 // graphile-worker runs everything that happens later. Two pools a process: turns wait for agents and may fill their slots
 // for minutes; sends and housekeeping must never stand behind them.
 import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger as JobLogger, parseCrontab, type Runner, run, type TaskList, type WorkerPool } from 'graphile-worker';
 import pg from 'pg';
 import type { Connection } from '../database/connection.ts';
@@ -31,6 +32,8 @@ const FETCH = 100;
 const POLL_MS = 200;
 /** Finished jobs are deleted in batches; a crash before that only makes a stale job. */
 const COMPLETE_DELAY_MS = 5;
+/** Between tries to start a pool again. */
+const REPLACE_MS = 200;
 
 /**
  * Taking and ending jobs does not wait for the disk: it would be one more flush in each hop of a text. What our handlers
@@ -53,39 +56,69 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
   pool.on('connect', (client) => {
     client.on('error', () => {});
   });
-  const pools: WorkerPool[] = [];
-  const start = async (taskList: TaskList, slots: number, crontab?: string): Promise<Runner> => {
+  /** Pools that hold jobs, by their runner. */
+  const running = new Map<Runner, string>();
+  let stopping = false;
+
+  async function start(spec: PoolSpec): Promise<void> {
     const events = new EventEmitter();
-    events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => pools.push(workerPool));
+    let poolId = '';
+    events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
+      poolId = workerPool.id;
+    });
+    // A pool that cannot write down the end of a job, as when the database is away for a moment, shuts itself down
+    // (graphile-worker 0.18 gives up after one try). Its running jobs may take a minute: another pool starts meanwhile.
+    events.once('pool:fatalError', ({ error }: { error: unknown }) => {
+      logger.warn({ error: messageOf(error) }, 'a job pool gave up; another takes its place');
+      void replace(spec);
+    });
     const runner = await run({
       pgPool: pool,
-      taskList,
+      taskList: spec.tasks,
       events,
       noHandleSignals: true,
       logger: jobLogger(logger),
-      parsedCronItems: crontab === undefined ? [] : parseCrontab(crontab),
+      parsedCronItems: spec.crontab === undefined ? [] : parseCrontab(spec.crontab),
       preset: {
         worker: {
-          concurrentJobs: slots,
+          concurrentJobs: spec.slots,
           pollInterval: POLL_MS,
-          localQueue: { size: Math.min(FETCH, slots) },
+          localQueue: { size: Math.min(FETCH, spec.slots) },
           completeJobBatchDelay: COMPLETE_DELAY_MS,
           failJobBatchDelay: COMPLETE_DELAY_MS,
         },
       },
     });
-    await liveness.watch(pools.map((each) => each.id));
-    return runner;
-  };
-  const runners = [
-    await start(deps.tasks.turns, deps.concurrency),
-    await start(deps.tasks.work, WORK_SLOTS, deps.tasks.crontab),
-  ];
+    running.set(runner, poolId);
+    // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
+    runner.promise
+      .catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool ended'))
+      .finally(() => {
+        running.delete(runner);
+        if (!stopping) void liveness.watch([...running.values()]);
+      });
+    await liveness.watch([...running.values()]);
+  }
+
+  async function replace(spec: PoolSpec): Promise<void> {
+    while (!stopping) {
+      try {
+        return await start(spec);
+      } catch (error) {
+        logger.warn({ error: messageOf(error) }, 'a job pool could not start; trying again');
+        await sleep(REPLACE_MS);
+      }
+    }
+  }
+
+  await start({ tasks: deps.tasks.turns, slots: deps.concurrency });
+  await start({ tasks: deps.tasks.work, slots: WORK_SLOTS, crontab: deps.tasks.crontab });
 
   return {
     async stop(graceMs, giveUp) {
+      stopping = true;
       const timer = setTimeout(giveUp, graceMs);
-      for (const runner of runners) {
+      for (const runner of [...running.keys()]) {
         await runner
           .stop()
           .catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool did not stop cleanly'));
@@ -98,6 +131,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     },
   };
 }
+
+type PoolSpec = { readonly tasks: TaskList; readonly slots: number; readonly crontab?: string };
 
 /**
  * The library's own lines. Its "completed task" per job is noise at our rates, and its warnings are advice on pool and
