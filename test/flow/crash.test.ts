@@ -31,7 +31,9 @@ describe('crashes', () => {
     assert.equal((await person.text('hello')).status, 200);
     await until(() => agent.calls.length === 1);
     const serverPid = () =>
-      readFileSync(join(realpathSync(join(place.dataDir, 'postgres')), 'data', 'postmaster.pid'), 'utf8').split('\n')[0];
+      readFileSync(join(realpathSync(join(place.dataDir, 'postgres')), 'data', 'postmaster.pid'), 'utf8').split(
+        '\n',
+      )[0];
     const orphan = serverPid();
     await first.kill('SIGKILL');
 
@@ -63,7 +65,8 @@ describe('crashes', () => {
 
     await place.start();
     await until(
-      () => admin`select 1 from outbound_parts where state = 'accepted' and provider_id is not null`.then((r) => r.length),
+      () =>
+        admin`select 1 from outbound_parts where state = 'accepted' and provider_id is not null`.then((r) => r.length),
       { timeoutMs: TAKEOVER_MS, what: 'the part being found' },
     );
     assert.deepEqual(place.sent(person.phone), ['the answer']);
@@ -136,7 +139,11 @@ describe('crashes', () => {
     );
     // An answer carries the words of its texts, so all that a person got must be all they said, in order, once.
     for (const [n, from] of people.entries()) {
-      assert.deepEqual(place.sent(from).flatMap((body) => body.split('\n')), words(n), `person ${n}`);
+      assert.deepEqual(
+        place.sent(from).flatMap((body) => body.split('\n')),
+        words(n),
+        `person ${n}`,
+      );
     }
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { connectionUrl } from '../../src/database/connection.ts';
 import type { Runtime } from '../../src/runtime.ts';
-import { type Proxy, startProxy } from '../support/proxy.ts';
+import { startProxy, type Wire } from '../support/proxy.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
@@ -14,7 +14,7 @@ const BACK_WITHIN_MS = 20_000;
 
 describe('trouble with the database', () => {
   let world: World;
-  let wire: Proxy;
+  let wire: Wire;
   let shaky: Runtime;
   let messagesUrl: string;
 
@@ -40,7 +40,9 @@ describe('trouble with the database', () => {
   });
 
   const post = (line: Pick<Line, 'number'>, from: string, body: string, sid = newSid()) =>
-    world.signedPost('', world.form({ From: from, To: line.number, Body: body, MessageSid: sid }), { url: messagesUrl });
+    world.signedPost('', world.form({ From: from, To: line.number, Body: body, MessageSid: sid }), {
+      url: messagesUrl,
+    });
 
   const ready = () =>
     until(async () => (await fetch(`${shaky.urls.gateway}/ready`)).status === 200, { timeoutMs: BACK_WITHIN_MS });

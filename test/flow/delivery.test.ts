@@ -117,6 +117,16 @@ describe('states of a part', () => {
     assert.equal((await one.now()).state, 'delivered');
   });
 
+  test('21610 on one part keeps what is still queued from leaving', async () => {
+    const conversation = await bridge.answered(somebody(), ['one', 'two']);
+    const [one, two] = (await bridge.parts(conversation)) as [PartRow, PartRow];
+    await bridge.claim([one.id]);
+    await bridge.status([{ part: one.id, sid: newSid(), state: 'failed', errorCode: '21610', optedOut: true }]);
+    assert.deepEqual(await bridge.claim([two.id]), [null]);
+    const { state, error_code } = (await bridge.parts(conversation))[1]!;
+    assert.deepEqual([state, error_code], ['void', 'opted_out']);
+  });
+
   test('a failed part stays failed whatever is reported later', async () => {
     const one = await sending();
     await one.accept(one.sid);

@@ -197,8 +197,8 @@ describe('pacing', () => {
     assert.equal(taken?.part_id, news.id);
     const next = await bridge.answered(somebody(), ['d']);
     const [d] = (await bridge.parts(next)) as [PartRow];
-    const [{ sending_at }] = (await db.admin`select sending_at from outbound_parts where id = ${news.id}`) as any;
-    assert.ok(d.send_at.getTime() >= sending_at.getTime() + 1_000 - 50, 'the bulk part was not counted');
+    const [sent] = await db.admin<{ at: Date }[]>`select sending_at as at from outbound_parts where id = ${news.id}`;
+    assert.ok(d.send_at.getTime() >= sent!.at.getTime() + 1_000 - 50, 'the bulk part was not counted');
   });
 
   /** A text of an agent's own, to somebody who has been answered before. */
@@ -320,6 +320,17 @@ describe('trouble at the carrier', () => {
     await bridge.status([{ part: part.id, sid: message!.sid, state: 'delivered' }]);
     await carrier.settle(part, 0);
     assert.deepEqual([(await now()).state, (await now()).provider_id], ['delivered', message!.sid]);
+  });
+
+  test('a part whose end was unknown at STOP is not sent again after it', async () => {
+    const { phone, part, now } = await waiting();
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(part);
+    await bridge.keyword(phone, 'STOP', { optOutHandled: 'STOP' });
+    await carrier.settle(part, 0);
+    await carrier.send(part);
+    assert.deepEqual([(await now()).state, (await now()).error_code], ['void', 'opted_out']);
+    assert.equal(carrier.taken(phone).length, 0);
   });
 
   test('two parts with the same words are never matched to one message', async () => {

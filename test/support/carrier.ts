@@ -8,7 +8,7 @@ import { createTwilioChannel, createTwilioDispatcher } from '../../src/channels/
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { OURS } from './bridge.ts';
 import type { TestDatabase } from './database.ts';
-import { type Proxy, startProxy } from './proxy.ts';
+import { startProxy, type Wire } from './proxy.ts';
 import { newSid } from './signed-webhook.ts';
 
 export type Carrier = Awaited<ReturnType<typeof openCarrier>>;
@@ -26,7 +26,7 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     pacing: 'off',
     ...options,
   });
-  const wire: Proxy = await startProxy({ host: '127.0.0.1', port: Number(new URL(simulator.url).port) });
+  const wire: Wire = await startProxy({ host: '127.0.0.1', port: Number(new URL(simulator.url).port) });
   const apiUrl = `http://127.0.0.1:${wire.port}`;
   const http = createTwilioDispatcher(apiUrl);
   const logger = pino({ level: 'silent' });

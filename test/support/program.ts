@@ -157,7 +157,14 @@ export async function install(t: TestContext, options: { external: boolean; env?
      * a fallback URL. A copy of a text that was stored must not be answered twice.
      */
     async textForSure(from: string, body: string): Promise<void> {
-      const fields = { AccountSid: accountSid, MessageSid: newSid(), From: from, To: OUR_NUMBER, Body: body, NumMedia: '0' };
+      const fields = {
+        AccountSid: accountSid,
+        MessageSid: newSid(),
+        From: from,
+        To: OUR_NUMBER,
+        Body: body,
+        NumMedia: '0',
+      };
       await until(async () => (await postSigned(fields, { authToken, url: webhookUrl })).status === 200, {
         what: 'a webhook being taken',
         timeoutMs: START_MS,

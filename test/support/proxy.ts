@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 
-export type Proxy = Awaited<ReturnType<typeof startProxy>>;
+export type Wire = Awaited<ReturnType<typeof startProxy>>;
 
 /** Listens on 127.0.0.1 on a free port. */
 export async function startProxy(target: NetConnectOpts) {

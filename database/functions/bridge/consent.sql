@@ -1,7 +1,7 @@
 -- Keywords: STOP, START, HELP, RESET and MORE, each as one transaction that no turn and no send can cut into.
 
 create or replace function opt_out(p_channel text, p_scope text, p_their text)
-returns void language plpgsql set search_path = public, pg_temp
+returns void language plpgsql
 as $$
 begin
   insert into consents (channel, scope, their_address, state, source) values (p_channel, p_scope, p_their, 'out', 'carrier')
@@ -15,7 +15,8 @@ create or replace function apply_keyword(
   p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text,
   p_notice text, p_parts json, p_rest text, p_pacing boolean)
 returns table (conversation_id uuid, message_id uuid)
-language plpgsql security definer set search_path = public, pg_temp
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare

@@ -1,12 +1,13 @@
 -- Takes in a micro-batch of texts: one call, one commit, and the webhooks of the batch are answered after it.
 --
--- Locks in one order everywhere (receipts by key, then conversations by id), so that batches never deadlock. The planner
--- settings keep the plan on indexes whatever the table sizes were when it was cached.
+-- Locks in one order everywhere (receipts by key, then conversations by id), so that batches never deadlock. What the
+-- settings of the hot functions are for stands in turns.sql; functions without any are called by these only.
 
 create or replace function ingest_texts(p_texts json, p_quiet_ms int, p_scope text)
 returns table (ord int, conversation_id uuid, message_id uuid, refused text)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -29,7 +30,13 @@ begin
     return;
   end if;
 
-  perform new_conversations(p_texts, fresh);
+  if exists (
+    select from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    where t.ord = any (fresh) and not exists (
+      select from conversations c where (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs))
+  ) then
+    perform new_conversations(p_texts, fresh);
+  end if;
 
   return query
   with input as materialized (
@@ -87,7 +94,6 @@ end $$;
 -- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.
 create or replace function new_conversations(p_texts json, p_ords int[])
 returns void language plpgsql
-set search_path = public, pg_temp
 as $$
 begin
   with missing as materialized (

@@ -4,7 +4,6 @@
 -- kind proactive is bulk: it queues behind every reply of its sender.
 create or replace function queue_replies(p_replies json, p_pacing boolean)
 returns void language plpgsql
-set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 begin
   with reply as materialized (
@@ -53,7 +52,7 @@ end $$;
 -- leave at once.
 create or replace function reserve_time(p_load json, p_pacing boolean)
 returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz)
-language plpgsql set search_path = public, pg_temp
+language plpgsql
 as $$
 #variable_conflict use_column
 declare
@@ -87,7 +86,6 @@ end $$;
 -- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet.
 create or replace function release_parts(p_conversations uuid[])
 returns void language plpgsql
-set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
   skipped int;
@@ -128,6 +126,7 @@ returns table (part_id uuid, state text, conversation_id uuid, channel text, our
   body text, media_urls text[], attempts int, kind text)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -194,7 +193,7 @@ begin
 end $$;
 
 create or replace function yields_to_replies(p_part outbound_parts)
-returns boolean language plpgsql set search_path = public, pg_temp
+returns boolean language plpgsql
 as $$
 declare
   our text;
@@ -218,6 +217,7 @@ end $$;
 create or replace function record_sends(p_sends json, p_scope text)
 returns void language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -269,7 +269,10 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, touched);
-  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+  touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
+  if touched <> '{}' then
+    perform release_parts(touched);
+  end if;
 end $$;
 
 -- Delivery callbacks. Ranks only rise, so duplicates and late ones change nothing; an end is an end.
@@ -277,6 +280,7 @@ create or replace function apply_statuses(p_statuses json, p_scope text)
 returns table (part_id uuid, outcome text)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -338,7 +342,10 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
-  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+  touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
+  if touched <> '{}' then
+    perform release_parts(touched);
+  end if;
 end $$;
 
 -- How far a part is. queued, sending and unknown may be overtaken by any news from the carrier; ends are final.
@@ -352,8 +359,9 @@ $$;
 -- Calls to agents and to the carrier, from any batch whose items carry `exchanges`. Those of a conversation that is not in
 -- p_valid came too late to matter.
 create or replace function record_exchanges(p_items json, p_valid uuid[])
-returns void language sql set search_path = public, pg_temp
+returns void language plpgsql
 as $$
+begin
   insert into exchanges (conversation_id, turn_id, part_id, kind, agent_id, attempt, target, http_status, outcome, error_code,
     request, response, started_at, duration_ms, late)
   select i.conversation_id, i.turn_id, i.part_id, e.kind, e.agent_id, coalesce(e.attempt, 1), e.target, e.http_status, e.outcome,
@@ -361,8 +369,8 @@ as $$
   from json_to_recordset(p_items) i (conversation_id uuid, turn_id uuid, part_id uuid, exchanges json)
   cross join lateral json_to_recordset(coalesce(i.exchanges, '[]'))
     e (kind text, agent_id uuid, attempt int, target text, http_status int, outcome text, error_code text, request text,
-       response text, started_at timestamptz, duration_ms real)
-$$;
+       response text, started_at timestamptz, duration_ms real);
+end $$;
 
 revoke execute on function queue_replies(json, boolean), reserve_time(json, boolean), release_parts(uuid[]),
   claim_parts(uuid[], text), yields_to_replies(outbound_parts), record_sends(json, text), apply_statuses(json, text),

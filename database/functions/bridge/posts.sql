@@ -6,7 +6,8 @@ create or replace function post_message(
   p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
   p_pacing boolean)
 returns table (verdict text, message_id uuid)
-language plpgsql security definer set search_path = public, pg_temp
+language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -79,7 +80,8 @@ end $$;
 
 -- Ends turns whose agent said 202 and never came back. Gives the conversations whose person has to be told.
 create or replace function close_deferred(p_turn uuid, p_body text, p_parts json, p_pacing boolean)
-returns boolean language plpgsql security definer set search_path = public, pg_temp
+returns boolean language plpgsql security definer
+set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
   c conversations;

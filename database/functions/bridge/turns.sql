@@ -1,17 +1,22 @@
 -- The mailbox: start, finish and give back turns. Every function locks its conversations by id first and works in batches.
+--
+-- The hot functions of this folder plan each statement once and keep the plan: planning anew would cost more than running
+-- (measured: 6.6 → 4.5 ms for all calls of one text). The planner settings beside it keep that plan on indexes whatever the
+-- tables' sizes were when it was made, and statements are written so that the batch drives: `id = any (array(…))`.
 
 -- The last n messages of a session, oldest first: what an agent is told of the conversation so far. Texts that still wait
 -- for an answer are left out; they are the question.
 create or replace function conversation_context(p_session uuid, p_n int default 10)
 returns table (role text, content text, "timestamp" timestamptz)
-language sql stable set search_path = public, pg_temp
+language sql stable
 as $$
-  select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, id_time(recent.id)
+  -- Names carry their schema instead of a search_path: a function with settings cannot be inlined.
+  select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, public.id_time(recent.id)
   from (
     select m.id, m.direction, m.body
-    from agent_sessions s
-    join conversations c on c.id = s.conversation_id
-    join messages m on m.conversation_id = c.id and m.id >= s.history_from
+    from public.agent_sessions s
+    join public.conversations c on c.id = s.conversation_id
+    join public.messages m on m.conversation_id = c.id and m.id >= s.history_from
     where s.id = p_session
       and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
     order by m.id desc
@@ -28,6 +33,14 @@ language sql immutable parallel safe as $$
   select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
 $$;
 
+-- When the burst that waits in a conversation is taken as complete.
+create or replace function burst_end(c conversations, n phone_numbers, p_quiet_ms int) returns timestamptz
+language sql stable as $$
+  select least(
+    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
+    c.first_pending_at + interval '5 seconds')
+$$;
+
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
 -- started: wait_ms says how long to wait. One that has nothing waiting, or whose token is stale, gives no row: its job ends.
 create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts int)
@@ -38,60 +51,68 @@ returns table (
 )
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
   ready uuid[];
+  sessionless uuid[];
+  some_wait boolean;
+  some_lost boolean;
 begin
   perform 1 from conversations c
-  where c.id in (select j.c from json_to_recordset(p_jobs) j (c uuid)) order by c.id for update;
+  where c.id = any (array(select j.c from json_to_recordset(p_jobs) j (c uuid))) order by c.id for update;
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
-  return query
-  select c.id, ceil(extract(epoch from due.at - clock_timestamp()) * 1000)::int,
-    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text, null::text[],
-    null::int, null::boolean, null::json, null::json
-  from json_to_recordset(p_jobs) j (c uuid, t int)
-  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
-  left join phone_numbers n on n.address = c.our_address
-  cross join lateral (select least(
-    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
-    c.first_pending_at + interval '5 seconds') as at) due
-  where due.at > clock_timestamp() + interval '1 millisecond';
+  select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
+    bool_or(h.waits), bool_or(h.lost and not h.waits)
+  into ready, sessionless, some_wait, some_lost
+  from (
+    select c.id, burst_end(c, n, p_quiet_ms) > clock_timestamp() + interval '1 millisecond' as waits,
+      c.running_turn is not null as lost,
+      s.id is null or not s.is_active
+        or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
+    from json_to_recordset(p_jobs) j (c uuid, t int)
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    left join phone_numbers n on n.address = c.our_address
+    left join agent_sessions s on s.id = c.session_id
+  ) h;
 
-  select array_agg(c.id) into ready
-  from json_to_recordset(p_jobs) j (c uuid, t int)
-  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
-  left join phone_numbers n on n.address = c.our_address
-  where least(
-    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
-    c.first_pending_at + interval '5 seconds') <= clock_timestamp() + interval '1 millisecond';
+  if some_wait then
+    return query
+    select c.id, greatest(1, ceil(extract(epoch from burst_end(c, n, p_quiet_ms) - clock_timestamp()) * 1000)::int),
+      null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
+      null::text[], null::int, null::boolean, null::json, null::json
+    from json_to_recordset(p_jobs) j (c uuid, t int)
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    left join phone_numbers n on n.address = c.our_address
+    where c.id <> all (coalesce(ready, '{}'));
+  end if;
   if ready is null then
     return;
   end if;
 
-  -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
-  update turns t set state = 'lost', ended_at = clock_timestamp()
-  from conversations c
-  where c.id = any (ready) and t.id = c.running_turn and t.state = 'running';
+  if some_lost then
+    -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
+    update turns set state = 'lost', ended_at = clock_timestamp()
+    where id = any (array(select c.running_turn from conversations c where c.id = any (ready))) and state = 'running';
+  end if;
 
-  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
-  from conversations c left join phone_numbers n on n.address = c.our_address
-  where c.id = any (ready) and s.id = c.session_id and s.is_active
-    and s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours');
-
-  with opened as (
-    insert into agent_sessions (conversation_id, history_from)
-    -- Ids are made at arrival; the margin covers a clock that was set back since.
-    select c.id, (select m.id from messages m
-      where m.conversation_id = c.id and m.seq > c.done_seq and m.id >= id_at(c.first_pending_at - interval '1 hour')
-      order by m.id limit 1)
-    from conversations c
-    left join agent_sessions s on s.id = c.session_id
-    where c.id = any (ready) and s.is_active is not true
-    returning id, conversation_id
-  )
-  update conversations c set session_id = o.id from opened o where c.id = o.conversation_id;
+  if sessionless is not null then
+    update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+    where id = any (array(select c.session_id from conversations c where c.id = any (sessionless))) and is_active;
+    with opened as (
+      insert into agent_sessions (conversation_id, history_from)
+      -- Ids are made at arrival; the margin covers a clock that was set back since.
+      select c.id, (select m.id from messages m
+        where m.conversation_id = c.id and m.seq > c.done_seq and m.id >= id_at(c.first_pending_at - interval '1 hour')
+        order by m.id limit 1)
+      from conversations c
+      where c.id = any (sessionless)
+      returning id, conversation_id
+    )
+    update conversations c set session_id = o.id from opened o where c.id = o.conversation_id;
+  end if;
 
   return query
   with started as (
@@ -126,33 +147,33 @@ create or replace function finish_turns(p_turns json, p_pacing boolean)
 returns table (conversation_id uuid, turn_id uuid, pending boolean, told boolean)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
   valid uuid[];
   replies json;
+  some_deferred boolean;
 begin
   perform 1 from conversations c
-  where c.id in (select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid))
+  where c.id = any (array(select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid)))
   order by c.id for update;
 
-  select array_agg(c.id) into valid
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, epoch int)
+  -- One honest text per outage window: whoever was told within the hour is not told again.
+  select array_agg(c.id), bool_or(t.state = 'deferred'),
+    json_agg(json_build_object(
+      'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
+    filter (where t.body is not null
+      and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour'))
+  into valid, some_deferred, replies
+  from json_to_recordset(p_turns)
+    t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json)
   join conversations c on c.id = t.conversation_id and c.epoch = t.epoch and c.running_turn = t.turn_id;
 
   perform record_exchanges(p_turns, coalesce(valid, '{}'));
   if valid is null then
     return;
   end if;
-
-  -- One honest text per outage window: whoever was told within the hour is not told again.
-  select json_agg(json_build_object(
-      'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
-    into replies
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text, body text, parts json)
-  join conversations c on c.id = t.conversation_id
-  where t.conversation_id = any (valid) and t.body is not null
-    and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour');
   if replies is not null then
     perform queue_replies(replies, p_pacing);
   end if;
@@ -167,12 +188,13 @@ begin
   from json_to_recordset(p_turns) t (conversation_id uuid, session_id uuid, agent_id uuid, end_session boolean)
   where s.id = t.session_id and t.conversation_id = any (valid) and s.is_active;
 
-  -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
-  perform graphile_worker.add_jobs(array_agg(
-    ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
-  where t.conversation_id = any (valid) and t.state = 'deferred'
-  having count(*) > 0;
+  if some_deferred then
+    -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
+    perform graphile_worker.add_jobs(array_agg(
+      ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
+    from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
+    where t.conversation_id = any (valid) and t.state = 'deferred';
+  end if;
 
   return query
   with input as materialized (
@@ -273,7 +295,7 @@ begin
   return n;
 end $$;
 
-revoke execute on function request_id(uuid, bigint, bigint), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+revoke execute on function request_id(uuid, bigint, bigint), burst_end(conversations, phone_numbers, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
 grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;
