@@ -352,7 +352,7 @@ create view message_log as
      LEFT JOIN LATERAL ( SELECT p.state
            FROM outbound_parts p
           WHERE ((m.direction = 'out'::text) AND (p.conversation_id = m.conversation_id) AND (p.message_id = m.id))
-          ORDER BY (state_rank(p.state) % 9), p."position"
+          ORDER BY (p.state <> ALL (ARRAY['failed'::text, 'undelivered'::text])), (p.state = 'void'::text), (state_rank(p.state)), p."position"
          LIMIT 1) parts ON (true));
 grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
@@ -363,6 +363,9 @@ CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id te
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -435,6 +438,7 @@ CREATE OR REPLACE FUNCTION public.apply_statuses(p_statuses json, p_scope text)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
@@ -496,10 +500,21 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
-  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+  touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
+  if touched <> '{}' then
+    perform release_parts(touched);
+  end if;
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.burst_end(p_first timestamp with time zone, p_last timestamp with time zone, p_quiet_ms integer)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds')
+$function$;
 
 CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text)
  RETURNS TABLE(part_id uuid, state text, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text)
@@ -509,6 +524,7 @@ CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
@@ -580,6 +596,9 @@ CREATE OR REPLACE FUNCTION public.close_deferred(p_turn uuid, p_body text, p_par
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   c conversations;
@@ -604,14 +623,14 @@ CREATE OR REPLACE FUNCTION public.conversation_context(p_session uuid, p_n integ
  RETURNS TABLE(role text, content text, "timestamp" timestamp with time zone)
  LANGUAGE sql
  STABLE
- SET search_path TO 'public', 'pg_temp'
 AS $function$
-  select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, id_time(recent.id)
+  -- Names carry their schema instead of a search_path: a function with settings cannot be inlined.
+  select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, public.id_time(recent.id)
   from (
     select m.id, m.direction, m.body
-    from agent_sessions s
-    join conversations c on c.id = s.conversation_id
-    join messages m on m.conversation_id = c.id and m.id >= s.history_from
+    from public.agent_sessions s
+    join public.conversations c on c.id = s.conversation_id
+    join public.messages m on m.conversation_id = c.id and m.id >= s.history_from
     where s.id = p_session
       and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
     order by m.id desc
@@ -730,33 +749,33 @@ CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
   valid uuid[];
   replies json;
+  some_deferred boolean;
 begin
   perform 1 from conversations c
-  where c.id in (select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid))
+  where c.id = any (array(select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid)))
   order by c.id for update;
 
-  select array_agg(c.id) into valid
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, epoch int)
+  -- One honest text per outage window: whoever was told within the hour is not told again.
+  select array_agg(c.id), bool_or(t.state = 'deferred'),
+    json_agg(json_build_object(
+      'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
+    filter (where t.body is not null
+      and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour'))
+  into valid, some_deferred, replies
+  from json_to_recordset(p_turns)
+    t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json)
   join conversations c on c.id = t.conversation_id and c.epoch = t.epoch and c.running_turn = t.turn_id;
 
   perform record_exchanges(p_turns, coalesce(valid, '{}'));
   if valid is null then
     return;
   end if;
-
-  -- One honest text per outage window: whoever was told within the hour is not told again.
-  select json_agg(json_build_object(
-      'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
-    into replies
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text, body text, parts json)
-  join conversations c on c.id = t.conversation_id
-  where t.conversation_id = any (valid) and t.body is not null
-    and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour');
   if replies is not null then
     perform queue_replies(replies, p_pacing);
   end if;
@@ -771,12 +790,13 @@ begin
   from json_to_recordset(p_turns) t (conversation_id uuid, session_id uuid, agent_id uuid, end_session boolean)
   where s.id = t.session_id and t.conversation_id = any (valid) and s.is_active;
 
-  -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
-  perform graphile_worker.add_jobs(array_agg(
-    ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
-  from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
-  where t.conversation_id = any (valid) and t.state = 'deferred'
-  having count(*) > 0;
+  if some_deferred then
+    -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
+    perform graphile_worker.add_jobs(array_agg(
+      ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
+    from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
+    where t.conversation_id = any (valid) and t.state = 'deferred';
+  end if;
 
   return query
   with input as materialized (
@@ -862,6 +882,7 @@ CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer,
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
@@ -884,7 +905,13 @@ begin
     return;
   end if;
 
-  perform new_conversations(p_texts, fresh);
+  if exists (
+    select from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    where t.ord = any (fresh) and not exists (
+      select from conversations c where (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs))
+  ) then
+    perform new_conversations(p_texts, fresh);
+  end if;
 
   return query
   with input as materialized (
@@ -956,7 +983,6 @@ grant execute on function keyword_state(text,text,text,text) to darkspere_web;
 CREATE OR REPLACE FUNCTION public.new_conversations(p_texts json, p_ords integer[])
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   with missing as materialized (
@@ -1008,7 +1034,6 @@ grant execute on function new_id() to darkspere_worker;
 CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_scope text, p_their text)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   insert into consents (channel, scope, their_address, state, source) values (p_channel, p_scope, p_their, 'out', 'carrier')
@@ -1021,6 +1046,9 @@ CREATE OR REPLACE FUNCTION public.post_message(p_agent uuid, p_conversation uuid
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1110,10 +1138,6 @@ grant execute on function prune_receipts(interval) to darkspere_worker;
 CREATE OR REPLACE FUNCTION public.queue_replies(p_replies json, p_pacing boolean)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 begin
   with reply as materialized (
@@ -1160,9 +1184,9 @@ end $function$;
 
 CREATE OR REPLACE FUNCTION public.record_exchanges(p_items json, p_valid uuid[])
  RETURNS void
- LANGUAGE sql
- SET search_path TO 'public', 'pg_temp'
+ LANGUAGE plpgsql
 AS $function$
+begin
   insert into exchanges (conversation_id, turn_id, part_id, kind, agent_id, attempt, target, http_status, outcome, error_code,
     request, response, started_at, duration_ms, late)
   select i.conversation_id, i.turn_id, i.part_id, e.kind, e.agent_id, coalesce(e.attempt, 1), e.target, e.http_status, e.outcome,
@@ -1170,8 +1194,8 @@ AS $function$
   from json_to_recordset(p_items) i (conversation_id uuid, turn_id uuid, part_id uuid, exchanges json)
   cross join lateral json_to_recordset(coalesce(i.exchanges, '[]'))
     e (kind text, agent_id uuid, attempt int, target text, http_status int, outcome text, error_code text, request text,
-       response text, started_at timestamptz, duration_ms real)
-$function$;
+       response text, started_at timestamptz, duration_ms real);
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.record_sends(p_sends json, p_scope text)
  RETURNS void
@@ -1181,6 +1205,7 @@ CREATE OR REPLACE FUNCTION public.record_sends(p_sends json, p_scope text)
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1232,17 +1257,16 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, touched);
-  perform release_parts(array(select id from conversations where id = any (touched) and out_head <= out_seq));
+  touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
+  if touched <> '{}' then
+    perform release_parts(touched);
+  end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.release_parts(p_conversations uuid[])
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
   skipped int;
@@ -1315,7 +1339,6 @@ grant execute on function rescue_conversations(interval) to darkspere_worker;
 CREATE OR REPLACE FUNCTION public.reserve_time(p_load json, p_pacing boolean)
  RETURNS TABLE(our_address text, is_bulk boolean, rate double precision, starts_at timestamp with time zone)
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_column
 declare
@@ -1353,60 +1376,68 @@ CREATE OR REPLACE FUNCTION public.start_turns(p_jobs json, p_quiet_ms integer, p
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
   ready uuid[];
+  sessionless uuid[];
+  some_wait boolean;
+  some_lost boolean;
 begin
   perform 1 from conversations c
-  where c.id in (select j.c from json_to_recordset(p_jobs) j (c uuid)) order by c.id for update;
+  where c.id = any (array(select j.c from json_to_recordset(p_jobs) j (c uuid))) order by c.id for update;
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
-  return query
-  select c.id, ceil(extract(epoch from due.at - clock_timestamp()) * 1000)::int,
-    null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text, null::text[],
-    null::int, null::boolean, null::json, null::json
-  from json_to_recordset(p_jobs) j (c uuid, t int)
-  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
-  left join phone_numbers n on n.address = c.our_address
-  cross join lateral (select least(
-    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
-    c.first_pending_at + interval '5 seconds') as at) due
-  where due.at > clock_timestamp() + interval '1 millisecond';
+  select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
+    bool_or(h.waits), bool_or(h.lost and not h.waits)
+  into ready, sessionless, some_wait, some_lost
+  from (
+    select c.id, burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) > clock_timestamp() + interval '1 millisecond' as waits,
+      c.running_turn is not null as lost,
+      s.id is null or not s.is_active
+        or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
+    from json_to_recordset(p_jobs) j (c uuid, t int)
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    left join phone_numbers n on n.address = c.our_address
+    left join agent_sessions s on s.id = c.session_id
+  ) h;
 
-  select array_agg(c.id) into ready
-  from json_to_recordset(p_jobs) j (c uuid, t int)
-  join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
-  left join phone_numbers n on n.address = c.our_address
-  where least(
-    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
-    c.first_pending_at + interval '5 seconds') <= clock_timestamp() + interval '1 millisecond';
+  if some_wait then
+    return query
+    select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
+      null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
+      null::text[], null::int, null::boolean, null::json, null::json
+    from json_to_recordset(p_jobs) j (c uuid, t int)
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    left join phone_numbers n on n.address = c.our_address
+    where c.id <> all (coalesce(ready, '{}'));
+  end if;
   if ready is null then
     return;
   end if;
 
-  -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
-  update turns t set state = 'lost', ended_at = clock_timestamp()
-  from conversations c
-  where c.id = any (ready) and t.id = c.running_turn and t.state = 'running';
+  if some_lost then
+    -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
+    update turns set state = 'lost', ended_at = clock_timestamp()
+    where id = any (array(select c.running_turn from conversations c where c.id = any (ready))) and state = 'running';
+  end if;
 
-  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
-  from conversations c left join phone_numbers n on n.address = c.our_address
-  where c.id = any (ready) and s.id = c.session_id and s.is_active
-    and s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours');
-
-  with opened as (
-    insert into agent_sessions (conversation_id, history_from)
-    -- Ids are made at arrival; the margin covers a clock that was set back since.
-    select c.id, (select m.id from messages m
-      where m.conversation_id = c.id and m.seq > c.done_seq and m.id >= id_at(c.first_pending_at - interval '1 hour')
-      order by m.id limit 1)
-    from conversations c
-    left join agent_sessions s on s.id = c.session_id
-    where c.id = any (ready) and s.is_active is not true
-    returning id, conversation_id
-  )
-  update conversations c set session_id = o.id from opened o where c.id = o.conversation_id;
+  if sessionless is not null then
+    update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+    where id = any (array(select c.session_id from conversations c where c.id = any (sessionless))) and is_active;
+    with opened as (
+      insert into agent_sessions (conversation_id, history_from)
+      -- Ids are made at arrival; the margin covers a clock that was set back since.
+      select c.id, (select m.id from messages m
+        where m.conversation_id = c.id and m.seq > c.done_seq and m.id >= id_at(c.first_pending_at - interval '1 hour')
+        order by m.id limit 1)
+      from conversations c
+      where c.id = any (sessionless)
+      returning id, conversation_id
+    )
+    update conversations c set session_id = o.id from opened o where c.id = o.conversation_id;
+  end if;
 
   return query
   with started as (
@@ -1443,7 +1474,9 @@ CREATE OR REPLACE FUNCTION public.state_rank(p_state text)
 AS $function$
   select case p_state
     when 'queued' then 0 when 'sending' then 0 when 'unknown' then 0
-    when 'accepted' then 1 when 'sent' then 2 + 1 when 'delivered' then 4 when 'read' then 5
+    when 'accepted' then 1 when 'sent' then 3
+    when 'delivered' then 4 when 'failed' then 4 when 'undelivered' then 4
+    when 'read' then 5
     else 9 end
 $function$;
 grant execute on function state_rank(text) to darkspere_admin;
@@ -1453,7 +1486,6 @@ grant execute on function state_rank(text) to darkspere_worker;
 CREATE OR REPLACE FUNCTION public.yields_to_replies(p_part outbound_parts)
  RETURNS boolean
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   our text;

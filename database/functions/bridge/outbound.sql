@@ -352,7 +352,9 @@ end $$;
 create or replace function state_rank(p_state text) returns int language sql immutable parallel safe as $$
   select case p_state
     when 'queued' then 0 when 'sending' then 0 when 'unknown' then 0
-    when 'accepted' then 1 when 'sent' then 2 + 1 when 'delivered' then 4 when 'read' then 5
+    when 'accepted' then 1 when 'sent' then 3
+    when 'delivered' then 4 when 'failed' then 4 when 'undelivered' then 4
+    when 'read' then 5
     else 9 end
 $$;
 

@@ -34,11 +34,9 @@ language sql immutable parallel safe as $$
 $$;
 
 -- When the burst that waits in a conversation is taken as complete.
-create or replace function burst_end(c conversations, n phone_numbers, p_quiet_ms int) returns timestamptz
-language sql stable as $$
-  select least(
-    c.last_pending_at + coalesce(n.quiet_ms, p_quiet_ms) * interval '1 millisecond',
-    c.first_pending_at + interval '5 seconds')
+create or replace function burst_end(p_first timestamptz, p_last timestamptz, p_quiet_ms int) returns timestamptz
+language sql immutable as $$
+  select least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds')
 $$;
 
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
@@ -68,7 +66,7 @@ begin
     bool_or(h.waits), bool_or(h.lost and not h.waits)
   into ready, sessionless, some_wait, some_lost
   from (
-    select c.id, burst_end(c, n, p_quiet_ms) > clock_timestamp() + interval '1 millisecond' as waits,
+    select c.id, burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) > clock_timestamp() + interval '1 millisecond' as waits,
       c.running_turn is not null as lost,
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
@@ -80,7 +78,7 @@ begin
 
   if some_wait then
     return query
-    select c.id, greatest(1, ceil(extract(epoch from burst_end(c, n, p_quiet_ms) - clock_timestamp()) * 1000)::int),
+    select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
       null::text[], null::int, null::boolean, null::json, null::json
     from json_to_recordset(p_jobs) j (c uuid, t int)
@@ -295,7 +293,7 @@ begin
   return n;
 end $$;
 
-revoke execute on function request_id(uuid, bigint, bigint), burst_end(conversations, phone_numbers, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+revoke execute on function request_id(uuid, bigint, bigint), burst_end(timestamptz, timestamptz, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
 grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;
