@@ -4,11 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { runProgram } from './cli/program.ts';
 import { messageOf } from './errors.ts';
 
+const LINGER_MS = 1_000;
 const envFile = fileURLToPath(new URL('../.env', import.meta.url));
 if (existsSync(envFile)) process.loadEnvFile(envFile);
 
 try {
   process.exitCode = await runProgram(process.argv.slice(2));
+  // Everything is closed by now. What still retries against a database that is away must not keep the process.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 } catch (error) {
   process.stderr.write(`${messageOf(error)}\n`);
   process.exitCode = 1;

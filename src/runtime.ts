@@ -75,6 +75,8 @@ type Shared = RuntimeOptions & {
 
 /** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
 const MAX_SEGMENTS = 10;
+/** How long a stop waits for sends under way. */
+const IDLE_MS = 5_000;
 /** Of the time for stopping, this share is left to running turns before they are given back. */
 const DRAIN_SHARE = 0.7;
 
@@ -254,6 +256,9 @@ async function openWorker(shared: Shared): Promise<string> {
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
+  const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
+  // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
+  stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
   const mailbox = createMailbox({
     sql,
     logger,
@@ -266,11 +271,11 @@ async function openWorker(shared: Shared): Promise<string> {
     turnMs,
     metrics,
     clock: systemClock,
+    sendNow: outbound.sendNow,
     mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
   const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice));
   stack.defer(() => listening.unlisten());
-  const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,

@@ -6,7 +6,16 @@ import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import { finishTurns, giveBack, type Start, startTurns, type Turn, type TurnEnd, type TurnJob } from './store.ts';
+import {
+  type Ended,
+  finishTurns,
+  giveBack,
+  type Start,
+  startTurns,
+  type Turn,
+  type TurnEnd,
+  type TurnJob,
+} from './store.ts';
 import { abandonTurn, answerTurn, type TurnDeps } from './turn.ts';
 
 export type MailboxDeps = TurnDeps & {
@@ -14,6 +23,8 @@ export type MailboxDeps = TurnDeps & {
   readonly logger: Logger;
   readonly quietMs: number;
   readonly pacing: boolean;
+  /** Sends a part whose time has come, without waiting for its job. */
+  sendNow(partId: string): void;
 };
 
 /** Payload of a `turn` job: conversation, token, burst window in milliseconds. */
@@ -51,7 +62,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     flush: (jobs) => startTurns(sql, jobs, { quietMs: deps.quietMs, maxTexts: MAX_TEXTS }),
     refuse,
   });
-  const ends = microBatch<TurnEnd, { pending: boolean } | null>({
+  const ends = microBatch<TurnEnd, Ended | null>({
     maxSize: MAX_BATCH,
     flights: 2,
     maxWaiting: 100_000,
@@ -74,12 +85,12 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       waitMs = start.kind === 'wait' ? start.ms : 0;
       if (start.kind === 'wait') continue;
       turns++;
-      if ((await serve(start.turn, job)) !== 'more') return;
+      if ((await serve(start.turn)) !== 'more') return;
     }
   }
 
   /** Answers one turn and commits it. `more`: texts wait already; `idle`: none; `lost`: the turn is not ours any more. */
-  async function serve(turn: Turn, job: TurnJob): Promise<'more' | 'idle' | 'lost'> {
+  async function serve(turn: Turn): Promise<'more' | 'idle' | 'lost'> {
     const startedMs = deps.clock.monotonicMs();
     const controller = new AbortController();
     held.set(turn.conversationId, { controller, epoch: turn.epoch });
@@ -87,12 +98,13 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     try {
       const signal = AbortSignal.any([controller.signal, shutdown.signal]);
       const end = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
-      const committed = await commit(end, job);
+      const committed = await commit(end);
       if (!committed) {
         // Cut off by our own stop: the texts are still ours to give back.
         shutdown.signal.throwIfAborted();
         return 'lost';
       }
+      if (committed.sendNow !== null) deps.sendNow(committed.sendNow);
       deps.metrics.turns.inc({ state: end.state });
       deps.metrics.turnSeconds.observe((deps.clock.monotonicMs() - startedMs) / 1000);
       if (end.state === 'fell_back') {
@@ -103,22 +115,19 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       }
       return committed.pending ? 'more' : 'idle';
     } finally {
-      held.delete(turn.conversationId);
+      if (held.get(turn.conversationId)?.controller === controller) held.delete(turn.conversationId);
       deps.metrics.turnsHeld.dec();
     }
   }
 
   /**
    * Commits an end; an answer that is there already is not thrown away because the database is away for a moment. After a
-   * lost connection nobody knows whether the first try was written: if it was, the second one is refused, and the texts
-   * behind it are given a job of their own.
+   * lost connection nobody knows whether the first try was written: the next one finds out.
    */
-  async function commit(end: TurnEnd, job: TurnJob): Promise<{ pending: boolean } | null> {
+  async function commit(end: TurnEnd): Promise<Ended | null> {
     for (let attempt = 0; ; attempt++) {
       try {
-        const committed = await ends.add(end);
-        if (!committed && attempt > 0) await giveBackForSure(job, 0);
-        return committed;
+        return await ends.add(end);
       } catch (error) {
         if (isItemFault(error) || attempt >= MAX_COMMITS || shutdown.signal.aborted) throw error;
         await sleep(Math.min(2_000, 50 * 2 ** attempt));

@@ -24,6 +24,10 @@ export type Outbound = {
   /** Runs one `send` job. Resolves when its outcome is committed. */
   send(payload: SendPayload): Promise<void>;
   record(record: SendRecord): Promise<void>;
+  /** Sends a part ahead of its job, which does it two seconds later when this process cannot. Never throws. */
+  sendNow(partId: string): void;
+  /** Resolves when everything that `sendNow` began is recorded. */
+  idle(): Promise<void>;
 };
 
 /** A chat answer older than this helps nobody; the carrier drops it (Twilio's ValidityPeriod). */
@@ -33,6 +37,10 @@ const MAX_ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 120_000;
 const FIRST_LOOK_MS = 5_000;
+/** The text is with the carrier already: nobody waits for the record, and it costs less in company. */
+const RECORD_LINGER_MS = 5;
+/** Parts under way ahead of their jobs; beyond this the queue is the better place to wait. */
+const MAX_AHEAD = 200;
 
 export function createOutbound(deps: OutboundDeps): Outbound {
   const { sql, logger, metrics } = deps;
@@ -46,7 +54,8 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   });
   const records = microBatch<SendRecord, null>({
     maxSize: 128,
-    flights: 2,
+    flights: 1,
+    lingerMs: RECORD_LINGER_MS,
     maxWaiting: 100_000,
     flush: async (batch) => {
       await recordSends(sql, batch, deps.optOutScope);
@@ -69,20 +78,33 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     }
   }
 
+  async function send({ p }: SendPayload): Promise<void> {
+    const claimed = await claims.add(p);
+    if (!claimed) return;
+    const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
+    metrics.sends.inc({ outcome: outcome.kind });
+    if (outcome.kind !== 'accepted') {
+      logger.warn(
+        { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
+        'a part was not accepted',
+      );
+    }
+    await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
+  }
+
+  const ahead = new Set<Promise<void>>();
   return {
+    send,
     record,
-    async send({ p }) {
-      const claimed = await claims.add(p);
-      if (!claimed) return;
-      const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
-      metrics.sends.inc({ outcome: outcome.kind });
-      if (outcome.kind !== 'accepted') {
-        logger.warn(
-          { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
-          'a part was not accepted',
-        );
-      }
-      await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
+    sendNow(partId) {
+      if (ahead.size >= MAX_AHEAD) return;
+      const sent = send({ p: partId })
+        .catch((error) => logger.warn({ part: partId, error: messageOf(error) }, 'a part waits for its job'))
+        .finally(() => ahead.delete(sent));
+      ahead.add(sent);
+    },
+    async idle() {
+      await Promise.all(ahead);
     },
   };
 }
@@ -99,10 +121,11 @@ function toPart(claimed: ClaimedPart): Part {
   };
 }
 
-function blank(claimed: Pick<ClaimedPart, 'part_id' | 'conversation_id'>): SendRecord {
+function blank(claimed: ClaimedPart): SendRecord {
   return {
     part_id: claimed.part_id,
     conversation_id: claimed.conversation_id,
+    attempts: claimed.attempts,
     state: 'accepted',
     provider_id: null,
     segments: null,

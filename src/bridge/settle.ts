@@ -85,6 +85,7 @@ function outcome(
   return {
     part_id: partId,
     conversation_id: part.conversation_id,
+    attempts: part.attempts,
     provider_id: null,
     segments: null,
     error_code: null,

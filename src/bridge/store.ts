@@ -164,18 +164,26 @@ export type TurnEnd = {
   readonly exchanges: readonly Exchange[];
 };
 
-/** Commits turns; `{ pending }` says whether more texts wait, null that the turn was no longer ours to end. */
+/** What follows a turn that has ended. */
+export type Ended = {
+  /** More texts wait already. */
+  readonly pending: boolean;
+  /** The part that may leave at once; its job follows later, in case the sender dies. */
+  readonly sendNow: string | null;
+};
+
+/** Commits turns; null where the turn was no longer ours to end. Safe to repeat when the answer got lost. */
 export async function finishTurns(
   sql: Sql,
   ends: readonly TurnEnd[],
   policy: { pacing: boolean },
-): Promise<({ pending: boolean } | null)[]> {
-  const rows = await sql<{ turn_id: string; pending: boolean }[]>`
-    select turn_id, pending from finish_turns(${json(ends)}::text::json, ${policy.pacing})`;
+): Promise<(Ended | null)[]> {
+  const rows = await sql<{ turn_id: string; pending: boolean; send_now: string | null }[]>`
+    select turn_id, pending, send_now from finish_turns(${json(ends)}::text::json, ${policy.pacing})`;
   const byTurn = new Map(rows.map((row) => [row.turn_id, row]));
   return ends.map((end) => {
     const row = byTurn.get(end.turn_id);
-    return row ? { pending: row.pending } : null;
+    return row ? { pending: row.pending, sendNow: row.send_now } : null;
   });
 }
 
@@ -216,6 +224,8 @@ export async function claimParts(
 export type SendRecord = {
   readonly part_id: string;
   readonly conversation_id: string;
+  /** Which try this is about: news of an older one than the part's newest changes nothing, unless the carrier has it. */
+  readonly attempts: number;
   readonly state: 'accepted' | 'queued' | 'failed' | 'unknown';
   readonly provider_id: string | null;
   readonly segments: number | null;
@@ -258,6 +268,7 @@ export type UnknownPart = {
   readonly our_address: string;
   readonly their_address: string;
   readonly body: string;
+  readonly attempts: number;
   readonly sending_at: Date;
   readonly age_ms: number;
   /** Provider ids of this conversation's other parts: taken. */
@@ -267,7 +278,7 @@ export type UnknownPart = {
 /** A part whose send nobody knows the end of; null once it is settled. */
 export async function findUnknownPart(sql: Sql, partId: string): Promise<UnknownPart | null> {
   const [row] = await sql<UnknownPart[]>`
-    select p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.sending_at,
+    select p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.attempts, p.sending_at,
       (extract(epoch from clock_timestamp() - p.sending_at) * 1000)::float8 as age_ms,
       array(select o.provider_id from outbound_parts o
         where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.provider_id is not null) as known_ids

@@ -1,6 +1,7 @@
 // Many callers, one statement. Each caller waits for the commit of its own item; whoever arrives while the flights are
-// busy rides with the next one. No timer: a batch leaves on the next turn of the event loop when a flight is free, so an
-// idle system pays nothing and a busy one writes up to maxSize rows per commit (bench/ingest measures it).
+// busy rides with the next one. A batch leaves on the next turn of the event loop when a flight is free, so an idle system
+// pays nothing and a busy one writes up to maxSize rows per commit (bench/ingest measures it). Only work that nobody waits
+// for lingers for company.
 
 import { retryRollbacks } from './faults.ts';
 
@@ -17,6 +18,8 @@ export type MicroBatchOptions<Item, Result> = {
   readonly flights: number;
   /** More waiting items than this are refused at once: a database that is away must not fill the memory. */
   readonly maxWaiting: number;
+  /** How long a batch waits for more items, milliseconds; default 0. */
+  readonly lingerMs?: number;
   /** One commit; results in the order of the items. Done again when the server rolls it back for the others' sake. */
   flush(items: readonly Item[]): Promise<readonly Result[]>;
   /** True for an error that one bad item can cause for its whole batch; the items are then tried one by one. */
@@ -39,10 +42,12 @@ export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result
   function schedule(): void {
     if (scheduled || flying >= options.flights || queue.length === 0) return;
     scheduled = true;
-    setImmediate(() => {
+    const leave = () => {
       scheduled = false;
       while (flying < options.flights && queue.length > 0) void fly(queue.splice(0, options.maxSize));
-    });
+    };
+    if (options.lingerMs && queue.length < options.maxSize) setTimeout(leave, options.lingerMs);
+    else setImmediate(leave);
   }
 
   async function fly(batch: Waiting<Item, Result>[]): Promise<void> {

@@ -22,6 +22,8 @@ const DATABASE_FOLDER = fileURLToPath(new URL('../../database/', import.meta.url
 /** Any constant: the session lock under which one process at a time migrates. */
 const MIGRATION_LOCK = 7_358_002;
 const OLDEST_SERVER = 14;
+/** PostgreSQL's code for a lock_timeout that ran out. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
@@ -197,5 +199,9 @@ async function applyRepeatables(sql: Sql, scripts: Script[]): Promise<void> {
 async function ensurePartitions(sql: Sql): Promise<void> {
   const [row] = await sql<{ found: boolean }[]>`
     select to_regprocedure('ensure_partitions(int)') is not null as found`;
-  if (row?.found) await sql`select ensure_partitions()`;
+  if (!row?.found) return;
+  await sql`select ensure_partitions()`.catch((error: unknown) => {
+    // A long query, a dump perhaps, is in the way. There are months ahead, and the daily job tries again.
+    if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+  });
 }

@@ -32,6 +32,10 @@ const FETCH = 100;
 const POLL_MS = 200;
 /** Finished jobs are deleted in batches; a crash before that only makes a stale job. */
 const COMPLETE_DELAY_MS = 5;
+/** One listens, one looks for jobs, one ends them; more only means colder caches. */
+const JOB_CONNECTIONS = 4;
+/** A pool that still does not end this long after it was told to give up is left behind: its jobs are taken over. */
+const LEAVE_MS = 5_000;
 /** Between tries to start a pool again. */
 const REPLACE_MS = 200;
 
@@ -51,7 +55,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     throw error;
   });
   const config = pgConfig(deps.connection, 'darkspere_worker');
-  const pool = new pg.Pool({ ...config, options: `${config.options} ${JOB_COMMITS}`, max: 10 });
+  const pool = new pg.Pool({ ...config, options: `${config.options} ${JOB_COMMITS}`, max: JOB_CONNECTIONS });
   pool.on('error', (error) => logger.warn({ error: error.message }, 'a job connection broke'));
   pool.on('connect', (client) => {
     client.on('error', () => {});
@@ -65,6 +69,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     let poolId = '';
     events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
       poolId = workerPool.id;
+      // The library wakes every pool at every new job, and each look costs the database as much as a step of a text.
+      if (!spec.isWoken) workerPool.nudge = () => {};
     });
     // A pool that cannot write down the end of a job, as when the database is away for a moment, shuts itself down
     // (graphile-worker 0.18 gives up after one try). Its running jobs may take a minute: another pool starts meanwhile.
@@ -78,7 +84,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       events,
       noHandleSignals: true,
       logger: jobLogger(logger),
-      parsedCronItems: spec.crontab === undefined ? [] : parseCrontab(spec.crontab),
+      parsedCronItems: parseCrontab(spec.crontab),
       preset: {
         worker: {
           concurrentJobs: spec.slots,
@@ -111,28 +117,39 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     }
   }
 
-  await start({ tasks: deps.tasks.turns, slots: deps.concurrency });
-  await start({ tasks: deps.tasks.work, slots: WORK_SLOTS, crontab: deps.tasks.crontab });
+  await start({ tasks: deps.tasks.turns, slots: deps.concurrency, crontab: '', isWoken: true });
+  // What is due at once was sent by the process that wrote it; what comes this way may wait for the tick.
+  await start({ tasks: deps.tasks.work, slots: WORK_SLOTS, crontab: deps.tasks.crontab, isWoken: false });
 
   return {
     async stop(graceMs, giveUp) {
       stopping = true;
       const timer = setTimeout(giveUp, graceMs);
-      for (const runner of [...running.keys()]) {
-        await runner
-          .stop()
-          .catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool did not stop cleanly'));
-      }
+      const ended = Promise.all(
+        [...running.keys()].map((runner) =>
+          runner.stop().catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool did not stop cleanly')),
+        ),
+      );
+      const late = sleep(graceMs + LEAVE_MS, 'late', { ref: false });
+      if ((await Promise.race([ended, late])) === 'late')
+        logger.warn('jobs did not end in time; they will be taken over');
       clearTimeout(timer);
       await liveness
         .leave()
         .catch((error) => logger.warn({ error: messageOf(error) }, 'could not leave the list of pools'));
-      await Promise.all([pool.end(), lockSql.end({ timeout: 1 })]);
+      const closed = Promise.all([pool.end(), lockSql.end({ timeout: 1 })]);
+      await Promise.race([closed, sleep(LEAVE_MS, undefined, { ref: false })]);
     },
   };
 }
 
-type PoolSpec = { readonly tasks: TaskList; readonly slots: number; readonly crontab?: string };
+type PoolSpec = {
+  readonly tasks: TaskList;
+  readonly slots: number;
+  readonly crontab: string;
+  /** Looks for jobs when one is added; otherwise only on the tick. */
+  readonly isWoken: boolean;
+};
 
 /**
  * The library's own lines. Its "completed task" per job is noise at our rates, and its warnings are advice on pool and

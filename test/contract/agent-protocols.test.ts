@@ -372,7 +372,11 @@ test('envelope: the request is the documented one, signed', async () => {
 });
 
 test('envelope: media, the end of a session and fields we do not know', async () => {
-  const media = ['https://cdn.example/a.png', { url: 'https://cdn.example/b.png', content_type: 'image/png' }];
+  const media = [
+    'https://cdn.example/a.png',
+    { url: 'https://cdn.example/b.png', content_type: 'image/png' },
+    'https://cdn.example/\u0000c.png',
+  ];
   const result = await invoke(
     callOf('envelope'),
     json(chat({ media, end_session: true, mood: 'good' }, { to: '+1900' })),
@@ -380,7 +384,7 @@ test('envelope: media, the end of a session and fields we do not know', async ()
   assert.deepEqual(result.outcome, {
     kind: 'reply',
     text: 'Sunny.',
-    mediaUrls: ['https://cdn.example/a.png', 'https://cdn.example/b.png'],
+    mediaUrls: ['https://cdn.example/a.png', 'https://cdn.example/b.png', 'https://cdn.example/%00c.png'],
     endSession: true,
   });
 });

@@ -69,6 +69,21 @@ test('months older than the table keeps are dropped, the youngest of them not', 
   assert.ok(left.includes('pings_default'));
 });
 
+test('a dump in progress is not waited for: every text would wait behind', async () => {
+  await ensure(0);
+  const old = await monthName(-4);
+  await db.admin.unsafe(`
+    create table ${old} partition of pings for values
+    from ('00000000-0000-0000-0000-000000000000') to ('00000000-0000-0000-0000-000000000001')`);
+  await db.admin.begin(async (dump) => {
+    await dump`lock table pings in access share mode`;
+    await assert.rejects(db.pools.worker`select ensure_partitions(3), drop_old_partitions()`, { code: '55P03' });
+    await db.admin`insert into pings (id) values (new_id())`;
+  });
+  await db.pools.worker`select ensure_partitions(3), drop_old_partitions()`;
+  assert.ok(!(await partitions()).includes(old));
+});
+
 test('the web role may do neither', async () => {
   await assert.rejects(db.pools.web`select ensure_partitions()`, { code: '42501' });
   await assert.rejects(db.pools.web`select drop_old_partitions()`, { code: '42501' });

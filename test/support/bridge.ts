@@ -132,12 +132,13 @@ export function reply(turn: Turn, bodies: readonly string[], segments = 1): Turn
 
 /** What the worker writes down after the carrier has said something about a part. */
 export function sendRecord(
-  part: Pick<ClaimedPart, 'part_id' | 'conversation_id'>,
+  part: Pick<ClaimedPart, 'part_id' | 'conversation_id'> & { attempts?: number },
   result: Partial<SendRecord> & Pick<SendRecord, 'state'>,
 ): SendRecord {
   return {
     part_id: part.part_id,
     conversation_id: part.conversation_id,
+    attempts: part.attempts ?? 1,
     provider_id: null,
     segments: null,
     error_code: null,

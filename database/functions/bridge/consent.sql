@@ -35,12 +35,12 @@ begin
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
 
+  -- Who has stopped already hears nothing more but the answers to START and HELP; the carrier would refuse it besides.
+  if p_action in ('stop', 'reset') and exists (select 1 from consents s
+      where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
+    p_parts := null;
+  end if;
   if p_action = 'stop' then
-    -- Who has stopped already hears nothing more, not even that; the carrier would refuse it besides.
-    if exists (select 1 from consents s
-        where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
-      p_parts := null;
-    end if;
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
     on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();

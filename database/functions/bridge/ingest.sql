@@ -12,8 +12,6 @@ as $$
 #variable_conflict use_column
 declare
   fresh int[];
-  rows_missing boolean;
-  jobs graphile_worker.job_spec[];
 begin
   -- A provider id that is already there is a webhook delivered again: it has had its answer.
   with input as (
@@ -25,7 +23,12 @@ begin
     returning channel, provider_id
   )
   select array_agg(first_ord) into fresh
-  from (select min(i.ord) as first_ord from input i join taken using (channel, provider_id) group by channel, provider_id) f;
+  from (
+    select min(i.ord) as first_ord from input i
+    -- `is true` keeps this a hashed lookup: joined, two halves of a batch would be compared each with each.
+    where ((i.channel, i.provider_id) in (select t.channel, t.provider_id from taken t)) is true
+    group by i.channel, i.provider_id
+  ) f;
   if fresh is null then
     return;
   end if;
@@ -38,33 +41,35 @@ begin
     perform new_conversations(p_texts, fresh);
   end if;
 
+  perform 1 from conversations c
+  where (c.channel, c.our_address, c.their_address) in (
+    select t.channel, t.ours, t.theirs from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    where t.ord = any (fresh))
+  order by c.id
+  for update;
+
+  -- A statement of its own: it sees what was committed while we waited for the locks, a STOP above all.
   return query
-  with input as materialized (
-    select t.* from json_to_recordset(p_texts)
-      t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
-    where t.ord = any (fresh)
-  ), conversation as materialized (
-    select c.id, c.channel, c.our_address, c.their_address, c.last_seq, c.done_seq, c.token, c.priority
-    from conversations c
-    where (c.channel, c.our_address, c.their_address) in (select i.channel, i.ours, i.theirs from input i)
-    order by c.id
-    for update
-  ), judged as materialized (
-    select i.*, c.id as conversation, c.last_seq,
-      coalesce(i.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
-    from input i
-    join conversation c on (c.channel, c.our_address, c.their_address) = (i.channel, i.ours, i.theirs)
-    left join consents consent
-      on (consent.channel, consent.scope, consent.their_address) = (i.channel, coalesce(p_scope, i.ours), i.theirs)
+  with judged as materialized (
+    -- Ids order messages, so they are made in the order of the texts.
+    select text.*, new_id() as id from (
+      select t.ord, t.body, t.media, t.provider_id, c.id as conversation, c.last_seq,
+        coalesce(t.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
+      from json_to_recordset(p_texts)
+        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
+      join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+      left join consents consent
+        on (consent.channel, consent.scope, consent.their_address) = (t.channel, coalesce(p_scope, t.ours), t.theirs)
+      where t.ord = any (fresh)
+      order by t.ord
+    ) text
   ), stored as (
-    insert into messages (conversation_id, direction, kind, seq, body, media, provider_id, refused)
-    select j.conversation, 'in', 'text',
+    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused)
+    select j.id, j.conversation, 'in', 'text',
       case when j.verdict is null
         then j.last_seq + row_number() over (partition by j.conversation, j.verdict is null order by j.ord) end,
       j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict
     from judged j
-    order by j.ord
-    returning id, provider_id
   ), arrived as (
     select conversation, count(*) as n from judged where verdict is null group by conversation
   ), bumped as (
@@ -86,9 +91,7 @@ begin
       where b.was_idle))
     where exists (select 1 from bumped where was_idle)
   )
-  select j.ord, j.conversation, s.id, j.verdict
-  from judged j join stored s on s.provider_id = j.provider_id
-  cross join queued;
+  select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued;
 end $$;
 
 -- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.

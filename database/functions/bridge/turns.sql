@@ -12,16 +12,18 @@ language sql stable
 as $$
   -- Names carry their schema instead of a search_path: a function with settings cannot be inlined.
   select case when recent.direction = 'in' then 'user' else 'assistant' end, recent.body, public.id_time(recent.id)
-  from (
+  from public.agent_sessions s
+  join public.conversations c on c.id = s.conversation_id
+  -- Lateral: the index is read backwards and only as far as needed, however long the session is (5,000 messages: 3 → 0.1 ms).
+  cross join lateral (
     select m.id, m.direction, m.body
-    from public.agent_sessions s
-    join public.conversations c on c.id = s.conversation_id
-    join public.messages m on m.conversation_id = c.id and m.id >= s.history_from
-    where s.id = p_session
+    from public.messages m
+    where m.conversation_id = c.id and m.id >= s.history_from
       and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
     order by m.id desc
     limit p_n
   ) recent
+  where s.id = p_session
   order by recent.id
 $$;
 
@@ -33,10 +35,12 @@ language sql immutable parallel safe as $$
   select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
 $$;
 
--- When the burst that waits in a conversation is taken as complete.
+-- When the burst that waits in a conversation is taken as complete. A text from the future means that the clock was set back:
+-- waiting for it could take hours. (Volatile, as the clock is: marked otherwise it could not be inlined.)
 create or replace function burst_end(p_first timestamptz, p_last timestamptz, p_quiet_ms int) returns timestamptz
-language sql immutable as $$
-  select least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds')
+language sql volatile as $$
+  select case when p_last <= clock_timestamp()
+    then least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds') else clock_timestamp() end
 $$;
 
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
@@ -140,40 +144,59 @@ begin
 end $$;
 
 -- Ends turns: reply parts and their send jobs, the turn, the session and the exchanges in one commit. A turn whose epoch
--- is over (STOP, a newer start) writes nothing but its exchanges, marked late, and gives no row.
+-- is over (STOP, a newer start) writes nothing but its exchanges, marked late, and gives no row. send_now is the part that
+-- may leave at once, for the caller to send. An end that is committed
+-- already, because the answer to its commit got lost, gives its row again and writes nothing.
 create or replace function finish_turns(p_turns json, p_pacing boolean)
-returns table (conversation_id uuid, turn_id uuid, pending boolean, told boolean)
+returns table (conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
+  -- Turns, not conversations: an old turn and its successor may end in one batch.
   valid uuid[];
   replies json;
   some_deferred boolean;
+  some_repeated boolean;
+  due uuid[] := '{}';
 begin
   perform 1 from conversations c
   where c.id = any (array(select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid)))
   order by c.id for update;
 
   -- One honest text per outage window: whoever was told within the hour is not told again.
-  select array_agg(c.id), bool_or(t.state = 'deferred'),
+  select array_agg(t.turn_id) filter (where c.running_turn = t.turn_id), bool_or(t.state = 'deferred'),
+    bool_or(c.running_turn is null),
     json_agg(json_build_object(
       'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
-    filter (where t.body is not null
+    filter (where c.running_turn = t.turn_id and t.body is not null
       and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour'))
-  into valid, some_deferred, replies
+  into valid, some_deferred, some_repeated, replies
   from json_to_recordset(p_turns)
     t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json)
-  join conversations c on c.id = t.conversation_id and c.epoch = t.epoch and c.running_turn = t.turn_id;
+  join conversations c on c.id = t.conversation_id and c.epoch = t.epoch;
+
+  if some_repeated then
+    -- Each start raises the epoch, and so do STOP and give_back: with this epoch and no turn, it was this turn that ended.
+    return query
+    select c.id, t.turn_id, c.last_seq > c.done_seq, null::uuid
+    from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, epoch int)
+    join conversations c on c.id = t.conversation_id and c.epoch = t.epoch and c.running_turn is null;
+    p_turns := coalesce((
+      select json_agg(t.value)
+      from json_array_elements(p_turns) t
+      join conversations c on c.id = (t.value ->> 'conversation_id')::uuid
+      where c.epoch <> (t.value ->> 'epoch')::int or c.running_turn is not null), '[]');
+  end if;
 
   perform record_exchanges(p_turns, coalesce(valid, '{}'));
   if valid is null then
     return;
   end if;
   if replies is not null then
-    perform queue_replies(replies, p_pacing);
+    due := queue_replies(replies, p_pacing, true);
   end if;
 
   update agent_sessions s set
@@ -183,23 +206,23 @@ begin
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
     end_reason = case when t.end_session then 'agent' end
-  from json_to_recordset(p_turns) t (conversation_id uuid, session_id uuid, agent_id uuid, end_session boolean)
-  where s.id = t.session_id and t.conversation_id = any (valid) and s.is_active;
+  from json_to_recordset(p_turns) t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean)
+  where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
 
   if some_deferred then
     -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
     perform graphile_worker.add_jobs(array_agg(
       ('close-deferred', json_build_object('turn', t.turn_id), null, t.deferred_until, 1000, null, 0, null)::graphile_worker.job_spec))
-    from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, state text, deferred_until timestamptz)
-    where t.conversation_id = any (valid) and t.state = 'deferred';
+    from json_to_recordset(p_turns) t (turn_id uuid, state text, deferred_until timestamptz)
+    where t.turn_id = any (valid) and t.state = 'deferred'
+    having count(*) > 0;
   end if;
 
   return query
   with input as materialized (
     select t.* from json_to_recordset(p_turns)
-      t (conversation_id uuid, turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text,
-         end_session boolean)
-    where t.conversation_id = any (valid)
+      t (turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text, end_session boolean)
+    where t.turn_id = any (valid)
   ), ended as (
     update turns t set state = i.state, agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code,
       ended_at = clock_timestamp()
@@ -221,7 +244,8 @@ begin
       end
   from ended e join input i on i.turn_id = e.id
   where c.id = e.conversation_id
-  returning c.id, e.id, c.last_seq > e.to_seq, i.kind is not null;
+  returning c.id, e.id, c.last_seq > e.to_seq,
+    (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
 end $$;
 
 -- Gives a conversation back: its worker stops, or the turn broke in a way nobody foresaw. The running job's token is made

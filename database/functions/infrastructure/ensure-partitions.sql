@@ -14,6 +14,8 @@ declare
 begin
   -- Two processes at once would make the same tables.
   perform pg_advisory_xact_lock(7358003);
+  -- Behind a long query (a dump) this would wait, and every text behind this. The daily job tries again.
+  perform set_config('lock_timeout', '500ms', true);
   for parent in select table_name from partitioned_tables order by table_name loop
     -- A row whose month has no partition lands here: storing a text never fails for want of one.
     if to_regclass(format('%I', parent || '_default')) is null then
@@ -50,6 +52,7 @@ declare
   dropped int := 0;
 begin
   perform pg_advisory_xact_lock(7358003);
+  perform set_config('lock_timeout', '500ms', true);
   for old in
     select child.relname
     from partitioned_tables t

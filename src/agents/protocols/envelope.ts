@@ -8,7 +8,8 @@ import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, storab
 
 const MAX_MEDIA = 10;
 
-const mediaUrl = z.url({ protocol: /^https$/ }).max(2_000);
+// Normalised: the text as it came may hold a NUL, which no database takes.
+const mediaUrl = z.url({ protocol: /^https$/, normalize: true }).max(2_000);
 
 // Objects drop fields they do not know: an agent may say more than we read.
 const chatResponse = z.object({

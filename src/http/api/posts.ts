@@ -16,7 +16,8 @@ const body = z.strictObject({
   text: z.string().min(1).max(MAX_TEXT).refine(isStorableText, 'must not contain NUL or lone surrogates'),
   in_reply_to: z.uuid().optional(),
   media: z
-    .array(z.url({ protocol: /^https$/ }).max(2_000))
+    // Normalised: the text as it came may hold a NUL, which no database takes.
+    .array(z.url({ protocol: /^https$/, normalize: true }).max(2_000))
     .max(MAX_MEDIA)
     .default([]),
 });
