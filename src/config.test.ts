@@ -43,7 +43,7 @@ describe('defaults', () => {
       publicUrl: 'http://localhost:8000',
       dataDir: '/srv/app/.darkspere',
       database: { kind: 'embedded' },
-      pools: { web: 8, worker: 12, admin: 2 },
+      pools: { web: 4, worker: 6, admin: 2 },
       carrier: { kind: 'simulator' },
       numbers: ['+15550001111'],
       quietMs: 800,

@@ -133,8 +133,8 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     host: reading.read('DARKSPERE_HOST') ?? (simulated ? '127.0.0.1' : '0.0.0.0'),
     dataDir: resolve(situation.baseDir, value('DARKSPERE_DATA_DIR')),
     pools: {
-      web: reading.read('DARKSPERE_WEB_POOL') ?? (embedded ? 8 : 50),
-      worker: reading.read('DARKSPERE_WORKER_POOL') ?? (embedded ? 12 : 100),
+      web: reading.read('DARKSPERE_WEB_POOL') ?? (embedded ? 4 : 50),
+      worker: reading.read('DARKSPERE_WORKER_POOL') ?? (embedded ? 6 : 100),
       admin: reading.read('DARKSPERE_ADMIN_POOL') ?? (embedded ? 2 : 10),
     },
     quietMs: value('DARKSPERE_QUIET_MS'),

@@ -188,14 +188,14 @@ export const VARIABLES = {
     section: 'Database and storage',
     kind: { is: 'integer', min: 1, max: 1000, unit: 'count' },
     default: null,
-    otherwise: '8 embedded, 50 external',
+    otherwise: '4 embedded, 50 external',
     description: 'Database connections of the HTTP services.',
   },
   DARKSPERE_WORKER_POOL: {
     section: 'Database and storage',
     kind: { is: 'integer', min: 1, max: 1000, unit: 'count' },
     default: null,
-    otherwise: '12 embedded, 100 external',
+    otherwise: '6 embedded, 100 external',
     description: 'Database connections of the worker.',
   },
   DARKSPERE_ADMIN_POOL: {
