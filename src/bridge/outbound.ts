@@ -159,7 +159,7 @@ function toRecord(claimed: ClaimedPart, outcome: SendOutcome): SendRecord {
 }
 
 /** Exponential from 1 s with full jitter on top of what the carrier asked for. */
-export function retryDelayMs(attempts: number, askedMs: number | null): number {
+function retryDelayMs(attempts: number, askedMs: number | null): number {
   const ceiling = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
   return Math.round((askedMs ?? ceiling / 2) + (Math.random() * ceiling) / 2);
 }

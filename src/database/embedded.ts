@@ -205,18 +205,21 @@ async function start(
   const file = join(cluster.binaries.root, 'bin', 'postgres');
   const child = spawnPostmaster({ file, dataDir, socketDir, logFile, runAs, settings });
   let failure: string | undefined;
+  let ended = false;
   child.on('error', (error) => {
     failure = `${file}: ${error.message}`;
   });
+  // Also called when a server that ran for weeks stops, perhaps without its folder: nothing is read here.
   child.on('exit', () => {
-    failure ??= `The end of ${logFile}:\n${lastLines(logFile)}`;
+    ended = true;
   });
   const deadline = performance.now() + RECOVERY_MS;
-  while (failure === undefined && performance.now() < deadline) {
+  while (failure === undefined && !ended && performance.now() < deadline) {
     const found = readPidFile(dataDir);
     if (found !== undefined && found.pid === child.pid && found.status === 'ready') return found;
     await delay(5);
   }
+  if (ended) failure ??= `The end of ${logFile}:\n${lastLines(logFile)}`;
   return { failure: failure ?? `It is still recovering after ${RECOVERY_MS / 1000} s.` };
 }
 

@@ -8,7 +8,7 @@ import { explainErrorCode } from './error-codes.ts';
 import { MESSAGE_SID } from './inbound.ts';
 import { firstBytes } from './storable.ts';
 
-export const STATUS_PATH = '/webhooks/twilio/status';
+const STATUS_PATH = '/webhooks/twilio/status';
 
 const MAX_ANSWER = 64 * 1024;
 /** Twilio's own bounds, seconds. */
