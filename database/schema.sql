@@ -122,8 +122,7 @@ create table conversations (
   outage_told_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address),
-  constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id)
+  constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
 comment on table conversations is 'One person texting one of our numbers: the unit of order. Its waiting texts are the queue.';
 grant delete, insert, select, update on conversations to darkspere_admin;
@@ -1412,7 +1411,7 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.start_turns(p_jobs json, p_quiet_ms integer, p_max_texts integer)
- RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, more_pending boolean, texts json, history json)
+ RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, texts json, history json)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1450,7 +1449,7 @@ begin
     return query
     select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::boolean, null::json, null::json
+      null::text[], null::int, null::json, null::json
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
@@ -1498,7 +1497,6 @@ begin
   select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn,
     request_id(f.id, f.from_seq, f.to_seq), f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
-    f.last_seq > f.to_seq,
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq

@@ -67,7 +67,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     flights: 2,
     maxWaiting: 100_000,
     flush: (batch) => finishTurns(sql, batch, { pacing: deps.pacing }),
-    isItemFault: () => true,
+    isItemFault,
     refuse,
   });
 

@@ -2,6 +2,7 @@
 // that a crash in between can never turn into a second text.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, Part, SendOutcome } from '../channels/channel.ts';
+import { isItemFault } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
@@ -61,7 +62,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       await recordSends(sql, batch, deps.optOutScope);
       return batch.map(() => null);
     },
-    isItemFault: () => true,
+    isItemFault,
     refuse,
   });
 

@@ -71,10 +71,14 @@ function list(channel: Channel, part: UnknownPart): Promise<SentMessage[]> {
   );
 }
 
-/** The message at the carrier that is this part: same text, not one of the conversation's other parts. */
+/**
+ * The message at the carrier that is this part: same text, not one of the conversation's other parts. A Twilio trial account
+ * puts "Sent from your Twilio trial account - " before it.
+ */
 function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage | undefined {
   const known = new Set(part.known_ids);
-  return messages.find((message) => message.text === part.body && !known.has(message.providerId));
+  const isIt = (text: string) => text === part.body || text.endsWith(` - ${part.body}`);
+  return messages.find((message) => isIt(message.text) && !known.has(message.providerId));
 }
 
 function outcome(

@@ -24,6 +24,8 @@ const MIGRATION_LOCK = 7_358_002;
 const OLDEST_SERVER = 14;
 /** PostgreSQL's code for a lock_timeout that ran out. */
 const LOCK_NOT_AVAILABLE = '55P03';
+/** And for something that others depend on. */
+const DEPENDENT_OBJECTS = '2BP01';
 
 /**
  * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
@@ -188,12 +190,33 @@ async function applyRepeatables(sql: Sql, scripts: Script[]): Promise<void> {
   await sql.begin(async (tx) => {
     // A function's body may name a table or view that a later file makes.
     await tx`set local check_function_bodies = off`;
+    await dropFunctions(tx, scripts);
     for (const script of scripts) await runScript(tx, script);
     await tx`delete from schema_repeatables`;
     for (const { name, checksum } of scripts) {
       await tx`insert into schema_repeatables (name, checksum) values (${name}, ${checksum})`;
     }
   });
+}
+
+/**
+ * Drops what the scripts are about to make: a function whose result changed cannot be replaced, and one whose parameters
+ * changed would stay beside the new one and make calls ambiguous. What a view stands on stays and is replaced.
+ */
+async function dropFunctions(tx: postgres.TransactionSql<{ int8: number }>, scripts: Script[]): Promise<void> {
+  const names = scripts.flatMap(({ text }) =>
+    [...text.matchAll(/^create or replace function (\w+)/gim)].map(([, name]) => name!),
+  );
+  const known = await tx<{ signature: string }[]>`
+    select oid::regprocedure::text as signature from pg_proc
+    where pronamespace = 'public'::regnamespace and proname = any (${names})`;
+  for (const { signature } of known) {
+    await tx
+      .savepoint((attempt) => attempt.unsafe(`drop function ${signature}`))
+      .catch((error: { code?: string }) => {
+        if (error.code !== DEPENDENT_OBJECTS) throw error;
+      });
+  }
 }
 
 async function ensurePartitions(sql: Sql): Promise<void> {

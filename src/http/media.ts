@@ -10,7 +10,8 @@ import { linkIsValid, signLink } from '../security/links.ts';
 const LINK_HOURS = 24;
 /** Files fetched at once: each may hold 5 MiB. */
 const MAX_FETCHES = 16;
-const FETCH_MS = 20_000;
+/** Below the 10 s after which the server closes a silent connection. */
+const FETCH_MS = 9_000;
 
 /** Signed links to a message's media, for the envelope to an agent. */
 export function mediaLinker(deps: { key: Buffer; publicUrl: string }) {

@@ -62,7 +62,9 @@ export function createServer(options: ServiceOptions): FastifyInstance {
       .code(404)
       .send(errorBody(new DarkspereError('not_found', 'There is nothing at this address.'), request.id));
   });
-  app.addHook('onRequest', async (_request, reply) => {
+  // Asked at the end of each request: one that was under way when the stop began would keep its connection, and us, for
+  // another keepAliveTimeout.
+  app.addHook('onSend', async (_request, reply) => {
     if (options.isClosing()) reply.header('connection', 'close');
   });
   return app;

@@ -101,6 +101,18 @@ test('functions and views follow their files, in any order of dependence', async
   assert.equal((await sql`select answer_value() as value`)[0]!.value, 42);
 });
 
+test('a function may change its parameters and its result from one release to the next', async () => {
+  const file = join(directory, 'functions', 'infrastructure', 'a-first.sql');
+  const release = (signature: string, body: string) =>
+    writeFile(file, `create or replace function ${signature} language sql as $$ ${body} $$;`);
+  await release('answer_value(int) returns int', 'select 41');
+  await migrate(connection, { directory });
+  await release('answer_value(int, int default 0) returns text', "select 'forty-two'");
+  await migrate(connection, { directory });
+  assert.equal((await sql`select answer_value(1) as value`)[0]!.value, 'forty-two');
+  assert.equal((await sql`select count(*) as n from pg_proc where proname = 'answer_value'`)[0]!.n, 1);
+});
+
 test('a server that is not there is named without the password', async () => {
   const listener = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => listener.once('listening', resolve));

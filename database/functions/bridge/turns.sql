@@ -49,7 +49,7 @@ create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts 
 returns table (
   conversation_id uuid, wait_ms int, channel text, our_address text, their_address text, epoch int, tries int,
   turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
-  more_pending boolean, texts json, history json
+  texts json, history json
 )
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -84,7 +84,7 @@ begin
     return query
     select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::boolean, null::json, null::json
+      null::text[], null::int, null::json, null::json
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
@@ -132,7 +132,6 @@ begin
   select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn,
     request_id(f.id, f.from_seq, f.to_seq), f.session_id,
     s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
-    f.last_seq > f.to_seq,
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
