@@ -66,7 +66,7 @@ async function runOnOtherServer(files: string[]): Promise<void> {
   const url = process.env.TEST_DATABASE_URL;
   if (url === undefined || url === '') return;
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
-  const onDatabase = files.filter((_, index) => texts[index]!.includes('support/database.ts'));
+  const onDatabase = files.filter((_, index) => /support\/(database|world)\.ts/.test(texts[index]!));
   if (onDatabase.length === 0) return;
   await prepareTemplate(url);
   process.env.DARKSPERE_TEST_SERVER = url;
