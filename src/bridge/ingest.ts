@@ -6,7 +6,7 @@ import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { type ArrivingText, ingestTexts, type TakenText } from './store.ts';
 
-/** Measured with bench/ingest: larger batches gain nothing, a third flight only adds lock waits. */
+/** Two batches under way: one is in the database while the next fills. */
 const MAX_BATCH = 256;
 const FLIGHTS = 2;
 const MAX_WAITING = 20_000;

@@ -34,7 +34,7 @@ const TURN_POLL_MS = 200;
 const WORK_POLL_MS = 50;
 /** Finished jobs are deleted in batches; a crash before that only makes a stale job. */
 const COMPLETE_DELAY_MS = 5;
-/** One listens, one looks for jobs, one ends them; more only means colder caches. */
+/** One listens, one looks for jobs, one ends them, and one to spare. */
 const JOB_CONNECTIONS = 4;
 /** A pool that still does not end this long after it was told to give up is left behind: its jobs are taken over. */
 const LEAVE_MS = 5_000;

@@ -87,8 +87,8 @@ end $$;
 -- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet.
 --
 -- With p_hand_over the caller sends at once what may leave at once, and those parts come back. Their jobs are there all the
--- same, two seconds later: if the caller dies they send the part, and else they find it gone. The hop through the
--- queue was about a third of the time from webhook to carrier (bench/path).
+-- same, two seconds later: if the caller dies they send the part, and else they find it gone. By way of
+-- the queue they would wait for the next look of the pool that sends.
 create or replace function release_parts(p_conversations uuid[], p_hand_over boolean default false)
 returns uuid[] language plpgsql
 as $$
