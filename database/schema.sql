@@ -121,6 +121,11 @@ create table conversations (
   more text,
   outage_told_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
+  answered_at timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  held_until timestamp with time zone,
+  holds smallint default 0 not null,
+  interrupts smallint default 0 not null,
+  hold_told_seq bigint default 0 not null,
   constraint conversations_pkey PRIMARY KEY (id),
   constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
@@ -167,7 +172,7 @@ create table messages (
   refused text,
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text]))),
-  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text])))
+  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID
 ) partition by range (id);
 comment on table messages is 'Every text in and every reply out, written once.';
 CREATE INDEX messages_conversation ON ONLY public.messages USING btree (conversation_id, id);
@@ -199,7 +204,7 @@ create table outbound_parts (
   ended_at timestamp with time zone,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
-  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text]))),
+  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
@@ -229,8 +234,14 @@ create table phone_numbers (
   max_segments integer default 10 not null,
   session_idle interval default '24:00:00'::interval not null,
   created_at timestamp with time zone default now() not null,
+  busy_policy text default 'collect'::text not null,
+  hold_ms integer,
+  hold_text text default 'One moment please, I am working on it.'::text not null,
   constraint phone_numbers_pkey PRIMARY KEY (id),
   constraint phone_numbers_address_key UNIQUE (address),
+  constraint phone_numbers_busy_policy_check CHECK ((busy_policy = ANY (ARRAY['collect'::text, 'interrupt'::text, 'queue'::text]))),
+  constraint phone_numbers_hold_ms_check CHECK (((hold_ms >= 1000) AND (hold_ms <= 600000))),
+  constraint phone_numbers_hold_text_check CHECK (((length(hold_text) >= 1) AND (length(hold_text) <= 300))),
   constraint phone_numbers_max_segments_check CHECK (((max_segments >= 1) AND (max_segments <= 100))),
   constraint phone_numbers_quiet_ms_check CHECK (((quiet_ms >= 0) AND (quiet_ms <= 5000))),
   constraint phone_numbers_segments_per_second_check CHECK ((segments_per_second > (0)::double precision))
@@ -333,7 +344,11 @@ create view message_log as
             WHEN (m.refused IS NOT NULL) THEN 'refused'::text
             WHEN (m.kind = 'keyword'::text) THEN 'handled'::text
             WHEN ((m.direction = 'in'::text) AND (t.state = 'running'::text)) THEN 'in_turn'::text
-            WHEN ((m.direction = 'in'::text) AND (m.seq > c.done_seq)) THEN 'pending'::text
+            WHEN ((m.direction = 'in'::text) AND (m.seq > c.done_seq)) THEN
+            CASE
+                WHEN is_held(c.held_until) THEN 'held'::text
+                ELSE 'pending'::text
+            END
             WHEN ((m.direction = 'in'::text) AND (t.state = 'replied'::text)) THEN 'answered'::text
             WHEN (m.direction = 'in'::text) THEN COALESCE(t.state, 'cancelled'::text)
             ELSE parts.state
@@ -823,27 +838,31 @@ begin
       t (turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text, end_session boolean)
     where t.turn_id = any (valid)
   ), ended as (
-    update turns t set state = i.state, agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code,
-      ended_at = clock_timestamp()
+    update turns t set state = case i.state when 'interrupted' then 'cancelled' else i.state end,
+      agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code, ended_at = clock_timestamp()
     from input i where t.id = i.turn_id
-    returning t.id, t.conversation_id, t.to_seq
+    returning t.id, t.conversation_id, case i.state when 'interrupted' then t.from_seq - 1 else t.to_seq end as done
   )
   update conversations c set
-    done_seq = e.to_seq,
-    attempts = 0,
+    done_seq = e.done,
+    -- An interruption is no failed try.
+    attempts = case i.state when 'interrupted' then c.attempts - 1 else 0 end,
+    interrupts = case i.state when 'interrupted' then c.interrupts + 1 else 0 end,
+    answered_at = case i.state when 'interrupted' then c.answered_at else (array[clock_timestamp()] || c.answered_at)[1:9] end,
     running_turn = null,
-    first_pending_at = case when c.last_seq > e.to_seq then c.first_pending_at end,
-    more = i.more,
+    first_pending_at = case when c.last_seq > e.done then c.first_pending_at end,
+    more = case i.state when 'interrupted' then c.more else i.more end,
     session_id = case when i.end_session then null else c.session_id end,
     -- Only an answer ends the outage; a 202 is none yet.
     outage_told_at = case i.state
         when 'fell_back' then
           case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
         when 'deferred' then c.outage_told_at
+        when 'interrupted' then c.outage_told_at
       end
   from ended e join input i on i.turn_id = e.id
   where c.id = e.conversation_id
-  returning c.id, e.id, c.last_seq > e.to_seq,
+  returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
 end $function$;
 grant execute on function finish_turns(json,boolean) to darkspere_worker;
@@ -870,6 +889,31 @@ begin
   return true;
 end $function$;
 grant execute on function give_back(uuid,integer,integer) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.goes_too_fast(p_answered_at timestamp with time zone[], p_holds integer)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+  select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.hold_conversations(p_conversations uuid[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  update conversations c set
+    holds = least(7, holds_in_a_row(c.holds, c.held_until) + 1),
+    held_until = clock_timestamp()
+      + least(interval '1 hour', interval '30 seconds' * (1 << holds_in_a_row(c.holds, c.held_until)))
+  where c.id = any (p_conversations)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.holds_in_a_row(p_holds smallint, p_held_until timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+AS $function$
+  select case when p_held_until > clock_timestamp() - interval '10 minutes' then p_holds else 0 end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.id_at(moment timestamp with time zone)
  RETURNS uuid
@@ -974,20 +1018,37 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+      case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
     select count(*) from graphile_worker.add_jobs((
       select array_agg(
-        ('turn', json_build_object('c', b.id, 't', b.token, 'q', coalesce(n.quiet_ms, p_quiet_ms)), null, null, 1000, null,
+        ('turn', json_build_object('c', b.id, 't', b.token, 'q', quiet_time(n, p_quiet_ms)), null, null, 1000, null,
           -10 * b.priority, null)::graphile_worker.job_spec)
       from bumped b left join phone_numbers n on n.address = b.our_address
       where b.was_idle))
     where exists (select 1 from bumped where was_idle)
+  ), interrupted as (
+    -- Three times at most: somebody who never stops typing gets an answer all the same. A worker that does not hear it
+    -- answers what it has, and the next turn answers this.
+    select count(pg_notify('darkspere_interrupt', b.id || ' ' || b.interruptible))
+    from bumped b join phone_numbers n on n.address = b.our_address
+    where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
-  select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued;
+  select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
 end $function$;
 grant execute on function ingest_texts(json,integer,text) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.is_held(p_held_until timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+  select coalesce(p_held_until > clock_timestamp() and p_held_until <= clock_timestamp() + interval '1 hour', false)
+$function$;
+grant execute on function is_held(timestamp with time zone) to darkspere_admin;
+grant execute on function is_held(timestamp with time zone) to darkspere_web;
+grant execute on function is_held(timestamp with time zone) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS TABLE(more text, opted_out boolean)
@@ -1204,6 +1265,14 @@ begin
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.quiet_time(n phone_numbers, p_quiet_ms integer)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case when n.busy_policy = 'queue' then 0 else coalesce(n.quiet_ms, p_quiet_ms) end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.record_exchanges(p_items json, p_valid uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1341,6 +1410,22 @@ begin
   return handed_over;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.repeats_itself(p_conversation uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return (
+    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1
+    from (
+      select m.body from messages m
+      where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'
+        and m.id >= id_at(clock_timestamp() - interval '10 minutes')
+      order by m.id desc
+      limit 5
+    ) recent);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.request_id(p_conversation uuid, p_from bigint, p_to bigint)
  RETURNS uuid
  LANGUAGE sql
@@ -1410,8 +1495,15 @@ begin
   end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.start_due(p_first timestamp with time zone, p_last timestamp with time zone, p_held_until timestamp with time zone, p_quiet_ms integer)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+AS $function$
+  select greatest(burst_end(p_first, p_last, p_quiet_ms), case when is_held(p_held_until) then p_held_until end)
+$function$;
+
 CREATE OR REPLACE FUNCTION public.start_turns(p_jobs json, p_quiet_ms integer, p_max_texts integer)
- RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, texts json, history json)
+ RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, texts json, history json, left_out integer, hold_ms integer, hold_text text, now_held boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1423,6 +1515,7 @@ AS $function$
 #variable_conflict use_column
 declare
   ready uuid[];
+  too_fast uuid[];
   sessionless uuid[];
   some_wait boolean;
   some_lost boolean;
@@ -1432,10 +1525,10 @@ begin
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
   select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
-    bool_or(h.waits), bool_or(h.lost and not h.waits)
-  into ready, sessionless, some_wait, some_lost
+    array_agg(h.id) filter (where h.is_too_fast), bool_or(h.waits), bool_or(h.lost and not h.waits)
+  into ready, sessionless, too_fast, some_wait, some_lost
   from (
-    select c.id, burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) > clock_timestamp() + interval '1 millisecond' as waits,
+    select c.id, pending.waits or pending.is_too_fast as waits, pending.is_too_fast,
       c.running_turn is not null as lost,
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
@@ -1443,13 +1536,32 @@ begin
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
     left join agent_sessions s on s.id = c.session_id
+    cross join lateral (
+      select burst.waits,
+        -- After each hold comes an answer.
+        not burst.waits and (c.held_until > c.answered_at[1]) is not true and (
+          goes_too_fast(c.answered_at, holds_in_a_row(c.holds, c.held_until))
+          -- Somebody impatient says the same again and again too: it counts where it was answered.
+          or c.answered_at[3] > clock_timestamp() - interval '10 minutes' and repeats_itself(c.id)
+        ) is true as is_too_fast
+      from (
+        select start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms))
+          > clock_timestamp() + interval '1 millisecond' as waits
+      ) burst
+    ) pending
   ) h;
+  if too_fast is not null then
+    perform hold_conversations(too_fast);
+  end if;
 
   if some_wait then
     return query
-    select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
+    select c.id,
+      greatest(1, ceil(1000 * extract(epoch from
+        start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms)) - clock_timestamp()))::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::json, null::json
+      null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
+      coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
@@ -1484,8 +1596,10 @@ begin
   return query
   with started as (
     insert into turns (conversation_id, session_id, epoch, from_seq, to_seq)
-    select c.id, c.session_id, c.epoch + 1, c.done_seq + 1, least(c.last_seq, c.done_seq + p_max_texts)
-    from conversations c
+    select c.id, c.session_id, c.epoch + 1, c.done_seq + 1,
+      case when n.busy_policy = 'queue' and (c.held_until > c.first_pending_at) is not true
+        then c.done_seq + 1 else c.last_seq end
+    from conversations c left join phone_numbers n on n.address = c.our_address
     where c.id = any (ready)
     returning id, conversation_id, from_seq, to_seq
   ), fenced as (
@@ -1500,8 +1614,10 @@ begin
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
+       and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
        and m.id >= id_at(f.first_pending_at - interval '1 hour')),
-    (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context)
+    (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
+    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, false
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
@@ -1524,6 +1640,27 @@ $function$;
 grant execute on function state_rank(text) to darkspere_admin;
 grant execute on function state_rank(text) to darkspere_web;
 grant execute on function state_rank(text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  due uuid[];
+begin
+  perform 1 from conversations c where c.id = p_conversation for update;
+  update conversations c set hold_told_seq = c.done_seq + 1
+  where c.id = p_conversation and c.epoch = p_epoch and c.running_turn = p_turn and c.hold_told_seq <= c.done_seq;
+  if not found then
+    return null;
+  end if;
+  due := queue_replies(json_build_array(json_build_object(
+    'conversation_id', p_conversation, 'turn_id', null, 'kind', 'holding', 'body', p_body, 'parts', p_parts)), p_pacing, true);
+  return due[1];
+end $function$;
+grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.yields_to_replies(p_part outbound_parts)
  RETURNS boolean

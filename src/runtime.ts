@@ -276,6 +276,8 @@ async function openWorker(shared: Shared): Promise<string> {
   });
   const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice));
   stack.defer(() => listening.unlisten());
+  const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
+  stack.defer(() => interrupts.unlisten());
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,

@@ -6,6 +6,7 @@ import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
+import { packNotice } from './reply.ts';
 import {
   type Ended,
   finishTurns,
@@ -15,8 +16,9 @@ import {
   type Turn,
   type TurnEnd,
   type TurnJob,
+  tellToWait,
 } from './store.ts';
-import { abandonTurn, answerTurn, type TurnDeps } from './turn.ts';
+import { abandonTurn, answerTurn, interrupted, type TurnDeps } from './turn.ts';
 
 export type MailboxDeps = TurnDeps & {
   readonly sql: Sql;
@@ -35,20 +37,25 @@ export type Mailbox = {
   run(payload: TurnPayload): Promise<void>;
   /** Hears of a STOP: `<conversation> <epoch>`. Aborts the conversation's turn if it is older than that epoch. */
   cancel(notice: string): void;
+  /** Hears that a person has said more: `<conversation> <epoch>`. The turn with that epoch is cut off and made anew. */
+  interrupt(notice: string): void;
   /** Gives every held conversation back and refuses new ones. */
   stop(): void;
 };
 
-/** Texts answered by one turn at most; a flood becomes several turns. */
+/** Texts an agent is given at once; of a flood the middle is left out. */
 const MAX_TEXTS = 50;
+/** A longer wait is left to the queue: it must not take a slot from others. */
+const LONGEST_WAIT_MS = 6_000;
 /** After this a chatty conversation goes to the end of the line. */
-const MAX_TURNS_PER_JOB = 10;
 const MAX_JOB_MS = 30_000;
 /** A head that has been started this often without an end breaks its workers. */
 const MAX_TRIES = 6;
 /** Tries to commit an answer, over about twenty seconds. */
 const MAX_COMMITS = 15;
 const MAX_BATCH = 128;
+/** Why a call was aborted, where the person goes on talking. */
+const INTERRUPTED = Symbol('interrupted');
 
 export function createMailbox(deps: MailboxDeps): Mailbox {
   const { sql, logger } = deps;
@@ -74,19 +81,34 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
   async function drain(job: TurnJob, quietMs: number): Promise<void> {
     const startedMs = deps.clock.monotonicMs();
     let waitMs = quietMs;
-    for (let turns = 0; ; ) {
+    while (true) {
       if (waitMs > 0) await sleep(waitMs, undefined, { signal: shutdown.signal });
-      if (turns >= MAX_TURNS_PER_JOB || deps.clock.monotonicMs() - startedMs > MAX_JOB_MS) {
+      if (deps.clock.monotonicMs() - startedMs > MAX_JOB_MS) {
         await giveBack(sql, job, 0);
         return;
       }
       const start = await starts.add(job);
       if (!start) return;
-      waitMs = start.kind === 'wait' ? start.ms : 0;
-      if (start.kind === 'wait') continue;
-      turns++;
+      if (start.kind === 'wait') {
+        if (start.nowHeld) noteHold(job);
+        if (start.ms > LONGEST_WAIT_MS) {
+          await giveBack(sql, job, start.ms);
+          return;
+        }
+        waitMs = start.ms;
+        continue;
+      }
+      waitMs = 0;
       if ((await serve(start.turn)) !== 'more') return;
     }
+  }
+
+  function noteHold(job: TurnJob): void {
+    deps.metrics.conversationsHeld.inc();
+    logger.warn(
+      { conversation: job.conversationId },
+      'a conversation goes round too fast for a person; its texts wait and are answered together',
+    );
   }
 
   /** Answers one turn and commits it. `more`: texts wait already; `idle`: none; `lost`: the turn is not ours any more. */
@@ -95,9 +117,12 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     const controller = new AbortController();
     held.set(turn.conversationId, { controller, epoch: turn.epoch });
     deps.metrics.turnsHeld.inc();
+    const telling = turn.hold ? setTimeout(() => void tell(turn, turn.hold!.text), turn.hold.ms) : undefined;
     try {
       const signal = AbortSignal.any([controller.signal, shutdown.signal]);
-      const end = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
+      const answered = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
+      clearTimeout(telling);
+      const end = controller.signal.reason === INTERRUPTED ? interrupted(turn, answered) : answered;
       const committed = await commit(end);
       if (!committed) {
         // Cut off by our own stop: the texts are still ours to give back.
@@ -115,8 +140,18 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       }
       return committed.pending ? 'more' : 'idle';
     } finally {
+      clearTimeout(telling);
       if (held.get(turn.conversationId)?.controller === controller) held.delete(turn.conversationId);
       deps.metrics.turnsHeld.dec();
+    }
+  }
+
+  async function tell(turn: Turn, text: string): Promise<void> {
+    try {
+      const part = await tellToWait(sql, turn, packNotice(text), { pacing: deps.pacing });
+      if (part !== null) deps.sendNow(part);
+    } catch (error) {
+      logger.warn({ turn: turn.turnId, error: messageOf(error) }, 'a person could not be told to wait');
     }
   }
 
@@ -155,6 +190,11 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       const [conversationId = '', epoch = ''] = notice.split(' ');
       const turn = held.get(conversationId);
       if (turn && turn.epoch < Number(epoch)) turn.controller.abort();
+    },
+    interrupt(notice) {
+      const [conversationId = '', epoch = ''] = notice.split(' ');
+      const turn = held.get(conversationId);
+      if (turn?.epoch === Number(epoch)) turn.controller.abort(INTERRUPTED);
     },
     stop() {
       shutdown.abort();

@@ -59,12 +59,17 @@ export type Turn = {
   readonly requiredCapabilities: readonly string[];
   readonly maxSegments: number;
   readonly texts: readonly { id: string; body: string; media: readonly Media[] }[];
+  /** Texts of a flood that are not in `texts`: they came after the first FIRST_OF_FLOOD and before the others. */
+  readonly leftOut: number;
+  /** After how long without an answer the person is told to wait, and with what words; null: never. */
+  readonly hold: { readonly ms: number; readonly text: string } | null;
   readonly history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
 };
 
 export type Start =
   | { readonly kind: 'turn'; readonly turn: Turn }
-  | { readonly kind: 'wait'; readonly ms: number }
+  /** The burst is not over, or the conversation is held; `nowHeld`: from this moment on. */
+  | { readonly kind: 'wait'; readonly ms: number; readonly nowHeld: boolean }
   | null;
 
 type StartRow = {
@@ -84,7 +89,14 @@ type StartRow = {
   max_segments: number;
   texts: { id: string; body: string; media: Media[] }[] | null;
   history: Turn['history'];
+  left_out: number;
+  hold_ms: number | null;
+  hold_text: string;
+  now_held: boolean;
 };
+
+/** Of a flood the agent is told the first texts, in order to know what it is about, and the newest. */
+export const FIRST_OF_FLOOD = 10;
 
 /** Starts turns; null where there is nothing to do (stale token, nothing waiting). */
 export async function startTurns(
@@ -105,7 +117,9 @@ export async function startTurns(
   return jobs.map((job) => {
     const row = newest.get(job.conversationId) === job ? byConversation.get(job.conversationId) : undefined;
     if (!row) return null;
-    return row.wait_ms > 0 ? { kind: 'wait', ms: row.wait_ms } : { kind: 'turn', turn: toTurn(row) };
+    return row.wait_ms > 0
+      ? { kind: 'wait', ms: row.wait_ms, nowHeld: row.now_held }
+      : { kind: 'turn', turn: toTurn(row) };
   });
 }
 
@@ -125,6 +139,8 @@ function toTurn(row: StartRow): Turn {
     requiredCapabilities: row.required_capabilities,
     maxSegments: row.max_segments,
     texts: row.texts ?? [],
+    leftOut: row.left_out,
+    hold: row.hold_ms === null ? null : { ms: row.hold_ms, text: row.hold_text },
     history: row.history,
   };
 }
@@ -151,7 +167,8 @@ export type TurnEnd = {
   readonly turn_id: string;
   readonly session_id: string;
   readonly epoch: number;
-  readonly state: 'replied' | 'deferred' | 'fell_back';
+  /** interrupted: nothing is answered, the texts wait for a turn with those that came since. */
+  readonly state: 'replied' | 'deferred' | 'fell_back' | 'interrupted';
   readonly agent_id: string | null;
   readonly attempts: number;
   readonly error_code: string | null;
@@ -185,6 +202,19 @@ export async function finishTurns(
     const row = byTurn.get(end.turn_id);
     return row ? { pending: row.pending, sendNow: row.send_now } : null;
   });
+}
+
+/** Tells the person of a running turn to wait a moment; gives the part to send now, null when they were told or it is over. */
+export async function tellToWait(
+  sql: Sql,
+  turn: Turn,
+  notice: { readonly body: string; readonly parts: readonly ReplyPart[] },
+  policy: { pacing: boolean },
+): Promise<string | null> {
+  const [row] = await sql<{ part: string | null }[]>`
+    select tell_to_wait(${turn.conversationId}, ${turn.turnId}, ${turn.epoch}, ${notice.body},
+      ${json(notice.parts)}::text::json, ${policy.pacing}) as part`;
+  return row?.part ?? null;
 }
 
 /** Ends this worker's hold on a conversation and queues it again after `delayMs`; false when somebody else has it already. */

@@ -12,7 +12,7 @@ import { CATALOGUE, type ErrorCode } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { agentExchange } from './exchange.ts';
 import { FALLBACK_TEXT, packAnswer, packNotice, replyBudget } from './reply.ts';
-import type { Exchange, Turn, TurnEnd } from './store.ts';
+import { type Exchange, FIRST_OF_FLOOD, type Turn, type TurnEnd } from './store.ts';
 
 export type TurnDeps = {
   readonly registry: Registry;
@@ -123,7 +123,7 @@ class Attempts {
           conversationId: turn.conversationId,
           sessionId: turn.sessionId,
           channel: turn.channel,
-          text: turn.texts.map((text) => text.body).join('\n'),
+          text: wordsOf(turn),
           media: turn.texts.flatMap((text) => deps.mediaLinks(text.id, text.media)),
           history: turn.history.map((entry) => ({ ...entry, timestamp: new Date(entry.timestamp) })),
           replyBudget: replyBudget(turn.maxSegments),
@@ -198,6 +198,13 @@ class Attempts {
   }
 }
 
+/** What the person said, text by text. */
+function wordsOf({ texts, leftOut }: Turn): string {
+  const lines = texts.map((text) => text.body);
+  if (leftOut > 0) lines.splice(FIRST_OF_FLOOD, 0, `[${leftOut} more texts came here and are left out]`);
+  return lines.join('\n');
+}
+
 function ended(turn: Turn, attempts: Attempts): Omit<TurnEnd, 'state'> {
   return {
     conversation_id: turn.conversationId,
@@ -256,6 +263,11 @@ function fellBack(turn: Turn, attempts: Attempts): TurnEnd {
 
 function cutOff(turn: Turn, attempts: Attempts): TurnEnd {
   return { ...ended(turn, attempts), state: 'fell_back', epoch: NO_EPOCH, error_code: 'agent_cancelled' };
+}
+
+/** A turn cut off because its person has said more: the call is kept, nothing is said, and the texts wait again. */
+export function interrupted(turn: Turn, end: TurnEnd): TurnEnd {
+  return { ...end, state: 'interrupted', epoch: turn.epoch };
 }
 
 /** For a turn that broke workers again and again: told that nobody can answer, without another try. */

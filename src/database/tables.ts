@@ -80,6 +80,11 @@ export type ConversationsRow = {
   more: string | null;
   outage_told_at: Date | null;
   created_at: Date;
+  answered_at: Date[];
+  held_until: Date | null;
+  holds: number;
+  interrupts: number;
+  hold_told_seq: number;
 };
 
 /** Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer. */
@@ -177,6 +182,9 @@ export type PhoneNumbersRow = {
   max_segments: number;
   session_idle: string;
   created_at: Date;
+  busy_policy: string;
+  hold_ms: number | null;
+  hold_text: string;
 };
 
 export type SchemaMigrationsRow = {

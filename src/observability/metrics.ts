@@ -62,6 +62,11 @@ export function createMetrics() {
       registers,
     }),
     turnsHeld: new Gauge({ name: 'darkspere_turns_held', help: 'Turns this worker holds now.', registers }),
+    conversationsHeld: new Counter({
+      name: 'darkspere_conversations_held_total',
+      help: 'Conversations held because they went round too fast: machines that answer each other, floods.',
+      registers,
+    }),
     poolsRescued: new Counter({
       name: 'darkspere_dead_pools_total',
       help: 'Worker pools found dead, whose jobs were given back.',

@@ -172,6 +172,8 @@ test('somebody who never stops gives the only slot back to others', async () => 
     await bob.text('may I?');
     await bob.next(undefined, 20_000);
     chatting = false;
+    await until(async () => (await line.conversation(ann)).held_until !== null, { what: 'a hold' });
+    await line.letHoldPass(ann);
     const { turns } = await line.story(ann);
     assert.ok(turns.every(({ state }) => state === 'replied'));
     const heard = agent.heard().filter((text) => text !== 'may I?');

@@ -54,10 +54,11 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'record_sends',
     'rescue_conversations',
     'start_turns',
+    'tell_to_wait',
   ],
 };
 /** Pure: they read no table. */
-const HARMLESS = ['id_at', 'id_time', 'new_id', 'state_rank'];
+const HARMLESS = ['id_at', 'id_time', 'is_held', 'new_id', 'state_rank'];
 
 describe('the roles of the database', () => {
   let db: TestDatabase;

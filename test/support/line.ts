@@ -13,6 +13,9 @@ export type LineSettings = {
   readonly session_idle?: string;
   readonly segments_per_second?: number;
   readonly required_capabilities?: string[];
+  readonly busy_policy?: string;
+  readonly hold_ms?: number;
+  readonly hold_text?: string;
 };
 
 type Address = Pick<Person, 'phone'> | string;
@@ -64,6 +67,15 @@ export async function openLine(parts: LineParts, number: string, settings: LineS
     },
     /** The conversation's row, as soon as there is one. */
     conversation,
+    /** Lets a hold of a conversation that went round too fast, and the half minute before it, be over. */
+    async letHoldPass(whose: Address): Promise<void> {
+      const { id } = await conversation(whose);
+      await sql`
+        update conversations set held_until = clock_timestamp(),
+          answered_at = array(select t - interval '31 seconds' from unnest(answered_at) with ordinality u (t, n) order by n)
+        where id = ${id}`;
+      await sql`update graphile_worker._private_jobs set run_at = clock_timestamp() where payload ->> 'c' = ${id}`;
+    },
     /** Everything that was stored of a conversation, once nothing waits and nothing is under way: counts are final. */
     async story(whose: Address) {
       const { id } = await conversation(whose);

@@ -80,18 +80,25 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+      case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
     select count(*) from graphile_worker.add_jobs((
       select array_agg(
-        ('turn', json_build_object('c', b.id, 't', b.token, 'q', coalesce(n.quiet_ms, p_quiet_ms)), null, null, 1000, null,
+        ('turn', json_build_object('c', b.id, 't', b.token, 'q', quiet_time(n, p_quiet_ms)), null, null, 1000, null,
           -10 * b.priority, null)::graphile_worker.job_spec)
       from bumped b left join phone_numbers n on n.address = b.our_address
       where b.was_idle))
     where exists (select 1 from bumped where was_idle)
+  ), interrupted as (
+    -- Three times at most: somebody who never stops typing gets an answer all the same. A worker that does not hear it
+    -- answers what it has, and the next turn answers this.
+    select count(pg_notify('darkspere_interrupt', b.id || ' ' || b.interruptible))
+    from bumped b join phone_numbers n on n.address = b.our_address
+    where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
-  select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued;
+  select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
 end $$;
 
 -- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.

@@ -43,13 +43,29 @@ language sql volatile as $$
     then least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds') else clock_timestamp() end
 $$;
 
--- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in is not
--- started: wait_ms says how long to wait. One that has nothing waiting, or whose token is stale, gives no row: its job ends.
+-- The burst window of a number. Where every text has a turn of its own nothing is gained by waiting.
+create or replace function quiet_time(n phone_numbers, p_quiet_ms int) returns int
+language sql immutable as $$
+  select case when n.busy_policy = 'queue' then 0 else coalesce(n.quiet_ms, p_quiet_ms) end
+$$;
+
+-- When the waiting texts of a conversation may be answered: after their burst, and not while it is held.
+create or replace function start_due(p_first timestamptz, p_last timestamptz, p_held_until timestamptz, p_quiet_ms int)
+returns timestamptz language sql volatile as $$
+  select greatest(burst_end(p_first, p_last, p_quiet_ms), case when is_held(p_held_until) then p_held_until end)
+$$;
+
+-- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in, or that is
+-- held, is not started: wait_ms says how long to wait, now_held that it is held from this moment on. One that has nothing
+-- waiting, or whose token is stale, gives no row: its job ends.
+--
+-- A turn takes everything that waits (with the policy `queue` one text, unless they were held). Of more than p_max_texts the
+-- agent gets the first ten and the newest; left_out says how many are between them.
 create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts int)
 returns table (
   conversation_id uuid, wait_ms int, channel text, our_address text, their_address text, epoch int, tries int,
   turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
-  texts json, history json
+  texts json, history json, left_out int, hold_ms int, hold_text text, now_held boolean
 )
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -58,6 +74,7 @@ as $$
 #variable_conflict use_column
 declare
   ready uuid[];
+  too_fast uuid[];
   sessionless uuid[];
   some_wait boolean;
   some_lost boolean;
@@ -67,10 +84,10 @@ begin
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
   select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
-    bool_or(h.waits), bool_or(h.lost and not h.waits)
-  into ready, sessionless, some_wait, some_lost
+    array_agg(h.id) filter (where h.is_too_fast), bool_or(h.waits), bool_or(h.lost and not h.waits)
+  into ready, sessionless, too_fast, some_wait, some_lost
   from (
-    select c.id, burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) > clock_timestamp() + interval '1 millisecond' as waits,
+    select c.id, pending.waits or pending.is_too_fast as waits, pending.is_too_fast,
       c.running_turn is not null as lost,
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
@@ -78,13 +95,32 @@ begin
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
     left join agent_sessions s on s.id = c.session_id
+    cross join lateral (
+      select burst.waits,
+        -- After each hold comes an answer.
+        not burst.waits and (c.held_until > c.answered_at[1]) is not true and (
+          goes_too_fast(c.answered_at, holds_in_a_row(c.holds, c.held_until))
+          -- Somebody impatient says the same again and again too: it counts where it was answered.
+          or c.answered_at[3] > clock_timestamp() - interval '10 minutes' and repeats_itself(c.id)
+        ) is true as is_too_fast
+      from (
+        select start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms))
+          > clock_timestamp() + interval '1 millisecond' as waits
+      ) burst
+    ) pending
   ) h;
+  if too_fast is not null then
+    perform hold_conversations(too_fast);
+  end if;
 
   if some_wait then
     return query
-    select c.id, greatest(1, ceil(extract(epoch from burst_end(c.first_pending_at, c.last_pending_at, coalesce(n.quiet_ms, p_quiet_ms)) - clock_timestamp()) * 1000)::int),
+    select c.id,
+      greatest(1, ceil(1000 * extract(epoch from
+        start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms)) - clock_timestamp()))::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::json, null::json
+      null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
+      coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
     left join phone_numbers n on n.address = c.our_address
@@ -119,8 +155,10 @@ begin
   return query
   with started as (
     insert into turns (conversation_id, session_id, epoch, from_seq, to_seq)
-    select c.id, c.session_id, c.epoch + 1, c.done_seq + 1, least(c.last_seq, c.done_seq + p_max_texts)
-    from conversations c
+    select c.id, c.session_id, c.epoch + 1, c.done_seq + 1,
+      case when n.busy_policy = 'queue' and (c.held_until > c.first_pending_at) is not true
+        then c.done_seq + 1 else c.last_seq end
+    from conversations c left join phone_numbers n on n.address = c.our_address
     where c.id = any (ready)
     returning id, conversation_id, from_seq, to_seq
   ), fenced as (
@@ -135,8 +173,10 @@ begin
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
+       and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
        and m.id >= id_at(f.first_pending_at - interval '1 hour')),
-    (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context)
+    (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
+    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, false
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
@@ -144,8 +184,8 @@ end $$;
 
 -- Ends turns: reply parts and their send jobs, the turn, the session and the exchanges in one commit. A turn whose epoch
 -- is over (STOP, a newer start) writes nothing but its exchanges, marked late, and gives no row. send_now is the part that
--- may leave at once, for the caller to send. An end that is committed
--- already, because the answer to its commit got lost, gives its row again and writes nothing.
+-- may leave at once, for the caller to send. An end that is committed already, because the answer to its commit got lost,
+-- gives its row again and writes nothing. One with the state `interrupted` answers nothing: its texts wait again.
 create or replace function finish_turns(p_turns json, p_pacing boolean)
 returns table (conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
 language plpgsql security definer
@@ -223,27 +263,31 @@ begin
       t (turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text, end_session boolean)
     where t.turn_id = any (valid)
   ), ended as (
-    update turns t set state = i.state, agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code,
-      ended_at = clock_timestamp()
+    update turns t set state = case i.state when 'interrupted' then 'cancelled' else i.state end,
+      agent_id = i.agent_id, attempts = i.attempts, error_code = i.error_code, ended_at = clock_timestamp()
     from input i where t.id = i.turn_id
-    returning t.id, t.conversation_id, t.to_seq
+    returning t.id, t.conversation_id, case i.state when 'interrupted' then t.from_seq - 1 else t.to_seq end as done
   )
   update conversations c set
-    done_seq = e.to_seq,
-    attempts = 0,
+    done_seq = e.done,
+    -- An interruption is no failed try.
+    attempts = case i.state when 'interrupted' then c.attempts - 1 else 0 end,
+    interrupts = case i.state when 'interrupted' then c.interrupts + 1 else 0 end,
+    answered_at = case i.state when 'interrupted' then c.answered_at else (array[clock_timestamp()] || c.answered_at)[1:9] end,
     running_turn = null,
-    first_pending_at = case when c.last_seq > e.to_seq then c.first_pending_at end,
-    more = i.more,
+    first_pending_at = case when c.last_seq > e.done then c.first_pending_at end,
+    more = case i.state when 'interrupted' then c.more else i.more end,
     session_id = case when i.end_session then null else c.session_id end,
     -- Only an answer ends the outage; a 202 is none yet.
     outage_told_at = case i.state
         when 'fell_back' then
           case when c.outage_told_at > clock_timestamp() - interval '1 hour' then c.outage_told_at else clock_timestamp() end
         when 'deferred' then c.outage_told_at
+        when 'interrupted' then c.outage_told_at
       end
   from ended e join input i on i.turn_id = e.id
   where c.id = e.conversation_id
-  returning c.id, e.id, c.last_seq > e.to_seq,
+  returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
 end $$;
 
@@ -316,7 +360,9 @@ begin
   return n;
 end $$;
 
-revoke execute on function request_id(uuid, bigint, bigint), burst_end(timestamptz, timestamptz, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
+revoke execute on function request_id(uuid, bigint, bigint), burst_end(timestamptz, timestamptz, int),
+  quiet_time(phone_numbers, int),
+  start_due(timestamptz, timestamptz, timestamptz, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
 grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
   give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;
