@@ -22,6 +22,7 @@ import type { Config, Part } from './config.ts';
 import { type Connection, parseConnection } from './database/connection.ts';
 import { startEmbedded } from './database/embedded.ts';
 import { migrate } from './database/migrate.ts';
+import { createOutage, type Outage } from './database/outage.ts';
 import { openPools, type Pools, type Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
@@ -62,6 +63,7 @@ export type RuntimeOptions = {
 type Shared = RuntimeOptions & {
   readonly pools: Pools;
   readonly connection: Connection;
+  readonly outage: Outage;
   readonly metrics: Metrics;
   readonly secretBox: SecretBox;
   /** Signs the links under which agents fetch media. */
@@ -92,7 +94,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     const pools = await openPools(connection, config.pools);
     stack.defer(() => pools.close());
     await keepNumbers(pools.admin, config.numbers);
-    const numbers = await openNumbers(pools.admin, logger);
+    const outage = createOutage(logger);
+    const numbers = await openNumbers(pools.admin, logger, outage);
     stack.defer(() => numbers.close());
 
     const secretKey = config.secretKey ?? (await loadOrCreateKey(config.dataDir));
@@ -107,6 +110,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       config,
       pools,
       connection,
+      outage,
       metrics: createMetrics(),
       secretBox,
       mediaKey: linkKey(secretKey),
@@ -243,8 +247,10 @@ async function openRegistration(shared: Shared, registrationSecret: string | nul
 async function openWorker(shared: Shared): Promise<string> {
   const { config, pools, logger, metrics, stack, channel, optOutScope } = shared;
   const sql = pools.worker;
-  const onError = (error: unknown) =>
-    logger.warn({ error: messageOf(error) }, 'the agent registry could not be read or written');
+  const onError = (error: unknown) => {
+    if (!shared.outage.noticed(error))
+      logger.warn({ error: messageOf(error) }, 'the agent registry could not be read or written');
+  };
   const registry = await createRegistry({ sql, secretBox: shared.secretBox, refreshMs: 1_000, onError });
   stack.defer(() => registry.close());
   const health = createHealthRecorder({ sql, registry, onError });
@@ -282,6 +288,7 @@ async function openWorker(shared: Shared): Promise<string> {
   const engine = await startEngine({
     connection: shared.connection,
     logger,
+    outage: shared.outage,
     concurrency: config.concurrency,
     tasks: jobCatalogue({ sql, logger, mailbox, outbound, settle, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),

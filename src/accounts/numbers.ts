@@ -1,4 +1,5 @@
 // Our own numbers. The environment names the first ones; the table is the truth from then on.
+import type { Outage } from '../database/outage.ts';
 import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -30,14 +31,17 @@ function segmentsPerSecond(address: string): number {
 }
 
 /** Opens a snapshot of the active numbers that follows the table. */
-export async function openNumbers(sql: Sql, logger: Logger): Promise<OurNumbers> {
+export async function openNumbers(sql: Sql, logger: Logger, outage: Outage): Promise<OurNumbers> {
   let numbers = await read(sql);
   const timer = setInterval(() => {
     read(sql)
       .then((fresh) => {
         numbers = fresh;
+        outage.over();
       })
-      .catch((error) => logger.warn({ error: messageOf(error) }, 'could not read the phone numbers'));
+      .catch((error) => {
+        if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'could not read the phone numbers');
+      });
   }, REFRESH_MS);
   timer.unref();
   return { current: () => numbers, close: () => clearInterval(timer) };

@@ -14,6 +14,20 @@ const CASES: [url: string, expected: Partial<Connection>][] = [
   ['postgres://me:pw@/app?host=/tmp/pg&port=5433', { host: '/tmp/pg', port: 5433, database: 'app' }],
   ['postgres://me:pw@[::1]:5433/app', { host: '::1', port: 5433 }],
   ['postgres:///app?user=me', { host: 'localhost', user: 'me', database: 'app' }],
+  [
+    'postgres://me:pw@a,b:6543,[::1]:7000/app?target_session_attrs=read-write',
+    {
+      host: 'a',
+      port: 5432,
+      others: [
+        { host: 'b', port: 6543 },
+        { host: '::1', port: 7000 },
+      ],
+      password: 'pw',
+    },
+  ],
+  ['postgres://me@/app?host=a,b&port=1,2', { host: 'a', port: 1, others: [{ host: 'b', port: 2 }] }],
+  ['postgres://me@/app?host=a,b&port=7', { host: 'a', port: 7, others: [{ host: 'b', port: 7 }] }],
   ['postgres://me@h/app?sslmode=require', { tls: { rejectUnauthorized: false } }],
   ['postgres://me@h/app?sslmode=verify-full', { tls: { rejectUnauthorized: true } }],
 ];
@@ -36,6 +50,9 @@ for (const url of [
   'me:hunter2@h',
   'postgres://me:hunter2@h:0/a',
   'postgres://me:hunter2@h/a?sslmode=maybe',
+  'postgres://me:hunter2@a,b:0/a',
+  'postgres://me:hunter2@/a?host=a,b,c&port=1,2',
+  'postgres://me:hunter2@a,b/a?target_session_attrs=standby',
 ]) {
   test(`"${url}" is refused without repeating the password`, () => {
     assert.throws(
@@ -49,6 +66,18 @@ for (const url of [
     );
   });
 }
+
+test('several hosts survive their URL', () => {
+  const connection = {
+    host: 'a',
+    port: 1,
+    others: [{ host: '/tmp/pg', port: 5432 }],
+    user: 'me',
+    password: 'pw',
+    database: 'app',
+  };
+  assert.deepEqual(parseConnection(connectionUrl(connection)), connection);
+});
 
 test('a connection survives its URL, whatever characters it has', () => {
   const name = fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' });

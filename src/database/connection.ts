@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { DarkspereError } from '../errors.ts';
 
-/** Where a PostgreSQL is. A host that begins with `/` is the folder of a Unix socket. */
-export type Connection = {
-  host: string;
-  port: number;
+/** Where a PostgreSQL server is. A host that begins with `/` is the folder of a Unix socket. */
+export type Place = { host: string; port: number };
+
+/** Which PostgreSQL, and who we are there. */
+export type Connection = Place & {
+  /** More places the same database may be found at: the one that takes writes is used. */
+  others?: readonly Place[];
   user: string;
   password: string | undefined;
   database: string;
@@ -26,20 +29,40 @@ export function parseConnection(url: string): Connection {
   const parameters = new URLSearchParams(query);
   const colon = credentials.indexOf(':');
   const user = colon < 0 ? credentials : credentials.slice(0, colon);
-  const [, hostText = '', portText] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(address) ?? [];
-  const host = parameters.get('host') ?? decodeURIComponent(hostText).replace(/^\[|\]$/g, '');
-  const port = Number(parameters.get('port') ?? portText ?? 5432);
-  if (!(port > 0 && port < 65_536)) throw invalid('has no valid port');
+  const attributes = parameters.get('target_session_attrs') ?? 'read-write';
+  if (!['any', 'read-write', 'primary'].includes(attributes)) {
+    throw invalid('asks for a server that takes no writes; leave target_session_attrs out or set it to read-write');
+  }
+  const [place, ...others] = placesOf(address, parameters.get('host'), parameters.get('port'), invalid);
   const name = decodeURIComponent(user) || (parameters.get('user') ?? 'postgres');
   const tls = tlsOf(parameters, invalid);
   return {
-    host: host || 'localhost',
-    port,
+    ...place!,
+    ...(others.length > 0 ? { others } : {}),
     user: name,
     password: colon < 0 ? (parameters.get('password') ?? undefined) : decodeURIComponent(credentials.slice(colon + 1)),
     database: decodeURIComponent(path) || name,
     ...(tls === undefined ? {} : { tls }),
   };
+}
+
+/** `a:1,b:2` or `?host=a,b&port=1,2`; one port may serve all hosts. */
+function placesOf(
+  address: string,
+  hostList: string | null,
+  portList: string | null,
+  invalid: (why: string) => Error,
+): Place[] {
+  const written = (hostList ?? address).split(',');
+  const ports = portList?.split(',') ?? [];
+  if (ports.length > 1 && ports.length !== written.length) throw invalid('has not as many ports as hosts');
+  return written.map((text, n) => {
+    const [, host = '', own] = hostList === null ? (/^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(text) ?? []) : [text, text];
+    const port = Number(ports[n] ?? ports[0] ?? own ?? 5432);
+    if (!(port > 0 && port < 65_536)) throw invalid('has no valid port');
+    const name = hostList === null ? decodeURIComponent(host).replace(/^\[|\]$/g, '') : host;
+    return { host: name || 'localhost', port };
+  });
 }
 
 function tlsOf(parameters: URLSearchParams, invalid: (why: string) => Error): Connection['tls'] {
@@ -64,8 +87,10 @@ function tlsOf(parameters: URLSearchParams, invalid: (why: string) => Error): Co
 
 /** The URL of a connection without TLS, in the form that libpq, pg and postgres.js all read. */
 export function connectionUrl(connection: Connection): string {
-  const { host, port, user, password, database } = connection;
+  const { user, password, database, others = [] } = connection;
   const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
-  const place = `${encodeURIComponent(host)}${host.startsWith('/') ? '' : `:${port}`}`;
-  return `postgres://${encodeURIComponent(user)}${secret}@${place}/${encodeURIComponent(database)}`;
+  const places = [connection, ...others].map(
+    ({ host, port }) => `${encodeURIComponent(host)}${host.startsWith('/') ? '' : `:${port}`}`,
+  );
+  return `postgres://${encodeURIComponent(user)}${secret}@${places.join(',')}/${encodeURIComponent(database)}`;
 }

@@ -14,6 +14,25 @@ export function isItemFault(error: unknown): boolean {
   return /^2[23]/.test(codeOf(error));
 }
 
+/** read_only_sql_transaction: the server takes no writes, as a primary that has just become a standby. */
+export const READ_ONLY = '25006';
+
+/** From the socket, and from the two client libraries about a connection that broke or never came about. */
+const NO_CONNECTION =
+  /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|database_unreachable)/;
+/** The `pg` library gives these no code. */
+const NO_CONNECTION_WORDS = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
+
+/**
+ * The database cannot do its work now, whatever is asked of it: away, starting, stopping, full, or read-only. What is said to
+ * it later may well succeed. SQLSTATE classes: 08 connection, 53 resources (disk full, too many connections), 57 intervention.
+ */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === READ_ONLY || /^(08|53|57)[0-9A-Z]{3}$/.test(code) || NO_CONNECTION.test(code)) return true;
+  return code === '' && error instanceof Error && NO_CONNECTION_WORDS.test(error.message);
+}
+
 const MAX_TRIES = 3;
 
 /** Does a statement again when the server rolled it back for the sake of others: nothing of it was written. */

@@ -3,11 +3,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Logger, runMigrations } from 'graphile-worker';
-import pg from 'pg';
 import type postgres from 'postgres';
 import { DarkspereError } from '../errors.ts';
 import { type Connection, parseConnection } from './connection.ts';
-import { openSql, pgConfig, type Sql, unreachable } from './pools.ts';
+import { openJobPool } from './job-pool.ts';
+import { firstAnswer, openSql, type Sql, unreachable } from './pools.ts';
 
 type Script = { name: string; text: string; checksum: string };
 
@@ -53,11 +53,11 @@ export async function migrate(
 }
 
 async function checkServer(sql: Sql, at: Connection): Promise<void> {
-  const [row] = await sql<{ version: string; number: number }[]>`
-    select current_setting('server_version') as version, current_setting('server_version_num')::int as number
-  `.catch((error) => {
+  await firstAnswer(at, sql).catch((error) => {
     throw unreachable(at, error);
   });
+  const [row] = await sql<{ version: string; number: number }[]>`
+    select current_setting('server_version') as version, current_setting('server_version_num')::int as number`;
   if (row!.number < OLDEST_SERVER * 10_000) {
     throw new DarkspereError(
       'database_version',
@@ -135,10 +135,7 @@ async function runScript(tx: postgres.TransactionSql<{ int8: number }>, script: 
  * columns need no right on their sequence.
  */
 async function migrateWorker(at: Connection, sql: Sql): Promise<void> {
-  const pool = new pg.Pool({ ...pgConfig(at), max: 1 });
-  // A broken connection shows in the query that was on it.
-  pool.on('error', () => {});
-  pool.on('connect', (client) => client.on('error', () => {}));
+  const pool = openJobPool(at, { max: 1 });
   try {
     await runMigrations({ pgPool: pool, logger: new Logger(() => () => {}) });
   } finally {

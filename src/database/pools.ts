@@ -1,8 +1,10 @@
-import type { PoolConfig } from 'pg';
+import { Socket } from 'node:net';
 import postgres from 'postgres';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { ARRAY_TYPES } from './array-types.ts';
 import { type Connection, parseConnection } from './connection.ts';
+import { type Dial, dialler, KEEP_ALIVE_MS } from './dial.ts';
+import { isUnavailable } from './faults.ts';
 
 /** What every query goes through. int8 is a number here: counters and micro-dollars stay far below 2^53. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -23,6 +25,16 @@ export type Pools = {
 export type PoolSizes = { web: number; worker: number; admin: number };
 
 type Limits = { statementMs: number; idleInTransactionMs: number; connectSeconds: number };
+
+/**
+ * Makes the first message of a session so long that the library writes it at once. When a socket closes over bytes that it was
+ * about to write at the end of the event loop's turn, it takes that write for scheduled for ever, and short messages wait with
+ * it: seconds in which a connection that is there cannot be used. (postgres 3.4.9; what it had kept is cut off in dial.ts.)
+ */
+const PADDING = ' '.repeat(1024);
+
+/** What the way to and from the server may add to a statement. */
+const ANSWER_MS = 1_000;
 
 const LIMITS: Record<Role, Limits> = {
   // A webhook must be refused within a second when its text cannot be stored.
@@ -46,12 +58,24 @@ export async function openPools(connection: Connection | string, sizes: PoolSize
     await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
   };
   try {
-    await Promise.all(all.map((sql) => sql`select 1`));
+    await Promise.all(all.map((sql) => firstAnswer(at, sql)));
   } catch (error) {
     await close();
     throw unreachable(at, error);
   }
   return { web, worker, admin, close };
+}
+
+/** The first host that answers may be a standby: the pool learns that from its first connection, and goes to the next one. */
+export async function firstAnswer(connection: Connection, sql: Sql): Promise<void> {
+  for (let left = connection.others?.length ?? 0; ; left--) {
+    try {
+      await sql`select 1`;
+      return;
+    } catch (error) {
+      if (left === 0 || !isUnavailable(error)) throw error;
+    }
+  }
 }
 
 /** The operator's error for a server that cannot be used, without the credentials. */
@@ -65,19 +89,25 @@ export function unreachable({ host, port, database }: Connection, cause: unknown
  * One pool with our conventions. Without a role it acts as the login itself, which only migrations and the tools of an
  * operator need.
  */
-export function openSql(connection: Connection, options: { role?: Role; max: number }): Sql {
-  const { host, port, user, password, database, tls } = connection;
+export function openSql(connection: Connection, options: { role?: Role; max: number; silenceMs?: number }): Sql {
+  const { host, port, user, password, database } = connection;
   const { statementMs, idleInTransactionMs, connectSeconds } = LIMITS[options.role ?? 'darkspere_admin'];
+  const dial = dialler(connection, {
+    connectMs: connectSeconds * 1000,
+    silenceMs: options.silenceMs ?? statementMs + ANSWER_MS,
+  });
   return postgres({
     host,
     port,
+    // Not in the library's types: it speaks over what this gives.
+    ...{ socket: () => socketFor(dial) },
     user,
     password: password ?? '',
     database,
-    ssl: tls ?? false,
     max: options.max,
     prepare: true,
     fetch_types: false,
+    keep_alive: KEEP_ALIVE_MS / 1_000,
     connect_timeout: connectSeconds,
     // The default waits up to 20 s between tries; a database that comes back is wanted at once.
     backoff: (retries: number) => Math.min(0.05 * 2 ** retries, 0.5),
@@ -86,6 +116,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
     ...(options.role === undefined ? { max_lifetime: null, idle_timeout: 0 } : {}),
     connection: {
       application_name: options.role ?? 'darkspere',
+      options: PADDING,
       TimeZone: 'UTC',
       ...(options.role === undefined
         ? {}
@@ -99,24 +130,35 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
   });
 }
 
+/** The library cannot take a rejection, but a socket that breaks. */
+async function socketFor(dial: Dial): Promise<Socket> {
+  try {
+    return await dial();
+  } catch (error) {
+    return new BrokenSocket(error as Error);
+  }
+}
+
+/**
+ * Fails at the first thing that the library does with it (keep_alive must be set): had it begun to write, it would go on with
+ * those bytes on its next socket.
+ */
+class BrokenSocket extends Socket {
+  private readonly reason: Error;
+
+  constructor(reason: Error) {
+    super();
+    this.reason = reason;
+    setImmediate(() => this.destroy(reason));
+  }
+
+  override setKeepAlive(): never {
+    throw this.reason;
+  }
+}
+
 function safeInteger(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError('An int8 from the database does not fit a number.');
   return value;
-}
-
-/** The same connection for the `pg` pool that graphile-worker runs on. */
-export function pgConfig(connection: Connection, role?: Role): PoolConfig {
-  const { host, port, user, password, database, tls } = connection;
-  return {
-    host,
-    port,
-    user,
-    ...(password === undefined ? {} : { password }),
-    database,
-    ssl: tls ?? false,
-    application_name: role ?? 'darkspere',
-    connectionTimeoutMillis: 3_000,
-    options: role === undefined ? '-c TimeZone=UTC' : `-c TimeZone=UTC -c role=${role}`,
-  };
 }

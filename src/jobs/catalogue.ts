@@ -1,8 +1,10 @@
 // Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
+import { isUnavailable } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -58,6 +60,21 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
   };
 }
 
+const LOOK_AGAIN_MS = 250;
+
+/**
+ * A job that meets a database that is away waits for it: the library would try again after e^attempts seconds, long after it is
+ * back. All of these may be begun anew; the one that ends with the process is taken over like any other.
+ */
 function task<P>(handler: (payload: P) => Promise<void>): Task {
-  return (payload) => handler(payload as P);
+  return async (payload, { abortSignal }) => {
+    for (;;) {
+      try {
+        return await handler(payload as P);
+      } catch (error) {
+        if (!isUnavailable(error) || abortSignal?.aborted) throw error;
+        await sleep(LOOK_AGAIN_MS);
+      }
+    }
+  };
 }

@@ -3,9 +3,10 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger as JobLogger, parseCrontab, type Runner, run, type TaskList, type WorkerPool } from 'graphile-worker';
-import pg from 'pg';
 import type { Connection } from '../database/connection.ts';
-import { openSql, pgConfig } from '../database/pools.ts';
+import { openJobPool } from '../database/job-pool.ts';
+import type { Outage } from '../database/outage.ts';
+import { openSql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { startLiveness } from './liveness.ts';
@@ -13,6 +14,7 @@ import { startLiveness } from './liveness.ts';
 export type EngineDeps = {
   readonly connection: Connection;
   readonly logger: Logger;
+  readonly outage: Outage;
   /** Turns held at once. */
   readonly concurrency: number;
   readonly tasks: { readonly turns: TaskList; readonly work: TaskList; readonly crontab: string };
@@ -28,6 +30,11 @@ export type Engine = {
 const WORK_SLOTS = 200;
 /** Jobs fetched at once. They are locked from then on, so a small number leaves work to other machines. */
 const FETCH = 100;
+/**
+ * What was fetched and finds no slot goes back after this: another worker may have one. The library looks again as soon as
+ * a slot is free.
+ */
+const RETURN_MS = 500;
 /** Delayed turns start on this tick; new ones are signalled. */
 const TURN_POLL_MS = 200;
 /** Sends start on this one: twenty looks a second cost less than one for every new job. */
@@ -38,6 +45,8 @@ const COMPLETE_DELAY_MS = 5;
 const JOB_CONNECTIONS = 4;
 /** A pool that still does not end this long after it was told to give up is left behind: its jobs are taken over. */
 const LEAVE_MS = 5_000;
+/** A heartbeat that gets no answer begins anew on another connection before others take this process for dead. */
+const BEAT_SILENCE_MS = 6_000;
 /** Between tries to start a pool again. */
 const REPLACE_MS = 200;
 
@@ -50,20 +59,26 @@ const JOB_COMMITS = '-c synchronous_commit=off';
 
 /** Starts both pools and says that this process lives. */
 export async function startEngine(deps: EngineDeps): Promise<Engine> {
-  const { logger } = deps;
-  const lockSql = openSql(deps.connection, { role: 'darkspere_worker', max: 1 });
-  const liveness = await startLiveness({ sql: lockSql, logger, onDeadPool: deps.onDeadPool }).catch(async (error) => {
+  const { logger, outage } = deps;
+  const lockSql = openSql(deps.connection, { role: 'darkspere_worker', max: 1, silenceMs: BEAT_SILENCE_MS });
+  const { onDeadPool } = deps;
+  const liveness = await startLiveness({ sql: lockSql, logger, outage, onDeadPool }).catch(async (error) => {
     await lockSql.end({ timeout: 1 });
     throw error;
   });
-  const config = pgConfig(deps.connection, 'darkspere_worker');
-  const pool = new pg.Pool({ ...config, options: `${config.options} ${JOB_COMMITS}`, max: JOB_CONNECTIONS });
-  pool.on('error', (error) => logger.warn({ error: error.message }, 'a job connection broke'));
-  pool.on('connect', (client) => {
-    client.on('error', () => {});
-  });
   /** Pools that hold jobs, by their runner. */
   const running = new Map<Runner, string>();
+  /** All there ever were: one that gave up may still write down the end of its last jobs. */
+  const workerIds: string[] = [];
+  const pool = openJobPool(deps.connection, {
+    role: 'darkspere_worker',
+    max: JOB_CONNECTIONS,
+    settings: JOB_COMMITS,
+    workerIds: () => workerIds,
+    onFailure: (error) => {
+      if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'a job connection broke');
+    },
+  });
   let stopping = false;
 
   async function start(spec: PoolSpec): Promise<void> {
@@ -71,27 +86,33 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     let poolId = '';
     events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
       poolId = workerPool.id;
+      workerIds.push(poolId);
       // The library wakes every pool at every new job, and each look costs the database as much as a step of a text.
       if (!spec.isWoken) workerPool.nudge = () => {};
     });
-    // A pool that cannot write down the end of a job, as when the database is away for a moment, shuts itself down
-    // (graphile-worker 0.18 gives up after one try). Its running jobs may take a minute: another pool starts meanwhile.
-    events.once('pool:fatalError', ({ error }: { error: unknown }) => {
-      logger.warn({ error: messageOf(error) }, 'a job pool gave up; another takes its place');
+    // A pool that cannot write down the end of a job, as when its connection breaks over it, shuts itself down (graphile-worker
+    // 0.18 gives up after one try). Its running jobs may take a minute: another pool starts meanwhile.
+    let isReplaced = false;
+    const giveUp = (error: unknown) => {
+      if (isReplaced || stopping) return;
+      isReplaced = true;
+      if (!outage.noticed(error))
+        logger.warn({ error: messageOf(error) }, 'a job pool gave up; another takes its place');
       void replace(spec);
-    });
+    };
+    events.once('pool:fatalError', ({ error }: { error: unknown }) => giveUp(error));
     const runner = await run({
       pgPool: pool,
       taskList: spec.tasks,
       events,
       noHandleSignals: true,
-      logger: jobLogger(logger),
+      logger: jobLogger(logger, outage),
       parsedCronItems: parseCrontab(spec.crontab),
       preset: {
         worker: {
           concurrentJobs: spec.slots,
           pollInterval: spec.pollMs,
-          localQueue: { size: Math.min(FETCH, spec.slots) },
+          localQueue: { size: Math.min(FETCH, spec.slots), ttl: RETURN_MS },
           completeJobBatchDelay: COMPLETE_DELAY_MS,
           failJobBatchDelay: COMPLETE_DELAY_MS,
         },
@@ -100,7 +121,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     running.set(runner, poolId);
     // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
     runner.promise
-      .catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool ended'))
+      .then(() => giveUp(new Error('a job pool ended by itself')), giveUp)
       .finally(() => {
         running.delete(runner);
         if (!stopping) void liveness.watch([...running.values()]);
@@ -113,7 +134,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       try {
         return await start(spec);
       } catch (error) {
-        logger.warn({ error: messageOf(error) }, 'a job pool could not start; trying again');
+        if (!outage.noticed(error))
+          logger.warn({ error: messageOf(error) }, 'a job pool could not start; trying again');
         await sleep(REPLACE_MS);
       }
     }
@@ -161,12 +183,13 @@ type PoolSpec = {
 };
 
 /**
- * The library's own lines. Its "completed task" per job is noise at our rates, and its warnings are advice on pool and
- * batch sizes that were chosen on purpose; what matters of a lost database the heartbeat says.
+ * The library's own lines. Its "completed task" per job is noise at our rates, its warnings are advice on pool and batch sizes
+ * that were chosen on purpose, and what it says of a database that is away, for every look and every job, is said once.
  */
-function jobLogger(logger: Logger): JobLogger {
-  return new JobLogger(() => (level, message) => {
-    if (level === 'error') logger.error({ source: 'jobs' }, message);
-    else if (level === 'warning') logger.debug({ source: 'jobs' }, message);
+function jobLogger(logger: Logger, outage: Outage): JobLogger {
+  return new JobLogger(() => (level, message, meta) => {
+    if (level === 'error') {
+      if (!outage.noticed(meta?.error)) logger.error({ source: 'jobs' }, message);
+    } else if (level === 'warning') logger.debug({ source: 'jobs' }, message);
   });
 }

@@ -2,6 +2,7 @@
 // so every process says that it lives, twice: a session lock that PostgreSQL drops with the connection, and a heartbeat for
 // the case that a whole host goes away silently. Whoever sees a pool gone gives its jobs back.
 import { hostname } from 'node:os';
+import type { Outage } from '../database/outage.ts';
 import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -29,12 +30,15 @@ const STRAY_EVERY = 20;
 export async function startLiveness(deps: {
   readonly sql: Sql;
   readonly logger: Logger;
+  readonly outage: Outage;
   readonly onDeadPool: () => void;
 }): Promise<Liveness> {
-  const { sql, logger } = deps;
+  const { sql, logger, outage } = deps;
   const poolId = newId();
   const lockKey = Math.floor(Math.random() * 2 ** 31);
   let workerIds: readonly string[] = [];
+  /** Pools of ours that ended: what they could not give back belongs to nobody. */
+  let ended: readonly string[] = [];
   let beats = 0;
   let current: Promise<void> = Promise.resolve();
 
@@ -49,7 +53,13 @@ export async function startLiveness(deps: {
       insert into worker_pools (pool_id, worker_ids, lock_key, host, pid)
       values (${poolId}, ${workerIds as string[]}, ${lockKey}, ${hostname()}, ${process.pid})
       on conflict (pool_id) do update set heartbeat_at = clock_timestamp(), worker_ids = excluded.worker_ids`;
+    if (ended.length > 0) {
+      const freed = ended;
+      await sql`select graphile_worker.force_unlock_workers(${freed as string[]})`;
+      ended = ended.filter((id) => !freed.includes(id));
+    }
     await buryDead();
+    outage.over();
     if (beats++ % STRAY_EVERY === STRAY_EVERY - 1) await freeStrays();
   }
 
@@ -82,7 +92,7 @@ export async function startLiveness(deps: {
 
   function tick(): void {
     current = current.then(beat).catch((error) => {
-      logger.warn({ error: messageOf(error) }, 'no heartbeat: the database does not answer');
+      if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'no heartbeat');
     });
   }
 
@@ -91,6 +101,7 @@ export async function startLiveness(deps: {
   return {
     poolId,
     async watch(ids) {
+      ended = [...ended, ...workerIds.filter((id) => !ids.includes(id))];
       workerIds = ids;
       tick();
       await current;
@@ -98,7 +109,7 @@ export async function startLiveness(deps: {
     async leave() {
       clearInterval(timer);
       await current;
-      await sql`select graphile_worker.force_unlock_workers(${workerIds as string[]})`;
+      await sql`select graphile_worker.force_unlock_workers(${[...workerIds, ...ended]})`;
       await sql`delete from worker_pools where pool_id = ${poolId}`;
     },
   };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import pg from 'pg';
-import { pgConfig } from '../../src/database/pools.ts';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { openJobPool } from '../../src/database/job-pool.ts';
+import { openSql } from '../../src/database/pools.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let db: TestDatabase;
 before(async () => {
@@ -39,7 +41,7 @@ test('the worker role can add, see and finish jobs, and the web role cannot see 
 });
 
 test('the pool of graphile-worker has the same role', async () => {
-  const pool = new pg.Pool({ ...pgConfig(db.connection, 'darkspere_worker'), max: 1 });
+  const pool = openJobPool(db.connection, { role: 'darkspere_worker', max: 1 });
   try {
     assert.deepEqual((await pool.query('select current_user as role')).rows, [{ role: 'darkspere_worker' }]);
   } finally {
@@ -51,4 +53,37 @@ test('int8 is a number, and one that would be rounded is refused', async () => {
   const [row] = await db.admin<{ n: number }[]>`select 9007199254740991::int8 as n`;
   assert.equal(row!.n, Number.MAX_SAFE_INTEGER);
   await assert.rejects(db.admin`select 9007199254740993::int8 as n`, RangeError);
+});
+
+test('a pool whose connections are cut under load, again and again, uses each new one at once', async () => {
+  const { host, port } = db.connection;
+  const wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+  const sql = openSql({ ...db.connection, host: '127.0.0.1', port: wire.port }, { role: 'darkspere_web', max: 4 });
+  const failures = new Set<string>();
+  let cutting = true;
+  try {
+    const asking = Array.from({ length: 40 }, async (_, n) => {
+      while (cutting) {
+        await sql<{ n: number }[]>`select ${n}::int as n`.then(
+          ([row]) => row?.n === n || failures.add('the answer to nothing'),
+          (error: { code: string }) => failures.add(error.code),
+        );
+        await immediate();
+      }
+    });
+    for (let cut = 0; cut < 60; cut++) {
+      await sql`select pg_sleep(0.02)`.catch(() => {});
+      wire.dropConnections();
+    }
+    cutting = false;
+    await Promise.all(asking);
+    assert.ok(failures.size > 0, 'nothing was cut');
+    // What a connection gives that was made and cannot be used.
+    assert.ok(!failures.has('CONNECT_TIMEOUT'), [...failures].join(', '));
+    assert.ok(!failures.has('08P01'), [...failures].join(', '));
+    assert.ok(!failures.has('the answer to nothing'), [...failures].join(', '));
+  } finally {
+    await sql.end({ timeout: 1 });
+    await wire.down();
+  }
 });
