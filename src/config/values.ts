@@ -99,7 +99,8 @@ function parseHttpUrl(text: string): Parsed {
 }
 
 function parsePostgresUrl(text: string): Parsed {
-  const url = URL.parse(text);
+  // Several hosts are PostgreSQL's own form: for what is checked here the first one stands for all.
+  const url = URL.parse(text.replace(/^(\w+:\/\/(?:[^@/?#]*@)?[^,/?#]*),[^/?#]*/, '$1'));
   if (url === null || (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:')) {
     return fault('is not a PostgreSQL URL', 'write it as postgres://user:password@host:5432/name');
   }

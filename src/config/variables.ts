@@ -141,7 +141,8 @@ export const VARIABLES = {
     kind: { is: 'postgres-url' },
     default: null,
     otherwise: 'an embedded PostgreSQL under DARKSPERE_DATA_DIR',
-    description: 'PostgreSQL 14 or newer, as postgres://user:password@host:port/name.',
+    description:
+      'PostgreSQL 14 or newer, as postgres://user:password@host:port/name. Several hosts (host1:port,host2:port) are tried in turn: the one that takes writes is used.',
     secret: true,
   },
   DB_HOST: {

@@ -4,6 +4,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { connectionUrl } from '../../src/database/connection.ts';
 import type { Runtime } from '../../src/runtime.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';
+import { allSettled } from '../support/settled.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
@@ -122,7 +123,7 @@ describe('trouble with the database', () => {
     await until(() => agent.calls[1]?.answered);
     await wire.up();
     assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'the answer');
-    await settled();
+    await allSettled(world.sql);
     assert.deepEqual(sentTo(person.phone), ['the answer']);
   });
 
@@ -150,28 +151,10 @@ describe('trouble with the database', () => {
       await Promise.race([all, until(() => Math.random() < 0.05)]);
     }
     await all;
-    await settled();
+    await allSettled(world.sql);
     for (const [n, phone] of people.entries()) {
       const said = sentTo(phone).flatMap((body) => body.replace(/^You said /, '').split('\n'));
       assert.deepEqual(said, words(n));
     }
   });
-
-  /** Everything answered and everything sent. A part whose end is unknown need not wait its minute. */
-  async function settled(): Promise<void> {
-    await until(
-      async () => {
-        await world.sql`
-          update outbound_parts set sending_at = sending_at - interval '2 minutes'
-          where state = 'unknown' and sending_at > now() - interval '1 minute'`;
-        await world.sql`
-          update graphile_worker._private_jobs set run_at = now() where key like 'settle:%' and locked_at is null`;
-        const open = await world.sql`
-          select 1 from conversations where last_seq > done_seq
-          union all select 1 from outbound_parts where state in ('queued', 'sending', 'unknown')`;
-        return open.length === 0;
-      },
-      { timeoutMs: 40_000, intervalMs: 100, what: 'everything answered' },
-    );
-  }
 });

@@ -10,12 +10,12 @@ import { openSql } from '../../src/database/pools.ts';
 export type TestServer = { url: string; stop(): Promise<void> };
 
 /** Nothing of a test outlives it, so nothing has to reach the disk. */
-const SETTINGS = { fsync: 'off', full_page_writes: 'off', shared_buffers: '128MB', max_wal_size: '512MB' };
+export const TEST_SETTINGS = { fsync: 'off', full_page_writes: 'off', shared_buffers: '128MB', max_wal_size: '512MB' };
 
 /** An embedded server of its own in the temporary folder, gone after `stop`. */
 export async function startTestServer(): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-test-'));
-  const embedded = await startEmbedded({ dataDir, settings: SETTINGS });
+  const embedded = await startEmbedded({ dataDir, settings: TEST_SETTINGS });
   const stop = async () => {
     await embedded.stop();
     await rm(dataDir, { recursive: true, force: true });
