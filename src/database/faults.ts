@@ -33,6 +33,11 @@ export function isUnavailable(error: unknown): boolean {
   return code === '' && error instanceof Error && NO_CONNECTION_WORDS.test(error.message);
 }
 
+/** What failed may be done again as it is: the database was away or full, or rolled it back for the sake of others. */
+export function mayPass(error: unknown): boolean {
+  return isUnavailable(error) || isRollback(error);
+}
+
 const MAX_TRIES = 3;
 
 /** Does a statement again when the server rolled it back for the sake of others: nothing of it was written. */

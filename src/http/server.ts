@@ -1,6 +1,6 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import { isUnavailable } from '../database/faults.ts';
+import { mayPass } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -77,6 +77,6 @@ export function toDarkspereError(thrown: unknown): DarkspereError {
   const status = (thrown as FastifyError).statusCode;
   const code = status === undefined ? undefined : BY_STATUS[status];
   if (code) return new DarkspereError(code, `${CATALOGUE[code].title} ${messageOf(thrown)}`);
-  if (isUnavailable(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
+  if (mayPass(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
   return new DarkspereError('internal_error', undefined, { cause: thrown });
 }

@@ -4,7 +4,7 @@ import type { Task, TaskList } from 'graphile-worker';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
-import { isUnavailable } from '../database/faults.ts';
+import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -72,7 +72,7 @@ function task<P>(handler: (payload: P) => Promise<void>): Task {
       try {
         return await handler(payload as P);
       } catch (error) {
-        if (!isUnavailable(error) || abortSignal?.aborted) throw error;
+        if (!mayPass(error) || abortSignal?.aborted) throw error;
         await sleep(LOOK_AGAIN_MS);
       }
     }

@@ -157,4 +157,46 @@ describe('trouble with the database', () => {
       assert.deepEqual(said, words(n));
     }
   });
+
+  test('every tenth write fails, for lack of room or for the sake of others: all are answered once, in order', async () => {
+    const line = await echoLine();
+    const tables = ['webhook_receipts', 'messages', 'conversations', 'turns', 'outbound_parts', 'sender_pacing'];
+    await world.sql.unsafe(`
+      create function public.fault() returns trigger language plpgsql as $$
+      declare
+        codes text[] := '{53100,53200,53300,40001,40P01,57014,57P01,25006}';
+      begin
+        if random() < 0.1 then
+          raise exception 'a fault of the test' using errcode = codes[1 + floor(random() * array_length(codes, 1))];
+        end if;
+        return null;
+      end $$;
+      ${tables.map((table) => `create trigger fault before insert or update on ${table} execute function fault();`).join('\n')}
+      create trigger fault before insert or update or delete on graphile_worker._private_jobs execute function fault();`);
+    const people = Array.from({ length: 12 }, () => world.newPhone());
+    const words = (n: number) => Array.from({ length: 4 }, (_, k) => `${n}.${k}`);
+    try {
+      await Promise.all(
+        people.map(async (phone, n) => {
+          for (const word of words(n)) {
+            const sid = newSid();
+            await until(async () => (await post(line, phone, word, sid)).status === 200, { timeoutMs: BACK_WITHIN_MS });
+          }
+        }),
+      );
+      await until(async () => (await world.sql`select from conversations where last_seq > done_seq`).length === 0, {
+        timeoutMs: BACK_WITHIN_MS,
+        what: 'answers in spite of it',
+      });
+    } finally {
+      await world.sql`drop function fault() cascade`;
+    }
+    await allSettled(world.sql);
+    for (const [n, phone] of people.entries()) {
+      assert.deepEqual(
+        sentTo(phone).flatMap((body) => body.replace(/^You said /, '').split('\n')),
+        words(n),
+      );
+    }
+  });
 });
