@@ -6,6 +6,22 @@ export type Clock = {
 };
 
 export const systemClock: Clock = {
-  now: () => new Date(),
+  now,
   monotonicMs: () => performance.now(),
 };
+
+/** What the time was at a monotonic moment, once somebody has said so. */
+let known: { readonly wallMs: number; readonly monotonicMs: number } | null = null;
+
+/**
+ * The time that all processes share: the database's, so that machines whose clocks disagree still agree on when something was
+ * and until when something holds. This machine's own until `follow` is called.
+ */
+export function now(): Date {
+  return new Date(known === null ? Date.now() : known.wallMs + performance.now() - known.monotonicMs);
+}
+
+/** Sets the time that all processes share, as of this moment. */
+export function follow(wall: Date): void {
+  known = { wallMs: wall.getTime(), monotonicMs: performance.now() };
+}

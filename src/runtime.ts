@@ -24,6 +24,7 @@ import { startEmbedded } from './database/embedded.ts';
 import { migrate } from './database/migrate.ts';
 import { createOutage, type Outage } from './database/outage.ts';
 import { openPools, type Pools, type Sql } from './database/pools.ts';
+import { shareClock } from './database/shared-clock.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { postRoutes } from './http/api/posts.ts';
@@ -95,6 +96,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     stack.defer(() => pools.close());
     await keepNumbers(pools.admin, config.numbers);
     const outage = createOutage(logger);
+    const clock = await shareClock(pools.admin, outage);
+    stack.defer(() => clock.close());
     const numbers = await openNumbers(pools.admin, logger, outage);
     stack.defer(() => numbers.close());
 

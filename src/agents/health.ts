@@ -1,4 +1,5 @@
 // How well agents do, learned from real calls. A call that failed outranks anything a probe says.
+import { now } from '../clock.ts';
 import type { Sql } from '../database/pools.ts';
 import type { Category } from '../errors.ts';
 import type { AgentStatus } from './agent.ts';
@@ -138,11 +139,11 @@ export function createHealthRecorder(deps: {
     recordFailure(agentId, category, startedAt) {
       const last = counted.get(agentId);
       if (last !== undefined && startedAt < last) return;
-      const now = new Date();
-      counted.set(agentId, now);
+      const at = now();
+      counted.set(agentId, at);
       const agent = registry.find(agentId);
-      if (agent !== null) registry.patch(agentId, afterFailure(agent, category, now));
-      write(agentId, { kind: 'failure', category, startedAt, at: now });
+      if (agent !== null) registry.patch(agentId, afterFailure(agent, category, at));
+      write(agentId, { kind: 'failure', category, startedAt, at });
     },
     flush,
     async close() {

@@ -2,6 +2,7 @@
 // own address needs our credential, which no agent gets; this one is signed and expires.
 import type { FastifyInstance } from 'fastify';
 import type { Channel, Media } from '../channels/channel.ts';
+import { now } from '../clock.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
@@ -16,7 +17,7 @@ const FETCH_MS = 9_000;
 /** Signed links to a message's media, for the envelope to an agent. */
 export function mediaLinker(deps: { key: Buffer; publicUrl: string }) {
   return (messageId: string, media: readonly Media[]): Media[] => {
-    const expiresAt = new Date(Date.now() + LINK_HOURS * 3600_000);
+    const expiresAt = new Date(now().getTime() + LINK_HOURS * 3600_000);
     return media.map(({ contentType }, n) => ({
       contentType,
       url: `${deps.publicUrl}/v1/media/${messageId}/${n}?proof=${signLink(deps.key, subject(messageId, n), expiresAt)}`,
@@ -32,7 +33,7 @@ export function mediaRoutes(app: FastifyInstance, deps: { sql: Sql; channel: Cha
       const { message, n } = request.params;
       const { proof } = request.query;
       const known = isUuid(message) && /^\d$/.test(n) && typeof proof === 'string';
-      if (!known || !linkIsValid(deps.key, subject(message, Number(n)), proof, new Date())) {
+      if (!known || !linkIsValid(deps.key, subject(message, Number(n)), proof, now())) {
         throw new DarkspereError('not_found', 'This link is not valid, or its 24 hours are over.');
       }
       const [row] = await deps.sql<{ media: Media[] }[]>`select media from messages where id = ${message}`;

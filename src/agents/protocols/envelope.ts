@@ -1,6 +1,7 @@
 // Our own protocol: one signed JSON envelope in, one out.
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
+import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook, verifyWebhook } from '../../security/standard-webhooks.ts';
 import type { AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
@@ -33,8 +34,8 @@ const errorResponse = z.object({
 
 /** Asks an `envelope` agent for a reply. Never throws. */
 export async function callEnvelope(call: AgentCall, http: Dispatcher): Promise<AgentResult> {
-  const body = JSON.stringify(request(call, new Date()));
-  const signature = signWebhook(call.agent.signingSecret, call.messageId, new Date(), body);
+  const body = JSON.stringify(request(call, now()));
+  const signature = signWebhook(call.agent.signingSecret, call.messageId, now(), body);
   const { answer, exchange: record } = await exchange(
     call,
     http,
@@ -42,7 +43,7 @@ export async function callEnvelope(call: AgentCall, http: Dispatcher): Promise<A
     { ...signature },
     body,
   );
-  return { outcome: 'kind' in answer ? answer : read(call, answer, new Date()), exchange: record };
+  return { outcome: 'kind' in answer ? answer : read(call, answer, now()), exchange: record };
 }
 
 function request(call: AgentCall, now: Date) {

@@ -1,6 +1,7 @@
 // Agents behind the Chat Completions API, the common floor of hosted and self-hosted models.
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
+import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import type { AgentCall, AgentOutcome, AgentResult, HistoryEntry } from '../agent.ts';
 import { type Exchanged, exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, storable } from './wire.ts';
@@ -51,7 +52,7 @@ export async function callOpenai(call: AgentCall, http: Dispatcher): Promise<Age
 }
 
 function result({ answer, exchange: record }: Exchanged): AgentResult {
-  return { outcome: 'kind' in answer ? answer : read(answer, new Date()), exchange: record };
+  return { outcome: 'kind' in answer ? answer : read(answer, now()), exchange: record };
 }
 
 function post(

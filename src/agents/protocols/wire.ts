@@ -1,6 +1,7 @@
 // What the protocols share: one call on the wire, its record, and what a status means.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { now } from '../../clock.ts';
 import { DarkspereError, type ErrorCode } from '../../errors.ts';
 import { type PostAnswer, postJson, type Seen } from '../../security/post-json.ts';
 import type { AgentCall, AgentExchange, AgentOutcome } from '../agent.ts';
@@ -25,7 +26,7 @@ export async function exchange(
   body: string,
   totalMs: number = call.deadlines.totalMs,
 ): Promise<Exchanged> {
-  const startedAt = new Date();
+  const startedAt = now();
   const startedMs = performance.now();
   const seen: Seen = { status: null, chunks: [] };
   const answer = await postJson(http, target, {

@@ -1,5 +1,6 @@
 // Creating a message at Twilio is not idempotent and has no key to make it so. Everything here serves one distinction:
 // surely not accepted (may be sent again) or nobody knows (must not be).
+import { now } from '../../clock.ts';
 import type { CallRecord, Part, SendOutcome } from '../channel.ts';
 import { wireAddress } from './address.ts';
 import { type Answer, call } from './call.ts';
@@ -23,7 +24,7 @@ export async function sendPart(
   part: Part,
   signal: AbortSignal,
 ): Promise<{ outcome: SendOutcome; call: CallRecord }> {
-  const startedAt = new Date();
+  const startedAt = now();
   const start = performance.now();
   const form = messageForm(part, carrier.messagingServiceSid, part.mediaUrls);
   form.append('StatusCallback', `${carrier.publicUrl}${STATUS_PATH}?part=${part.id}`);
@@ -144,7 +145,7 @@ function tooMany(answer: Answer, code: string): SendOutcome {
 /** Retry-After in its two forms, seconds or a date, held between 1 and 60 s: a carrier's typo must not park a conversation. */
 function retryAfterMs(header: string | null): number | null {
   if (header === null) return null;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now().getTime();
   return Number.isNaN(ms) ? null : Math.min(RETRY_AFTER.mostMs, Math.max(RETRY_AFTER.leastMs, ms));
 }
 
