@@ -8,6 +8,7 @@ export type Wire = Awaited<ReturnType<typeof startProxy>>;
 export async function startProxy(target: NetConnectOpts) {
   const open = new Set<Socket>();
   let cutAnswers = 0;
+  let isSilent = false;
   let server: Server;
   let port = 0;
 
@@ -35,9 +36,17 @@ export async function startProxy(target: NetConnectOpts) {
   }
 
   async function listen(): Promise<void> {
-    server = createServer(wire);
+    server = createServer((near) => {
+      wire(near);
+      if (isSilent) hold();
+    });
     await once(server.listen(port, '127.0.0.1'), 'listening');
     port = (server.address() as AddressInfo).port;
+  }
+
+  /** Nothing is read any more: what is sent waits, as behind a link that is down. */
+  function hold(): void {
+    for (const socket of open) socket.pause();
   }
 
   await listen();
@@ -48,6 +57,16 @@ export async function startProxy(target: NetConnectOpts) {
     /** The next answers break off after their first bytes. */
     cutNextAnswers(count: number): void {
       cutAnswers = count;
+    },
+    /** Connections stay, new ones too are taken, and nothing comes through either way until `speak`. */
+    fallSilent(): void {
+      isSilent = true;
+      hold();
+    },
+    /** Brings what has waited, then goes on as before. */
+    speak(): void {
+      isSilent = false;
+      for (const socket of open) socket.resume();
     },
     /** Ends every connection; new ones still come through. */
     dropConnections(): void {
