@@ -4,9 +4,12 @@ function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
-/** Rolled back for the others' sake: deadlock_detected, serialization_failure. */
+/**
+ * Rolled back for the others' sake: deadlock_detected, serialization_failure, and undefined_function, when a new release replaced
+ * functions under one that was running.
+ */
 function isRollback(error: unknown): boolean {
-  return ['40P01', '40001'].includes(codeOf(error));
+  return ['40P01', '40001', '42883'].includes(codeOf(error));
 }
 
 /** Data that one item of a batch brought: class 22 (data exception), 23 (integrity constraint violation). */

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Logger, runMigrations } from 'graphile-worker';
-import type postgres from 'postgres';
 import { DarkspereError } from '../errors.ts';
 import { type Connection, parseConnection } from './connection.ts';
 import { openJobPool } from './job-pool.ts';
-import { firstAnswer, openSql, type Sql, unreachable } from './pools.ts';
+import { firstAnswer, openSql, RETIRED, type Sql, type Tx, unreachable } from './pools.ts';
 
 type Script = { name: string; text: string; checksum: string };
 
@@ -24,8 +24,12 @@ const MIGRATION_LOCK = 7_358_002;
 const OLDEST_SERVER = 14;
 /** PostgreSQL's code for a lock_timeout that ran out. */
 const LOCK_NOT_AVAILABLE = '55P03';
-/** And for something that others depend on. */
-const DEPENDENT_OBJECTS = '2BP01';
+/**
+ * How long a migration waits for a table: everybody who comes after it waits behind it. It steps aside then, and tries again.
+ */
+const LOCK_MS = 2_000;
+const LOCK_TRIES = 30;
+const LOCK_PAUSE_MS = 1_000;
 
 /**
  * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
@@ -95,13 +99,30 @@ async function applyMigrations(sql: Sql, scripts: Script[]): Promise<Migrated> {
   const applied: string[] = [];
   for (const { name, text, checksum } of scripts) {
     if (known.has(name)) continue;
-    await sql.begin(async (tx) => {
-      await runScript(tx, { name, text });
-      await tx`insert into schema_migrations (name, checksum) values (${name}, ${checksum})`;
-    });
+    await betweenOthers(() =>
+      sql.begin(async (tx) => {
+        await tx.unsafe(`set local lock_timeout = ${LOCK_MS}`);
+        await runScript(tx, { name, text });
+        await tx`insert into schema_migrations (name, checksum) values (${name}, ${checksum})`;
+      }),
+    );
     applied.push(name);
   }
   return { applied, version: scripts.at(-1)?.name ?? '' };
+}
+
+/** Does it again as long as a table is in use by somebody who does not let go of it. */
+async function betweenOthers(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      const { cause = error } = error as { cause?: unknown };
+      if ((cause as { code?: string }).code !== LOCK_NOT_AVAILABLE || attempt === LOCK_TRIES) throw error;
+      await sleep(LOCK_PAUSE_MS);
+    }
+  }
 }
 
 function refuseForeign(known: Map<string, string>, scripts: Script[]): void {
@@ -119,7 +140,7 @@ function refuseForeign(known: Map<string, string>, scripts: Script[]): void {
   }
 }
 
-async function runScript(tx: postgres.TransactionSql<{ int8: number }>, script: { name: string; text: string }) {
+async function runScript(tx: Tx, script: { name: string; text: string }) {
   try {
     await tx.unsafe(script.text).simple();
   } catch (error) {
@@ -187,8 +208,9 @@ async function applyRepeatables(sql: Sql, scripts: Script[]): Promise<void> {
   await sql.begin(async (tx) => {
     // A function's body may name a table or view that a later file makes.
     await tx`set local check_function_bodies = off`;
-    await dropFunctions(tx, scripts);
+    await retireFunctions(tx, scripts);
     for (const script of scripts) await runScript(tx, script);
+    await dropReplaced(tx);
     await tx`delete from schema_repeatables`;
     for (const { name, checksum } of scripts) {
       await tx`insert into schema_repeatables (name, checksum) values (${name}, ${checksum})`;
@@ -197,23 +219,45 @@ async function applyRepeatables(sql: Sql, scripts: Script[]): Promise<void> {
 }
 
 /**
- * Drops what the scripts are about to make: a function whose result changed cannot be replaced, and one whose parameters
- * changed would stay beside the new one and make calls ambiguous. What a view stands on stays and is replaced.
+ * Puts the functions that the scripts are about to make out of the way, into a schema that sessions search after `public`.
+ * What the release before last left there goes. Processes of the release before this one are still running: a function whose
+ * parameters change stays callable for them until the next release.
  */
-async function dropFunctions(tx: postgres.TransactionSql<{ int8: number }>, scripts: Script[]): Promise<void> {
+async function retireFunctions(tx: Tx, scripts: Script[]): Promise<void> {
   const names = scripts.flatMap(({ text }) =>
     [...text.matchAll(/^create or replace function (\w+)/gim)].map(([, name]) => name!),
   );
-  const known = await tx<{ signature: string }[]>`
-    select oid::regprocedure::text as signature from pg_proc
-    where pronamespace = 'public'::regnamespace and proname = any (${names})`;
-  for (const { signature } of known) {
-    await tx
-      .savepoint((attempt) => attempt.unsafe(`drop function ${signature}`))
-      .catch((error: { code?: string }) => {
-        if (error.code !== DEPENDENT_OBJECTS) throw error;
-      });
+  await tx.unsafe(
+    `create schema if not exists ${RETIRED}; grant usage on schema ${RETIRED} to darkspere_web, darkspere_worker, darkspere_admin`,
+  );
+  for (const signature of await functionsIn(tx, RETIRED)) await tx.unsafe(`drop function ${signature}`);
+  for (const signature of await functionsIn(tx, 'public', names)) {
+    await tx.unsafe(`alter function ${signature} set schema ${RETIRED}`);
   }
+}
+
+/** Drops the retired functions that have a successor with the same parameters; the others keep finding each other. */
+async function dropReplaced(tx: Tx): Promise<void> {
+  const replaced = await tx<{ signature: string }[]>`
+    select old.oid::regprocedure::text as signature from pg_proc old
+    join pg_proc new on new.proname = old.proname and new.proargtypes = old.proargtypes
+      and new.pronamespace = 'public'::regnamespace
+    where old.pronamespace = ${RETIRED}::regnamespace`;
+  for (const { signature } of replaced) await tx.unsafe(`drop function ${signature}`);
+  const kept = await tx<{ signature: string }[]>`
+    select oid::regprocedure::text as signature from pg_proc
+    where pronamespace = ${RETIRED}::regnamespace and proconfig @> array['search_path=public, pg_temp']`;
+  for (const { signature } of kept) {
+    await tx.unsafe(`alter function ${signature} set search_path = public, ${RETIRED}, pg_temp`);
+  }
+}
+
+async function functionsIn(tx: Tx, schema: string, names?: readonly string[]): Promise<string[]> {
+  const rows = await tx<{ signature: string }[]>`
+    select format('%I.%I(%s)', ${schema}::text, proname, pg_get_function_identity_arguments(oid)) as signature
+    from pg_proc
+    where pronamespace = ${schema}::regnamespace and (${names === undefined} or proname = any (${[...(names ?? [])]}))`;
+  return rows.map((row) => row.signature);
 }
 
 async function ensurePartitions(sql: Sql): Promise<void> {

@@ -33,6 +33,9 @@ type Limits = { statementMs: number; idleInTransactionMs: number; connectSeconds
  */
 const PADDING = ' '.repeat(1024);
 
+/** Where functions of the release before this one stay for its processes, which may still run (see migrate.ts). */
+export const RETIRED = 'retired';
+
 /** What the way to and from the server may add to a statement. */
 const ANSWER_MS = 1_000;
 
@@ -118,6 +121,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
       application_name: options.role ?? 'darkspere',
       options: PADDING,
       TimeZone: 'UTC',
+      search_path: `public, ${RETIRED}`,
       ...(options.role === undefined
         ? {}
         : {

@@ -9,6 +9,7 @@ import type { Connection } from '../../src/database/connection.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openPools, openSql, type Sql } from '../../src/database/pools.ts';
 import { emptyDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 const DATABASE_FOLDER = fileURLToPath(new URL('../../database/', import.meta.url));
 
@@ -110,7 +111,39 @@ test('a function may change its parameters and its result from one release to th
   await release('answer_value(int, int default 0) returns text', "select 'forty-two'");
   await migrate(connection, { directory });
   assert.equal((await sql`select answer_value(1) as value`)[0]!.value, 'forty-two');
-  assert.equal((await sql`select count(*) as n from pg_proc where proname = 'answer_value'`)[0]!.n, 1);
+  // Processes of the release before still call the older one; the one after removes it.
+  const places = () => sql<{ place: string }[]>`
+    select pronamespace::regnamespace::text as place from pg_proc where proname = 'answer_value' order by 1`;
+  assert.deepEqual(
+    (await places()).map(({ place }) => place),
+    ['public', 'retired'],
+  );
+  await release('answer_value(int, int default 0) returns text', "select 'forty-three'");
+  await migrate(connection, { directory });
+  assert.deepEqual(
+    (await places()).map(({ place }) => place),
+    ['public'],
+  );
+});
+
+test('a migration steps aside for others while somebody holds its table', async () => {
+  await migrate(connection, { directory });
+  await writeFile(migration('9000-additive.sql'), 'alter table contacts add column mood text;');
+  const reader = openSql(connection, { max: 1 });
+  try {
+    await reader`begin`;
+    await reader`select from contacts`;
+    const migrated = migrate(connection, { directory });
+    const blocked = () =>
+      sql`select 1 from pg_stat_activity where query like 'alter table contacts%' and wait_event_type = 'Lock'`;
+    await until(async () => (await blocked()).length === 1, { what: 'a migration that waits for its table' });
+    // Whoever comes now waits behind it, and gets its turn before the reader is done.
+    assert.deepEqual([...(await sql`select from contacts`)], []);
+    await reader`commit`;
+    assert.deepEqual((await migrated).applied, ['9000-additive.sql']);
+  } finally {
+    await reader.end();
+  }
 });
 
 test('a server that is not there is named without the password', async () => {
