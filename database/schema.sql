@@ -1495,6 +1495,26 @@ begin
   end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  step interval := p_seconds * interval '1 second';
+begin
+  update sender_pacing set
+    replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
+    bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
+  where greatest(replies_until, bulk_until) > clock_timestamp();
+  -- What waits was queued within the last day: no carrier takes longer.
+  update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
+  where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
+  update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
+end $function$;
+grant execute on function shift_times(double precision) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.start_due(p_first timestamp with time zone, p_last timestamp with time zone, p_held_until timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone
  LANGUAGE sql

@@ -22,6 +22,7 @@ const CRONTAB = `
 */5 * * * * end-idle-sessions
 */5 * * * * rescue-conversations
 13 * * * * prune-receipts
+43 * * * * prune-jobs
 27 3 * * * rotate-partitions
 `;
 
@@ -52,6 +53,13 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       }),
       'prune-receipts': task(async () => {
         await sql`select prune_receipts()`;
+      }),
+      // A job that was tried a thousand times is dead: the library keeps it for ever, and its conversation seems to have one.
+      'prune-jobs': task(async () => {
+        const dead = await sql`
+          delete from graphile_worker._private_jobs where attempts >= max_attempts and locked_at is null returning id`;
+        if (dead.length > 0)
+          logger.error({ source: 'jobs', jobs: dead.length }, 'jobs that never succeeded were removed');
       }),
       'rotate-partitions': task(async () => {
         await sql`select ensure_partitions(), drop_old_partitions()`;

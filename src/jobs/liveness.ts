@@ -3,7 +3,7 @@
 // the case that a whole host goes away silently. Whoever sees a pool gone gives its jobs back.
 import { hostname } from 'node:os';
 import type { Outage } from '../database/outage.ts';
-import type { Sql } from '../database/pools.ts';
+import type { Sql, Tx } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -23,8 +23,19 @@ const LOCK_CLASS = 7_358_003;
 const LOCKLESS_SECONDS = 2;
 /** Lock still there but no beat: the host is gone, PostgreSQL has not noticed yet. */
 const SILENT_SECONDS = 10;
+/** Beats further apart than this, or a clock that moves otherwise than ours, and we have not heard the others either. */
+const UNSTEADY_MS = 2_000;
+/** A beat this far in the future means that the clock was set back; less than that passes by itself. */
+const STEP_SECONDS = 2;
 /** Every how many beats locks of workers that nobody knows are looked for. */
 const STRAY_EVERY = 20;
+
+/** How far the newest beat lies in the future. */
+async function stepSeconds(sql: Sql | Tx): Promise<number> {
+  const [row] = await sql<{ step: number }[]>`
+    select coalesce(extract(epoch from max(heartbeat_at) - clock_timestamp()), 0)::float8 as step from worker_pools`;
+  return row!.step;
+}
 
 /** `sql` must be a pool of one connection: it holds the session lock. */
 export async function startLiveness(deps: {
@@ -40,6 +51,10 @@ export async function startLiveness(deps: {
   /** Pools of ours that ended: what they could not give back belongs to nobody. */
   let ended: readonly string[] = [];
   let beats = 0;
+  /** The beat before this one, by our clock and by the database's. */
+  let last: { readonly monotonicMs: number; readonly databaseMs: number } | null = null;
+  /** Since when we have seen every beat of the others, had there been one. */
+  let steadySinceMs = 0;
   let current: Promise<void> = Promise.resolve();
 
   async function beat(): Promise<void> {
@@ -49,10 +64,13 @@ export async function startLiveness(deps: {
       where not exists (
         select 1 from pg_locks
         where locktype = 'advisory' and classid = ${LOCK_CLASS} and objid = ${lockKey} and pid = pg_backend_pid())`;
-    await sql`
+    await absorbClockStep();
+    const [row] = await sql<{ now: Date }[]>`
       insert into worker_pools (pool_id, worker_ids, lock_key, host, pid)
       values (${poolId}, ${workerIds as string[]}, ${lockKey}, ${hostname()}, ${process.pid})
-      on conflict (pool_id) do update set heartbeat_at = clock_timestamp(), worker_ids = excluded.worker_ids`;
+      on conflict (pool_id) do update set heartbeat_at = clock_timestamp(), worker_ids = excluded.worker_ids
+      returning clock_timestamp() as now`;
+    noteBeat(row!.now.getTime());
     if (ended.length > 0) {
       const freed = ended;
       await sql`select graphile_worker.force_unlock_workers(${freed as string[]})`;
@@ -63,13 +81,41 @@ export async function startLiveness(deps: {
     if (beats++ % STRAY_EVERY === STRAY_EVERY - 1) await freeStrays();
   }
 
+  /**
+   * After an outage everybody's beat is old, and after a jump of the database's clock it looks so. Whoever is back first must not
+   * bury the others: silence counts from when we can hear.
+   */
+  function noteBeat(databaseMs: number): void {
+    const monotonicMs = performance.now();
+    const gapMs = last === null ? Number.POSITIVE_INFINITY : monotonicMs - last.monotonicMs;
+    const jumpMs = last === null ? 0 : databaseMs - last.databaseMs - gapMs;
+    if (gapMs > UNSTEADY_MS || Math.abs(jumpMs) > UNSTEADY_MS) steadySinceMs = monotonicMs;
+    last = { monotonicMs, databaseMs };
+  }
+
+  /** The database's clock was set back: what it had promised for later would wait for the old time. */
+  async function absorbClockStep(): Promise<void> {
+    if ((await stepSeconds(sql)) < STEP_SECONDS) return;
+    const seconds = await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(${LOCK_CLASS}, 0)`;
+      // Another pool may have been faster.
+      const step = await stepSeconds(tx);
+      if (step < STEP_SECONDS) return 0;
+      await tx`select shift_times(${step})`;
+      await tx`update worker_pools set heartbeat_at = clock_timestamp() where heartbeat_at > clock_timestamp()`;
+      return step;
+    });
+    if (seconds > 0) logger.warn({ ms: Math.round(seconds * 1000) }, 'the clock of the database was set back');
+  }
+
   async function buryDead(): Promise<void> {
+    const steadySeconds = (performance.now() - steadySinceMs) / 1000;
     const dead = await sql<{ pool_id: string }[]>`
       with dead as (
         delete from worker_pools
         where pool_id <> ${poolId} and (
-          heartbeat_at < clock_timestamp() - ${SILENT_SECONDS} * interval '1 second'
-          or (heartbeat_at < clock_timestamp() - ${LOCKLESS_SECONDS} * interval '1 second'
+          (${steadySeconds >= SILENT_SECONDS} and heartbeat_at < clock_timestamp() - ${SILENT_SECONDS} * interval '1 second')
+          or (${steadySeconds >= LOCKLESS_SECONDS} and heartbeat_at < clock_timestamp() - ${LOCKLESS_SECONDS} * interval '1 second'
             and pg_try_advisory_xact_lock(${LOCK_CLASS}, lock_key)))
         returning pool_id, worker_ids
       )

@@ -53,6 +53,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'prune_receipts',
     'record_sends',
     'rescue_conversations',
+    'shift_times',
     'start_turns',
     'tell_to_wait',
   ],

@@ -10,5 +10,22 @@ begin
   return n;
 end $$;
 
-revoke execute on function prune_receipts(interval) from public;
-grant execute on function prune_receipts(interval) to darkspere_worker;
+-- Brings what was promised for a time of a clock that has been set back by so many seconds to the same distance from now.
+create or replace function shift_times(p_seconds double precision)
+returns void language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  step interval := p_seconds * interval '1 second';
+begin
+  update sender_pacing set
+    replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
+    bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
+  where greatest(replies_until, bulk_until) > clock_timestamp();
+  -- What waits was queued within the last day: no carrier takes longer.
+  update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
+  where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
+  update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
+end $$;
+
+revoke execute on function prune_receipts(interval), shift_times(double precision) from public;
+grant execute on function prune_receipts(interval), shift_times(double precision) to darkspere_worker;
