@@ -252,7 +252,7 @@ async function openWorker(shared: Shared): Promise<string> {
   const sql = pools.worker;
   const onError = (error: unknown) => {
     if (!shared.outage.noticed(error))
-      logger.warn({ error: messageOf(error) }, 'the agent registry could not be read or written');
+      logger.warn({ error: messageOf(error) }, 'agents or conversations could not be read or written');
   };
   const registry = await createRegistry({ sql, secretBox: shared.secretBox, refreshMs: 1_000, onError });
   stack.defer(() => registry.close());
@@ -283,7 +283,8 @@ async function openWorker(shared: Shared): Promise<string> {
     sendNow: outbound.sendNow,
     mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
-  const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice));
+  const catchUp = () => void mailbox.catchUp().catch(onError);
+  const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice), catchUp);
   stack.defer(() => listening.unlisten());
   const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
   stack.defer(() => interrupts.unlisten());

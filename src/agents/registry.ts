@@ -197,7 +197,7 @@ export async function createRegistry(deps: {
   };
 
   await refresh();
-  const listening = await sql.listen('agents_changed', look);
+  const listening = await sql.listen('agents_changed', look, look);
   const timer = setInterval(look, deps.refreshMs);
   timer.unref();
 

@@ -1,7 +1,7 @@
 // The worker's side of the mailbox: the `turn` job. At most one lives per conversation; it drains the conversation in
 // order and ends when nothing waits. See README.md for the invariants.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isItemFault } from '../database/faults.ts';
+import { isItemFault, isUnavailable } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
@@ -37,6 +37,8 @@ export type Mailbox = {
   run(payload: TurnPayload): Promise<void>;
   /** Hears of a STOP: `<conversation> <epoch>`. Aborts the conversation's turn if it is older than that epoch. */
   cancel(notice: string): void;
+  /** Looks for STOPs that nobody told us of, as while the connection that hears them was away. */
+  catchUp(): Promise<void>;
   /** Hears that a person has said more: `<conversation> <epoch>`. The turn with that epoch is cut off and made anew. */
   interrupt(notice: string): void;
   /** Gives every held conversation back and refuses new ones. */
@@ -51,8 +53,10 @@ const LONGEST_WAIT_MS = 6_000;
 const MAX_JOB_MS = 30_000;
 /** A head that has been started this often without an end breaks its workers. */
 const MAX_TRIES = 6;
-/** Tries to commit an answer, over about twenty seconds. */
+/** Tries to commit an answer that the database refuses. While it is away there is no end: the answer is kept. */
 const MAX_COMMITS = 15;
+/** Between tries: a database that is back is wanted at once. */
+const LONGEST_PAUSE_MS = 1_000;
 const MAX_BATCH = 128;
 /** Why a call was aborted, where the person goes on talking. */
 const INTERRUPTED = Symbol('interrupted');
@@ -164,8 +168,9 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       try {
         return await ends.add(end);
       } catch (error) {
-        if (isItemFault(error) || attempt >= MAX_COMMITS || shutdown.signal.aborted) throw error;
-        await sleep(Math.min(2_000, 50 * 2 ** attempt));
+        const isHopeless = isItemFault(error) || (attempt >= MAX_COMMITS && !isUnavailable(error));
+        if (isHopeless || shutdown.signal.aborted) throw error;
+        await sleep(Math.min(LONGEST_PAUSE_MS, 50 * 2 ** attempt));
       }
     }
   }
@@ -188,8 +193,12 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     },
     cancel(notice) {
       const [conversationId = '', epoch = ''] = notice.split(' ');
-      const turn = held.get(conversationId);
-      if (turn && turn.epoch < Number(epoch)) turn.controller.abort();
+      cancelBefore(conversationId, Number(epoch));
+    },
+    async catchUp() {
+      const rows = await sql<{ id: string; epoch: number }[]>`
+        select id, epoch from conversations where id = any (${[...held.keys()]}::uuid[])`;
+      for (const { id, epoch } of rows) cancelBefore(id, epoch);
     },
     interrupt(notice) {
       const [conversationId = '', epoch = ''] = notice.split(' ');
@@ -200,6 +209,11 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       shutdown.abort();
     },
   };
+
+  function cancelBefore(conversationId: string, epoch: number): void {
+    const turn = held.get(conversationId);
+    if (turn && turn.epoch < epoch) turn.controller.abort();
+  }
 
   /**
    * The job may only end when its texts have another one. While the database is away this waits; if the process dies
@@ -212,7 +226,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
         return;
       } catch (error) {
         if (shutdown.signal.aborted && attempt >= 3) throw error;
-        await sleep(Math.min(2_000, 100 * 2 ** attempt));
+        await sleep(Math.min(LONGEST_PAUSE_MS, 100 * 2 ** attempt));
       }
     }
   }

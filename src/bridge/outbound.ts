@@ -74,7 +74,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
         return;
       } catch (error) {
         logger.error({ part: result.part_id, error: messageOf(error) }, 'could not record a send; trying again');
-        await sleep(Math.min(2_000, 50 * 2 ** attempt));
+        await sleep(Math.min(1_000, 50 * 2 ** attempt));
       }
     }
   }

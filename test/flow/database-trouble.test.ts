@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { connectionUrl } from '../../src/database/connection.ts';
 import type { Runtime } from '../../src/runtime.ts';
+import { bridgeOf } from '../support/bridge.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';
+import { HANG } from '../support/scripted-agent.ts';
 import { allSettled } from '../support/settled.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
@@ -125,6 +127,25 @@ describe('trouble with the database', () => {
     assert.equal((await person.next(undefined, BACK_WITHIN_MS)).body, 'the answer');
     await allSettled(world.sql);
     assert.deepEqual(sentTo(person.phone), ['the answer']);
+  });
+
+  test('a STOP that came while the worker heard nothing ends the call of the agent when it hears again', async () => {
+    const { agent, ...line } = await echoLine();
+    agent.behave(() => HANG);
+    const person = line.person();
+    await person.text('hello');
+    await until(() => agent.calls.length === 2);
+    await wire.down();
+    // Through a gateway that still has its database.
+    assert.ok(await bridgeOf(world.database).keyword(person.phone, 'STOP', { to: line.number }));
+    assert.equal(agent.calls[1]!.aborted, false);
+    await wire.up();
+    await until(() => agent.calls[1]!.aborted, { what: 'the call being cancelled', timeoutMs: BACK_WITHIN_MS });
+    const { turns } = await line.story(person);
+    assert.deepEqual(
+      turns.map(({ state }) => state),
+      ['cancelled'],
+    );
   });
 
   test('every connection of it ended under load, again and again: no text lost, none answered twice', async () => {
