@@ -90,7 +90,7 @@ async function oneRound(round: number): Promise<void> {
   );
   const ended = await timed('finish_turns', () => finishTurns(worker, starts.map(answer), { pacing: false }));
   const parts = ended.map((end) => end!.sendNow!);
-  const claimed = await timed('claim_parts', () => claimParts(worker, parts, null));
+  const claimed = await timed('claim_parts', () => claimParts(worker, parts, null, 'bench'));
   const sids = new Map(parts.map((part) => [part, `SM${part.replaceAll('-', '')}`]));
   await timed('record_sends', () =>
     recordSends(

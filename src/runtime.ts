@@ -32,6 +32,7 @@ import { hookRoutes } from './http/hooks.ts';
 import { mediaLinker, mediaRoutes } from './http/media.ts';
 import { createServer } from './http/server.ts';
 import { listen, type ServiceName } from './http/services.ts';
+import { newId } from './ids.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import type { Logger } from './observability/logger.ts';
@@ -256,7 +257,8 @@ async function openWorker(shared: Shared): Promise<string> {
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
-  const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
+  const poolId = newId();
+  const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
   stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
   const mailbox = createMailbox({
@@ -274,13 +276,17 @@ async function openWorker(shared: Shared): Promise<string> {
     sendNow: outbound.sendNow,
     mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
-  const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice));
+  const listening = await sql.listen('darkspere_cancel', (notice) => {
+    mailbox.cancel(notice);
+    outbound.cancel(notice);
+  });
   stack.defer(() => listening.unlisten());
   const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
   stack.defer(() => interrupts.unlisten());
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,
+    poolId,
     logger,
     concurrency: config.concurrency,
     tasks: jobCatalogue({ sql, logger, mailbox, outbound, settle, pacing }),

@@ -50,7 +50,7 @@ const LONGEST_WAIT_MS = 6_000;
 /** After this a chatty conversation goes to the end of the line. */
 const MAX_JOB_MS = 30_000;
 /** A head that has been started this often without an end breaks its workers. */
-const MAX_TRIES = 6;
+const MAX_TRIES = 10;
 /** Tries to commit an answer, over about twenty seconds. */
 const MAX_COMMITS = 15;
 const MAX_BATCH = 128;

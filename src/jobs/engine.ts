@@ -12,6 +12,8 @@ import { startLiveness } from './liveness.ts';
 
 export type EngineDeps = {
   readonly connection: Connection;
+  /** Under this name the process says that it lives. */
+  readonly poolId: string;
   readonly logger: Logger;
   /** Turns held at once. */
   readonly concurrency: number;
@@ -52,7 +54,12 @@ const JOB_COMMITS = '-c synchronous_commit=off';
 export async function startEngine(deps: EngineDeps): Promise<Engine> {
   const { logger } = deps;
   const lockSql = openSql(deps.connection, { role: 'darkspere_worker', max: 1 });
-  const liveness = await startLiveness({ sql: lockSql, logger, onDeadPool: deps.onDeadPool }).catch(async (error) => {
+  const liveness = await startLiveness({
+    sql: lockSql,
+    logger,
+    poolId: deps.poolId,
+    onDeadPool: deps.onDeadPool,
+  }).catch(async (error) => {
     await lockSql.end({ timeout: 1 });
     throw error;
   });
@@ -68,9 +75,9 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
 
   async function start(spec: PoolSpec): Promise<void> {
     const events = new EventEmitter();
-    let poolId = '';
+    let workerPoolId = '';
     events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
-      poolId = workerPool.id;
+      workerPoolId = workerPool.id;
       // The library wakes every pool at every new job, and each look costs the database as much as a step of a text.
       if (!spec.isWoken) workerPool.nudge = () => {};
     });
@@ -97,7 +104,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
         },
       },
     });
-    running.set(runner, poolId);
+    running.set(runner, workerPoolId);
     // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
     runner.promise
       .catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool ended'))

@@ -4,11 +4,9 @@
 import { hostname } from 'node:os';
 import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
-import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type Liveness = {
-  readonly poolId: string;
   /** Names the graphile-worker pools of this process: their locks fall with it. */
   watch(workerIds: readonly string[]): Promise<void>;
   /** Gives back whatever this process still has locked and takes it off the list. */
@@ -27,12 +25,12 @@ const STRAY_EVERY = 20;
 
 /** `sql` must be a pool of one connection: it holds the session lock. */
 export async function startLiveness(deps: {
+  readonly poolId: string;
   readonly sql: Sql;
   readonly logger: Logger;
   readonly onDeadPool: () => void;
 }): Promise<Liveness> {
-  const { sql, logger } = deps;
-  const poolId = newId();
+  const { sql, logger, poolId } = deps;
   const lockKey = Math.floor(Math.random() * 2 ** 31);
   let workerIds: readonly string[] = [];
   let beats = 0;
@@ -89,7 +87,6 @@ export async function startLiveness(deps: {
   await beat();
   const timer = setInterval(tick, BEAT_MS);
   return {
-    poolId,
     async watch(ids) {
       workerIds = ids;
       tick();
