@@ -72,7 +72,7 @@ export function createCarrier(parts: CarrierParts): Carrier {
 
   const postInbound = async (message: Message, fields: Fields): Promise<number> => {
     // The copy carries an idempotency token of its own, as a redelivery from the network would: only MessageSid tells.
-    const copy = faults.take('duplicateWebhooks') ? webhooks.post(webhookUrl, fields) : null;
+    const copy = faults.take('duplicateWebhooks') !== null ? webhooks.post(webhookUrl, fields) : null;
     const result = await webhooks.post(webhookUrl, fields);
     await copy;
     if (result.problem === null) {

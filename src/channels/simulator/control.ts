@@ -6,7 +6,8 @@ import { DarkspereError, errorBody } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Carrier } from './carrier.ts';
 import type { CarrierEvent, Events } from './events.ts';
-import { FAULTS, type FaultName, type FaultPlan, type Faults } from './faults.ts';
+import { FaultRequest, faultPlanOf, faultsWire } from './fault-request.ts';
+import type { Faults } from './faults.ts';
 import { BODY_LIMIT, readBody, sendJson } from './http.ts';
 import type { Message, MessageStore } from './message.ts';
 
@@ -28,28 +29,6 @@ const Text = z.strictObject({
     .max(10)
     .default([]),
 });
-
-const count = z.int().min(0).max(1_000_000).optional();
-const FaultRequest = z.strictObject({
-  duplicate_webhooks: count,
-  duplicate_callbacks: count,
-  missing_callbacks: count,
-  http_429: count,
-  http_500_before_accept: count,
-  http_500_after_accept: count,
-  fail_with: z.strictObject({ code: z.int().min(10_000).max(99_999), count: z.int().min(0).max(1_000_000) }).optional(),
-});
-
-/** The API writes snake_case, the program camelCase. */
-const FAULT_FIELDS: Readonly<Record<FaultName, keyof z.infer<typeof FaultRequest>>> = {
-  duplicateWebhooks: 'duplicate_webhooks',
-  duplicateCallbacks: 'duplicate_callbacks',
-  missingCallbacks: 'missing_callbacks',
-  http429: 'http_429',
-  http500BeforeAccept: 'http_500_before_accept',
-  http500AfterAccept: 'http_500_after_accept',
-  failWith: 'fail_with',
-};
 
 /** A watcher who does not read is let go at this many unread bytes, instead of keeping every event for them. */
 const WATCHER_BACKLOG = 1024 * 1024;
@@ -128,17 +107,6 @@ function concerns(message: Message, phone: string | null): boolean {
   return phone === null || message.from === phone || message.to === phone;
 }
 
-function planOf(request: z.infer<typeof FaultRequest>): FaultPlan {
-  const named = Object.entries(FAULT_FIELDS).map(([name, field]) => [name, request[field]] as const);
-  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
-}
-
-function faultsWire(faults: Faults): Record<string, unknown> {
-  const left = faults.pending();
-  const names = Object.keys(FAULTS) as FaultName[];
-  return Object.fromEntries(names.map((name) => [FAULT_FIELDS[name], { left: left[name], counts: FAULTS[name] }]));
-}
-
 /** Server-sent events of one phone, or of all, from now on. */
 function watch(request: IncomingMessage, response: ServerResponse, events: Events, phone: string | null): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
@@ -188,7 +156,7 @@ export function createControlApi(parts: ControlParts) {
       case 'GET /simulator/events':
         return watch(request, response, events, phone);
       case 'POST /simulator/faults':
-        faults.set(planOf(await bodyOf(request, FaultRequest)));
+        faults.set(faultPlanOf(await bodyOf(request, FaultRequest)));
         return answer(200, { faults: faultsWire(faults) });
       default:
         throw new DarkspereError('not_found');

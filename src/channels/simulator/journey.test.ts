@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { createEvents } from './events.ts';
-import { createFaults } from './faults.ts';
+import { createFaults } from './fault-rules.ts';
 import { createJourneys } from './journey.ts';
 import type { Message } from './message.ts';
 import { createPacing } from './pacing.ts';

@@ -33,8 +33,8 @@ type Report = () => void;
 /** Posts one message's callbacks in their order, each after the answer to the one before. */
 function createReporter(message: Message, { accountSid, events, faults, webhooks }: JourneyParts): Report {
   const url = message.statusCallback;
-  if (url === null || faults.take('missingCallbacks')) return () => {};
-  const times = faults.take('duplicateCallbacks') ? 2 : 1;
+  if (url === null || faults.take('missingCallbacks') !== null) return () => {};
+  const times = faults.take('duplicateCallbacks') !== null ? 2 : 1;
   let tail: Promise<unknown> = Promise.resolve();
   const post = async (status: Status): Promise<void> => {
     const result = await webhooks.post(url, statusFields(message, status, accountSid, Date.now()));
@@ -95,7 +95,7 @@ export function createJourneys(parts: JourneyParts): Journeys {
       events.emit('text-out', message);
       const report = createReporter(message, parts);
       report();
-      const failure = message.direction === 'outbound-api' ? faults.takeFailure() : null;
+      const failure = message.direction === 'outbound-api' ? (faults.take('failWith')?.code ?? null) : null;
       const waitMs = pacing.reserve(message.from, message.segments, Date.now(), validityMs);
       if (waitMs === null) return timers.after(validityMs, () => move(message, 'failed', 30_036, report));
       if (failure !== null && failedState(failure) === 'failed') {

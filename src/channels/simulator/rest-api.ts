@@ -45,13 +45,13 @@ export function createRestApi(parts: RestParts) {
 
   const create = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await readBody(request);
-    if (faults.take('http429')) return refuse(response, 20429, { 'retry-after': String(RETRY_AFTER_SECONDS) });
-    if (faults.take('http500BeforeAccept')) return refuse(response, 20500);
+    if (faults.take('http429') !== null) return refuse(response, 20429, { 'retry-after': String(RETRY_AFTER_SECONDS) });
+    if (faults.take('http500BeforeAccept') !== null) return refuse(response, 20500);
     const checked = checkCreate(new URLSearchParams(body ?? ''), questions);
     if (body === null) return refuse(response, 21617);
     if (checked.kind === 'refused') return refuse(response, checked.code);
     const message = carrier.accept(checked.draft);
-    if (faults.take('http500AfterAccept')) refuse(response, 20500);
+    if (faults.take('http500AfterAccept') !== null) refuse(response, 20500);
     else sendJson(response, 201, JSON.stringify(toWire(message, accountSid)));
     // The answer leaves first; what is reported afterwards may still overtake it on another connection, as in reality.
     setImmediate(() => carrier.carry(message, checked.validityMs));

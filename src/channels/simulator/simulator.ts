@@ -5,7 +5,9 @@ import { DarkspereError } from '../../errors.ts';
 import { createCarrier, type PersonText } from './carrier.ts';
 import { createControlApi } from './control.ts';
 import { type Counts, createEvents, type Problem } from './events.ts';
-import { createFaults, type Faults } from './faults.ts';
+import { createFaults } from './fault-rules.ts';
+import type { Faults } from './faults.ts';
+import { createHistory, type History } from './history.ts';
 import { createMessageStore, type Message } from './message.ts';
 import { createOptOuts } from './opt-out.ts';
 import { createPacing } from './pacing.ts';
@@ -31,7 +33,9 @@ export type SimulatorOptions = {
   readonly statusDelaysMs?: { readonly sent: number; readonly delivered: number };
   /** How many messages are remembered for the API, default 10,000. */
   readonly maxStored?: number;
-  /** Makes ids and delays repeatable. */
+  /** How many entries of the history are kept, default 10,000. */
+  readonly maxHistory?: number;
+  /** Makes ids, delays and faults by chance repeatable. */
   readonly seed?: number;
   /** Twilio's Advanced Opt-Out: webhooks of keywords carry OptOutType. */
   readonly advancedOptOut?: boolean;
@@ -46,6 +50,8 @@ export type Simulator = {
   readonly numbers: readonly string[];
   readonly faults: Faults;
   readonly counts: Readonly<Counts>;
+  /** What went over the wire. */
+  readonly history: History;
   /** Our URLs that failed, newest last. */
   readonly problems: readonly Problem[];
   /** The person with this phone number; the same one each time. */
@@ -75,7 +81,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   if (numbers.length === 0) throw new DarkspereError('config_invalid', 'The simulator needs at least one number.');
   let url = '';
   const store = createMessageStore(options.maxStored ?? 10_000);
-  const faults = createFaults();
+  const faults = createFaults(options.seed);
+  const history = createHistory(options.maxHistory ?? 10_000);
   const events = createEvents();
   const optOuts = createOptOuts();
   const pacing = createPacing(mode);
@@ -118,6 +125,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     numbers,
     faults,
     counts: events.counts,
+    history,
     problems: events.problems,
     person: createPeople(carrier, store, events),
     async text(text) {
