@@ -1,5 +1,6 @@
 // Faults as the control API writes them: the same names and details, in snake_case.
 import { z } from 'zod';
+import type { FaultScript, FaultStep } from './fault-script.ts';
 import { FAULTS, type FaultName, type FaultPlan, type Faults } from './faults.ts';
 
 const times = z.int().min(0).max(1_000_000);
@@ -54,24 +55,45 @@ function camelKeys(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [camel(name), camelKeys(inner)]));
 }
 
-function ruleOf(name: FaultName) {
-  return z.strictObject({ ...WHEN, ...DETAILS[name] });
+/** One rule or a list of them; a bare number stands for the field `short` of a rule. */
+function rulesOf(name: FaultName, short: 'count' | 'ratio') {
+  const rule = z.strictObject({ ...WHEN, ...DETAILS[name] });
+  const toList = (value: unknown) => [typeof value === 'number' ? { [short]: value } : value].flat();
+  return z.preprocess(toList, z.array(rule).max(100)).optional();
 }
 
-function settingOf(name: FaultName) {
-  const rule = ruleOf(name);
-  const list = z.array(rule).max(100);
-  return name === 'failWith' || name === 'refuseWith' ? z.union([rule, list]) : z.union([times, rule, list]);
+function faultsBy(short: 'count' | 'ratio') {
+  return z.strictObject(Object.fromEntries(NAMES.map((name) => [snake(name), rulesOf(name, short)])));
 }
+
+function stepOf(name: FaultName) {
+  const start = { at_ms: ms.optional(), at_text: times.min(1).optional(), at_create: times.min(1).optional() };
+  return z.strictObject({ fault: z.literal(snake(name)), ...start, ...WHEN, ...DETAILS[name] });
+}
+
+const seed = z.int().min(0).max(0xffff_ffff);
+const [firstStep, ...otherSteps] = NAMES.map(stepOf);
+const step = z
+  .discriminatedUnion('fault', [firstStep!, ...otherSteps])
+  .refine((value) => [value.at_ms, value.at_text, value.at_create].filter((at) => at !== undefined).length === 1, {
+    message: 'needs exactly one of at_ms, at_text and at_create',
+  });
 
 /** The body of POST /simulator/faults: any of the faults. */
-export const FaultRequest = z.strictObject(
-  Object.fromEntries(NAMES.map((name) => [snake(name), settingOf(name).optional()])),
-);
+export const FaultRequest = faultsBy('count').transform((plan) => camelKeys(plan) as FaultPlan);
 
-export function faultPlanOf(request: z.infer<typeof FaultRequest>): FaultPlan {
-  return camelKeys(request) as FaultPlan;
-}
+/** The body of POST /simulator/mix: faults by chance, chosen by a seed. */
+export const MixRequest = z
+  .strictObject({ seed, ratios: faultsBy('ratio') })
+  .transform((mix) => ({ seed: mix.seed, ratios: camelKeys(mix.ratios) as FaultPlan }));
+
+/** The body of POST /simulator/script. */
+export const ScriptRequest = z
+  .strictObject({ seed: seed.optional(), steps: z.array(step).max(10_000) })
+  .transform(({ steps, ...script }): FaultScript => {
+    const inner = steps.map((value) => ({ ...(camelKeys(value) as object), fault: camel(value.fault) }));
+    return { ...(script as Pick<FaultScript, 'seed'>), steps: inner as unknown as FaultStep[] };
+  });
 
 /** What is still to happen, with what each fault is; `left` is null while a fault happens by chance or for a time. */
 export function faultsWire(faults: Faults): Record<string, unknown> {

@@ -12,6 +12,16 @@ import {
 type AnyRule = When & Readonly<Record<string, unknown>>;
 type Live = { readonly rule: AnyRule; readonly endsAtMs: number; left: number; readonly seed: number };
 
+export type FaultOptions = {
+  readonly seed?: number | undefined;
+  /** Before each text and create request is looked at. */
+  readonly onSubject?: (point: 'text' | 'create') => void;
+  /** Every fault was taken away. */
+  readonly onClear?: () => void;
+  /** The rules of a fault are others now. */
+  readonly onChange?: (name: FaultName) => void;
+};
+
 const NAMES = Object.keys(FAULTS) as FaultName[];
 const NOBODY: Subject = { from: '', to: '', body: '', ordinal: 0 };
 
@@ -41,10 +51,11 @@ function isChosen(name: FaultName, { rule, seed }: Live, subject: Subject): bool
   return chanceOf(`${seed}|${name}|${subject.from}|${subject.to}|${subject.ordinal}`) < rule.ratio;
 }
 
-export function createFaults(seed = 1, changed: (name: FaultName) => void = () => {}): Faults {
+export function createFaults(options: FaultOptions = {}): Faults {
+  const { onSubject = () => {}, onChange = () => {}, onClear = () => {} } = options;
   const rules = new Map<FaultName, Live[]>();
   const ordinals = new Map<string, number>();
-  let currentSeed = seed;
+  let currentSeed = options.seed ?? 1;
 
   const isOver = (live: Live): boolean => live.left === 0 || Date.now() >= live.endsAtMs;
   const liveOf = (rule: AnyRule): Live => {
@@ -61,7 +72,7 @@ export function createFaults(seed = 1, changed: (name: FaultName) => void = () =
     const some = lives.filter((live) => !isOver(live));
     if (some.length === 0) rules.delete(name);
     else rules.set(name, some);
-    changed(name);
+    onChange(name);
   };
 
   const set = (plan: FaultPlan): void => {
@@ -91,7 +102,8 @@ export function createFaults(seed = 1, changed: (name: FaultName) => void = () =
       const names = [...rules.keys()];
       rules.clear();
       ordinals.clear();
-      for (const name of names) changed(name);
+      onClear();
+      for (const name of names) onChange(name);
     },
     pending() {
       const left = (name: FaultName) =>
@@ -99,6 +111,7 @@ export function createFaults(seed = 1, changed: (name: FaultName) => void = () =
       return Object.fromEntries(NAMES.map((name) => [name, left(name)])) as Record<FaultName, number>;
     },
     subject(point, { from, to, body }) {
+      onSubject(point);
       // Nobody asks for the ordinal while there are no rules, and a load test must not pay for it.
       if (rules.size === 0) return { from, to, body, ordinal: 0 };
       const key = `${point}|${from}|${to}`;

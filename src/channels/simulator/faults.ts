@@ -43,7 +43,10 @@ export const FAULTS = {
   foreignCallbacks: ['message', 'messages with one more callback each, for another account'],
   failWith: ['message', 'accepted messages that end as failed or undelivered with `code`'],
   http500OnLookup: ['lookup', 'list and fetch requests answered `status` (500)'],
-  refuseConnections: ['listener', 'nobody listens at the REST API for `forMs`; /simulator is unreachable too'],
+  refuseConnections: [
+    'listener',
+    'nobody listens for `forMs`, or until it is taken away; new connections to /simulator are refused too',
+  ],
 } as const satisfies Record<string, readonly [point: FaultPoint, what: string]>;
 
 export type FaultName = keyof typeof FAULTS;
@@ -81,12 +84,14 @@ type Details = {
 export type DetailsOf<Name extends FaultName> = Name extends keyof Details ? Details[Name] : object;
 export type Rule<Name extends FaultName> = When & DetailsOf<Name>;
 
+type Setting<Name extends FaultName> =
+  | (Name extends 'failWith' | 'refuseWith' ? never : number)
+  | Rule<Name>
+  | readonly Rule<Name>[];
+
 /** A number is `{ count }`; a list holds several rules for one fault, of which the first that fits happens. */
 export type FaultPlan = {
-  readonly [Name in FaultName]?:
-    | (Name extends 'failWith' | 'refuseWith' ? never : number)
-    | Rule<Name>
-    | readonly Rule<Name>[];
+  readonly [Name in FaultName]?: Setting<Name>;
 };
 
 /** What the fault would happen to. */
@@ -103,8 +108,8 @@ export type Faults = {
   set(plan: FaultPlan): void;
   /** Adds one rule behind those there are. */
   add<Name extends FaultName>(name: Name, rule: Rule<Name>): void;
-  /** Faults by chance, repeatable: the same seed chooses the same texts and messages, whatever their timing. */
-  mix(seed: number, ratios: { readonly [Name in FaultName]?: number | Rule<Name> }): void;
+  /** Faults by chance; here a number is `{ ratio }`. Repeatable: the same seed chooses the same texts and messages, whatever their timing. */
+  mix(seed: number, ratios: FaultPlan): void;
   /** Takes every fault away. */
   clear(): void;
   /** How many times each is still to happen; Infinity while it happens by chance or for a time. */

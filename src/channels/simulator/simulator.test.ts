@@ -229,10 +229,11 @@ describe('webhooks and callbacks', () => {
     assert.match(sent.sid, /^MM/);
     const { form } = receiver.hits[0]!;
     assert.deepEqual([form.NumMedia, form.MediaContentType0, form.MediaContentType1], ['2', 'image/png', 'image/jpeg']);
-    const answer = await fetch(form.MediaUrl0!, { redirect: 'manual' });
-    assert.equal(answer.headers.get('location'), picture);
-    const other = form.MediaUrl0!.replace(/0$/, '7');
-    assert.equal((await fetch(other, { redirect: 'manual' })).status, 404);
+    assert.equal((await fetch(form.MediaUrl0!, { redirect: 'manual' })).status, 401, 'without the credential');
+    const authorization = `Basic ${Buffer.from(`${SID}:${TOKEN}`).toString('base64')}`;
+    const get = (url: string) => fetch(url, { redirect: 'manual', headers: { authorization } });
+    assert.equal((await get(form.MediaUrl0!)).headers.get('location'), picture);
+    assert.equal((await get(form.MediaUrl0!.replace(/0$/, '7'))).status, 404);
   });
 
   test('a text of ours is reported queued, sent, delivered, signed, query included', async () => {
