@@ -104,3 +104,25 @@ test('close stops every message where it is', () => {
     mock.timers.reset();
   }
 });
+
+test('a scheduled message leaves at its time, even weeks ahead, and a canceled one does not', () => {
+  const { start, cancel, log } = carrier();
+  try {
+    const days = 30 * 86_400_000;
+    const canceled = { ...message('B', 1), sendAtMs: days, status: 'scheduled' as const };
+    start({ ...message('A', 1), sendAtMs: days, status: 'scheduled' }, 60_000);
+    start(canceled, 60_000);
+    // Longer than a timer can be set to: the mock, like Node, needs to be there when the first one ends.
+    mock.timers.tick(2 ** 31 - 1);
+    mock.timers.tick(days - 2 ** 31);
+    assert.deepEqual(log, ['0 A scheduled', '0 B scheduled']);
+    assert.equal(cancel(canceled), true);
+    mock.timers.tick(1);
+    mock.timers.tick(100);
+    mock.timers.tick(200);
+    assert.equal(cancel(canceled), false);
+    assert.deepEqual(log.slice(2), [`${days - 1} B canceled`, `${days + 100} A sent`, `${days + 300} A delivered`]);
+  } finally {
+    mock.timers.reset();
+  }
+});

@@ -99,6 +99,13 @@ export async function startLine(options: Partial<SimulatorOptions> = {}) {
     /** Reads from the REST API, `path` under the account. */
     get: (path: string) =>
       fetch(`${simulator.url}/2010-04-01/Accounts/${ACCOUNT}/${path}`, { headers: { authorization: AUTHORIZATION } }),
+    /** Changes a message. */
+    update: (sid: string, fields: Readonly<Record<string, string>>) =>
+      fetch(`${simulator.url}/2010-04-01/Accounts/${ACCOUNT}/Messages/${sid}.json`, {
+        method: 'POST',
+        headers: { authorization: AUTHORIZATION },
+        body: new URLSearchParams(fields),
+      }),
     async stop() {
       await simulator.close();
       await receiver.close();

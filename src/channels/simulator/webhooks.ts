@@ -157,7 +157,8 @@ export function createWebhooks(options: { authToken: string; timeoutMs: number; 
       const { trouble, ...result } = await attempt(url, headers, body, settings, remainingMs);
       onAttempt({ attempt: number, token, startedAtMs, status: result.status, problem: result.problem });
       const again = trouble !== null && settings.retried.has(trouble) && number <= settings.retries;
-      if (!again || closed || performance.now() >= endsAtMs) return result;
+      // A timer may fire a moment early, and a millisecond is no time for another attempt.
+      if (!again || closed || performance.now() >= endsAtMs - 1) return result;
     }
   };
 
