@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mock, test } from 'node:test';
 import fc from 'fast-check';
 import { FaultRequest, faultsWire, MixRequest, ScriptRequest } from './fault-request.ts';
@@ -164,4 +165,18 @@ test('what is wrong with a request is named', () => {
   assert.equal(problem(FaultRequest, { late_webhooks: { ratio: 2 } }), 'late_webhooks.0.ratio: too_big');
   assert.equal(problem(ScriptRequest, { steps: [{ fault: 'http_429' }] }), 'steps.0: custom');
   assert.equal(problem(ScriptRequest, { steps: [{ fault: 'http_428', at_ms: 1 }] }), 'steps.0.fault: invalid_union');
+});
+
+test('the guide names every fault, and its examples are right', () => {
+  const guide = readFileSync(new URL('../../../docs/guide/simulator.md', import.meta.url), 'utf8');
+  const rows = [...guide.matchAll(/^\| `([a-z0-9_]+)` \|/gm)].map((match) => match[1]!);
+  const names = Object.keys(faultsWire(createFaults()));
+  assert.deepEqual(rows.filter((name) => names.includes(name)).toSorted(), names.toSorted());
+  const schemas = { faults: FaultRequest, mix: MixRequest, script: ScriptRequest };
+  const examples = [...guide.matchAll(/\/simulator\/(faults|mix|script) -H [^{]*-d '(\{[^']*\})'/g)];
+  assert.deepEqual(
+    examples.map((match) => match[1]),
+    ['faults', 'mix', 'script'],
+  );
+  for (const [, which, body] of examples) schemas[which as keyof typeof schemas].parse(JSON.parse(body!));
 });

@@ -123,10 +123,9 @@ export function createFaults(options: FaultOptions = {}): Faults {
       const lives = rules.get(name);
       if (lives === undefined) return null;
       const taken = lives.find((live) => !isOver(live) && fits(live.rule, subject) && isChosen(name, live, subject));
-      if (taken === undefined) return null;
-      taken.left -= 1;
+      if (taken !== undefined) taken.left -= 1;
       if (lives.every(isOver)) rules.delete(name);
-      return taken.rule as DetailsOf<Name>;
+      return (taken?.rule ?? null) as DetailsOf<Name> | null;
     },
   };
 }
