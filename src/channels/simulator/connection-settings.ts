@@ -15,6 +15,7 @@ export type ConnectionSettings = {
   readonly retried: ReadonlySet<Trouble>;
 };
 
+const DEFAULTS = { connectMs: 5_000, retries: 1, retried: new Set<Trouble>(['ct']) };
 const TROUBLES: readonly Trouble[] = ['ct', 'rt', '4xx', '5xx'];
 
 /** A value outside its range is as if it were not there. */
@@ -25,7 +26,8 @@ function within(text: string | null, least: number, most: number, otherwise: num
 }
 
 function retriedOf(text: string | null): ReadonlySet<Trouble> {
-  const names = new Set((text ?? 'ct').split(','));
+  if (text === null) return DEFAULTS.retried;
+  const names = new Set(text.split(','));
   return new Set(names.has('all') ? TROUBLES : TROUBLES.filter((trouble) => names.has(trouble)));
 }
 
@@ -35,13 +37,16 @@ export function readConnectionSettings(
   timeoutMs: number,
 ): { readonly url: string; readonly settings: ConnectionSettings } {
   const at = configuredUrl.indexOf('#');
-  const fragment = new URLSearchParams(at === -1 ? '' : configuredUrl.slice(at + 1));
+  if (at === -1) {
+    return { url: configuredUrl, settings: { ...DEFAULTS, readMs: timeoutMs, totalMs: timeoutMs } };
+  }
+  const fragment = new URLSearchParams(configuredUrl.slice(at + 1));
   const settings = {
-    connectMs: within(fragment.get('ct'), 100, 10_000, 5_000),
+    connectMs: within(fragment.get('ct'), 100, 10_000, DEFAULTS.connectMs),
     readMs: within(fragment.get('rt'), 100, 15_000, timeoutMs),
     totalMs: within(fragment.get('tt'), 100, 15_000, timeoutMs),
-    retries: within(fragment.get('rc'), 0, 5, 1),
+    retries: within(fragment.get('rc'), 0, 5, DEFAULTS.retries),
     retried: retriedOf(fragment.get('rp')),
   };
-  return { url: at === -1 ? configuredUrl : configuredUrl.slice(0, at), settings };
+  return { url: configuredUrl.slice(0, at), settings };
 }

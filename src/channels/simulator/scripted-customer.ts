@@ -1,6 +1,6 @@
 // Our side of the line for tests: a server that answers what is posted as a test says, and a simulator that posts there.
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Simulator, type SimulatorOptions, startSimulator } from './simulator.ts';
 
@@ -12,8 +12,14 @@ export const PERSON = '+15557770001';
 
 export type Hit = { path: string; form: Record<string, string>; signature: string; token: string };
 
-/** A status with the empty TwiML, a whole answer, or none: `hang` never answers, `cut` hangs up. */
-export type ScriptedAnswer = number | { status?: number; contentType?: string; body: string } | 'hang' | 'cut';
+/** A status with the empty TwiML, a whole answer, or none: `hang` never answers, `cut` hangs up, `drip` never ends. */
+export type ScriptedAnswer = number | { status?: number; contentType?: string; body: string } | 'hang' | 'cut' | 'drip';
+
+/** A byte at a time until the client leaves. */
+function drip(response: ServerResponse): void {
+  const timer = setInterval(() => response.write(' '), 20);
+  response.once('close', () => clearInterval(timer));
+}
 
 export type Receiver = Awaited<ReturnType<typeof startReceiver>>;
 
@@ -33,6 +39,7 @@ export async function startReceiver() {
     };
     const scripted = answer(hit);
     if (scripted === 'cut') request.socket.destroy();
+    else if (scripted === 'drip') drip(response.writeHead(200, { 'content-type': 'text/xml' }));
     else if (typeof scripted === 'number') {
       response.writeHead(scripted, { 'content-type': 'text/xml' }).end('<Response/>');
     } else if (scripted !== 'hang') {

@@ -95,6 +95,13 @@ describe('retries', () => {
     assert.equal(line.receiver.hits.length, 1);
   });
 
+  test('an answer that drips without end is cut off by the total time', async () => {
+    url('#rc=0&tt=200');
+    line.receiver.answerWith(() => 'drip');
+    assert.equal((await text()).status, 0);
+    assert.equal(line.simulator.history.of('webhook')[0]?.problem, 'TIMEOUT');
+  });
+
   test('settings out of their range are as if they were not there', () => {
     const { url: plain, settings } = readConnectionSettings(
       'https://a.example/x?y=1#ct=50&rt=99999&tt=x&rc=-1&rp=9xx',

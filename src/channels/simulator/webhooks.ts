@@ -59,8 +59,8 @@ const NO_SUCH_HOST = new Set(['ENOTFOUND', 'EAI_AGAIN']);
 type Outcome = PostResult & { readonly trouble: Trouble | null };
 
 function failed(thrown: unknown): Outcome {
-  const { code, name } = (thrown ?? {}) as { code?: unknown; name?: unknown };
-  const problem = typeof code === 'string' ? code : name === 'TimeoutError' ? 'TIMEOUT' : 'ERROR';
+  const code = (thrown as { code?: unknown } | null)?.code;
+  const problem = typeof code === 'string' ? code : 'ERROR';
   const unconnected = NO_CONNECTION.has(problem);
   const debuggerCode = NO_SUCH_HOST.has(problem) ? 11_210 : unconnected ? 11_205 : 11_200;
   return { status: 0, problem, code: debuggerCode, contentType: null, body: '', trouble: unconnected ? 'ct' : 'rt' };
@@ -76,14 +76,15 @@ function answered(status: number, contentType: string | null, body: string): Out
   return { ...answer, problem: `HTTP ${status}`, code: 11_200, trouble };
 }
 
-/** Stops reading above the limit, with one byte more to show it. */
-async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+/** Stops reading above the limit, with one byte more to show it, and when the time is over however it drips. */
+async function textOf(body: AsyncIterable<Buffer>, endsAtMs: number): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
     chunks.push(chunk);
     length += chunk.length;
     if (length > MAX_ANSWER) break;
+    if (performance.now() >= endsAtMs) throw Object.assign(new Error('The answer took too long.'), { code: 'TIMEOUT' });
   }
   return Buffer.concat(chunks).toString('utf8');
 }
@@ -115,20 +116,22 @@ export function createWebhooks(options: { authToken: string; timeoutMs: number; 
     headers: Record<string, string>,
     body: string,
     settings: ConnectionSettings,
-    remainingMs: number,
+    endsAtMs: number,
   ): Promise<Outcome> => {
+    const patienceMs = Math.max(1, Math.ceil(Math.min(settings.readMs, endsAtMs - performance.now())));
     try {
       const answer = await request(url, {
         method: 'POST',
         dispatcher: dispatchers.for(settings.connectMs),
         headers,
         body,
-        headersTimeout: settings.readMs,
-        bodyTimeout: settings.readMs,
-        signal: AbortSignal.timeout(remainingMs),
+        headersTimeout: patienceMs,
+        bodyTimeout: patienceMs,
       });
       const contentType = answer.headers['content-type']?.toString() ?? null;
-      return answered(answer.statusCode, contentType, await textOf(answer.body));
+      const isShort = Number(answer.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= MAX_ANSWER;
+      const text = isShort ? await answer.body.text() : await textOf(answer.body, endsAtMs);
+      return answered(answer.statusCode, contentType, text);
     } catch (thrown) {
       return failed(thrown);
     }
@@ -153,8 +156,7 @@ export function createWebhooks(options: { authToken: string; timeoutMs: number; 
     const endsAtMs = performance.now() + settings.totalMs;
     for (let number = 1; ; number++) {
       const startedAtMs = Date.now();
-      const remainingMs = Math.max(1, Math.ceil(endsAtMs - performance.now()));
-      const { trouble, ...result } = await attempt(url, headers, body, settings, remainingMs);
+      const { trouble, ...result } = await attempt(url, headers, body, settings, endsAtMs);
       onAttempt({ attempt: number, token, startedAtMs, status: result.status, problem: result.problem });
       const again = trouble !== null && settings.retried.has(trouble) && number <= settings.retries;
       // A timer may fire a moment early, and a millisecond is no time for another attempt.
