@@ -222,9 +222,13 @@ function gatewayReadiness(databaseAnswers: () => Promise<boolean>, spool: Spool 
     check: async () => (spool.isFull ? reasons(await databaseAnswers(), `${NO_ANSWER} and the spool is full`) : []),
     notes: async () => [
       ...reasons(await databaseAnswers(), `${NO_ANSWER}: texts are kept in the spool`),
-      ...reasons(spool.records === 0, `${spool.records} records wait in the spool`),
+      ...reasons(spool.records === 0, waitingIn(spool)),
     ],
   };
+}
+
+function waitingIn({ records }: Spool): string {
+  return records === 1 ? '1 record waits in the spool' : `${records} records wait in the spool`;
 }
 
 async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
