@@ -27,7 +27,7 @@ const PROBE_MS = 250;
 /** Between looks for what gateways that are gone have left. */
 const ADOPT_MS = 1_000;
 /** Records brought to the database at once, and how long that may take before they are tried again. */
-const CHUNK = 500;
+const CHUNK = 250;
 const CHUNK_MS = 10_000;
 /** How long a stop drains. */
 const CLOSE_MS = 3_000;
