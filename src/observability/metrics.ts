@@ -26,7 +26,7 @@ export function createMetrics() {
     }),
     ingestSeconds: new Histogram({
       name: 'darkspere_ingest_seconds',
-      help: 'From an authentic webhook to its commit.',
+      help: 'From an authentic webhook to its commit, or to its fsync in the spool.',
       buckets: SECONDS,
       registers,
     }),

@@ -189,6 +189,18 @@ describe('a gateway with texts in its spool', () => {
     await until(async () => (await spooled(at.dataDir)).length === 0);
   });
 
+  test('started in the outage on a database of a newer release: it ends as soon as it sees that, and keeps what it took', async (t) => {
+    const at = await place(t);
+    await at.wire.down();
+    const gateway = await at.start(['gateway'], at.shaky);
+    assert.equal(await at.post(newPhone(), 'hello'), 200);
+    await at.database!.admin`insert into schema_migrations (name, checksum) values ('9999-later.sql', 'x')`;
+    await at.wire.up();
+    assert.deepEqual(await gateway.exited, { code: 1, signal: null });
+    assert.match(gateway.output(), /9999-later\.sql/);
+    assert.equal((await spooled(at.dataDir)).length, 1);
+  });
+
   test('told to stop: drained when the database is there, kept for the next start when it is not', async (t) => {
     const at = await place(t);
     const phone = newPhone();

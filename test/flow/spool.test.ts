@@ -208,6 +208,9 @@ describe('an outage of the database', () => {
     assert.match(refused.text, /storage_unavailable.*The spool is full/);
     assert.ok(taken.length > 50);
     assert.ok((await metric('darkspere_spool_refused_total')) >= 1);
+    const state = await fetch(`${gateway.urls.gateway}/ready`);
+    assert.equal(state.status, 503);
+    assert.match(await state.text(), /the database does not answer and the spool is full/);
     await wire.up();
     await drained();
     const rows = await world.sql<{ provider_id: string }[]>`

@@ -47,6 +47,8 @@ export type SpoolOptions = {
 /** Records behind one fsync, and those that may wait for one: more would only fill the memory. */
 const MAX_BATCH = 512;
 const MAX_WAITING = 20_000;
+/** A webhook is no larger than this. */
+const LARGEST = 64 * 1024;
 /**
  * Conversations are counted in so many slots by a hash. Two that share a slot only make a text wait that need not, and the
  * memory stays the same however much waits.
@@ -160,7 +162,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       return isDecided;
     },
     get isFull() {
-      return bytes >= maxBytes;
+      return maxBytes - bytes < LARGEST;
     },
     holds: (text) => !isDecided || waiting[slotOf({ kind: 'text', text })!]! > 0,
     async keep(entry) {
