@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { until } from '../../test/support/until.ts';
 import type { Inbound } from '../channels/channel.ts';
@@ -68,7 +69,11 @@ beforeEach(async () => {
         await database([words]);
         return { conversationId: 'c', messageId: 'm', refused: null };
       },
-      takeAll: (texts) => database(texts.map(({ text: words }) => words)),
+      async takeAll(texts) {
+        // A batch takes longer than a keyword, which must not overtake it.
+        await nextTurn();
+        await database(texts.map(({ text: words }) => words));
+      },
     },
     delivery: {
       async apply() {
