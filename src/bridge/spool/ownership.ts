@@ -24,6 +24,7 @@ const BEAT_MS = 1_000;
 /** A beat that is missed for this long is an owner that is gone. */
 const SILENT_MS = 5_000;
 const FOLDER = /^([\w-]+)@([\w-]+)$/;
+const BEAT_FILE = /^([\w-]+)\.owner$/;
 
 type Watched = { readonly touchedMs: number; readonly sinceMs: number; readonly wasSeenAlive: boolean };
 
@@ -89,13 +90,19 @@ export async function openOwnership(directory: string): Promise<Ownership> {
     async adopt() {
       const folders: string[] = [];
       let undecided = false;
-      for (const entry of (await readdir(directory)).sort()) {
+      const entries = (await readdir(directory)).sort();
+      for (const entry of entries) {
         const [, name = '', from = owner] = FOLDER.exec(entry) ?? [];
         if (from === owner) continue;
         const state = look(from);
         if (state === 'unknown') undecided = true;
         const path = state === 'dead' ? await take(name, from) : null;
         if (path !== null) folders.push(path);
+      }
+      // What is left of those that had nothing.
+      for (const [, other] of entries.map((entry) => BEAT_FILE.exec(entry) ?? [])) {
+        if (other !== undefined && other !== owner && look(other) === 'dead')
+          await rm(beatFile(other), { force: true });
       }
       return { folders, undecided };
     },

@@ -196,6 +196,7 @@ describe('the spool', () => {
     const [folder] = (await readdir(directory)).filter((name) => name.includes('@'));
     // Above the largest process id that Linux gives.
     await writeFile(join(directory, `${folder!.split('@')[1]}.owner`), `4194305 ${place()}`);
+    await writeFile(join(directory, 'one-that-had-nothing.owner'), `4194305 ${place()}`);
     const second = await start();
     assert.equal(second.isDecided, true);
     assert.deepEqual(await drain(second), ['1']);
