@@ -18,6 +18,8 @@ export type ConsentDeps = {
 export type Consent = {
   /** Handles a text that is a keyword; false when it is a text for the agent. Durable when it resolves. */
   handle(text: Inbound): Promise<boolean>;
+  /** Whether `handle` would do more than say no. */
+  concerns(text: Inbound): boolean;
 };
 
 /** The webhook has 0.9 s; what a dead worker left behind must not use it up. */
@@ -29,13 +31,18 @@ const HANDLED: Readonly<Record<'STOP' | 'START' | 'HELP', Keyword>> = { STOP: 's
 export function createConsent(deps: ConsentDeps): Consent {
   return {
     async handle(text) {
-      const keyword = text.optOutHandled ? HANDLED[text.optOutHandled] : keywordOf(text.text);
+      const keyword = keywordFor(text);
       if (keyword === 'more') return sendMore(deps, text);
       if (keyword) return apply(deps, text, keyword);
       if (isYes(text.text) && (await state(deps, text)).opted_out) return apply(deps, text, 'start');
       return false;
     },
+    concerns: (text) => keywordFor(text) !== null || isYes(text.text),
   };
+}
+
+function keywordFor(text: Inbound): Keyword | null {
+  return text.optOutHandled ? HANDLED[text.optOutHandled] : keywordOf(text.text);
 }
 
 async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword, 'more'>): Promise<true> {

@@ -15,6 +15,8 @@ export type Pools = {
   web: Sql;
   worker: Sql;
   admin: Sql;
+  /** Throws database_unreachable unless each of them can work. */
+  check(): Promise<void>;
   /** Waits for running queries for up to five seconds, then closes every connection. */
   close(): Promise<void>;
 };
@@ -37,21 +39,36 @@ const LIMITS: Record<Role, Limits> = {
  * Throws database_unreachable.
  */
 export async function openPools(connection: Connection | string, sizes: PoolSizes): Promise<Pools> {
+  const pools = preparePools(connection, sizes);
+  try {
+    await pools.check();
+  } catch (error) {
+    await pools.close();
+    throw error;
+  }
+  return pools;
+}
+
+/** The same without looking whether there is a server. */
+export function preparePools(connection: Connection | string, sizes: PoolSizes): Pools {
   const at = typeof connection === 'string' ? parseConnection(connection) : connection;
   const web = openSql(at, { role: 'darkspere_web', max: sizes.web });
   const worker = openSql(at, { role: 'darkspere_worker', max: sizes.worker });
   const admin = openSql(at, { role: 'darkspere_admin', max: sizes.admin });
   const all = [web, worker, admin];
-  const close = async () => {
-    await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
+  return {
+    web,
+    worker,
+    admin,
+    async check() {
+      await Promise.all(all.map((sql) => sql`select 1`)).catch((error) => {
+        throw unreachable(at, error);
+      });
+    },
+    async close() {
+      await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
+    },
   };
-  try {
-    await Promise.all(all.map((sql) => sql`select 1`));
-  } catch (error) {
-    await close();
-    throw unreachable(at, error);
-  }
-  return { web, worker, admin, close };
 }
 
 /** The operator's error for a server that cannot be used, without the credentials. */

@@ -1,5 +1,6 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { isOutage } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -76,15 +77,6 @@ export function toDarkspereError(thrown: unknown): DarkspereError {
   const status = (thrown as FastifyError).statusCode;
   const code = status === undefined ? undefined : BY_STATUS[status];
   if (code) return new DarkspereError(code, `${CATALOGUE[code].title} ${messageOf(thrown)}`);
-  if (isDatabaseDown(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
+  if (isOutage(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
   return new DarkspereError('internal_error', undefined, { cause: thrown });
-}
-
-/** Connection trouble in postgres.js and in the socket below it, and the server's own classes 08, 53 and 57. */
-function isDatabaseDown(thrown: unknown): boolean {
-  const code = String((thrown as { code?: unknown }).code ?? '');
-  return (
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE)/.test(code) ||
-    /^(08|53|57)[0-9A-Z]{3}$/.test(code)
-  );
 }
