@@ -34,6 +34,26 @@ export function usage(pid: number, withChildren = false): Usage {
   return { cpuSeconds, memoryMb };
 }
 
+export type Peak = { readonly peakRssMb: number; readonly rssMb: number; readonly pssMb: number };
+
+/** A process's memory now, and the most it ever had resident since its start; resident includes what it shares with others. */
+export function memoryOf(pid: number): Peak {
+  const status = read(`/proc/${pid}/status`) ?? '';
+  const mb = (text: string, name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
+  return {
+    peakRssMb: mb(status, 'VmHWM'),
+    rssMb: mb(status, 'VmRSS'),
+    pssMb: mb(read(`/proc/${pid}/smaps_rollup`) ?? '', 'Pss'),
+  };
+}
+
+/** How many files and sockets this process and those it starts may have open; null where that is not known. */
+export function openFilesLimit(): number | null {
+  const limit = /^Max open files +\d+ +(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
+  return limit === undefined ? null : Number(limit);
+}
+
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
