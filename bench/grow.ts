@@ -254,7 +254,7 @@ function pathsTable(): string {
     ],
     ...paths.map(({ beliefs, place, path: { latencyMs, cpuMs, counts } }) => [
       `${beliefs}, ${place}`,
-      ...[latencyMs.p50, latencyMs.p95, latencyMs.p99, cpuMs['darkspere']!, cpuMs['postgres']!].map(figure),
+      ...[latencyMs.p50, latencyMs.p95, latencyMs.p99, cpuMs.darkspere!, cpuMs.postgres!].map(figure),
       ...[counts.offered, counts.lost, counts.doubled, counts.outOfOrder + counts.strange].map(String),
     ]),
   ]);

@@ -70,7 +70,12 @@ function read(path: string): string | null {
 }
 
 export type Watched = Readonly<Record<string, () => Usage>>;
-export type Load = { readonly name: string; readonly cpuPercent: number; readonly memoryMb: number };
+export type Load = {
+  readonly name: string;
+  readonly cpuPercent: number;
+  readonly cpuSeconds: number;
+  readonly memoryMb: number;
+};
 
 /** Starts watching; the returned function says what each process used of one core since then, and its memory now. */
 export function watch(watched: Watched): () => Load[] {
@@ -80,7 +85,8 @@ export function watch(watched: Watched): () => Load[] {
     const seconds = (performance.now() - startedMs) / 1000;
     return before.map(({ name, take, cpuSeconds }) => {
       const now = take();
-      return { name, cpuPercent: ((now.cpuSeconds - cpuSeconds) / seconds) * 100, memoryMb: now.memoryMb };
+      const used = now.cpuSeconds - cpuSeconds;
+      return { name, cpuPercent: (used / seconds) * 100, cpuSeconds: used, memoryMb: now.memoryMb };
     });
   };
 }
