@@ -99,7 +99,7 @@ async function dropIndexes(sql: Sql): Promise<string[]> {
     from pg_constraint where conrelid = any (${FILLED}::text[]::regclass[]) and contype in ('p', 'u') order by conrelid, contype`;
   for (const { take } of constraints) await sql.unsafe(take);
   const indexes = await sql<{ put: string; take: string }[]>`
-    select pg_get_indexdef(indexrelid) as put, format('drop index %s', indexrelid::regclass) as take
+    select replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') as put, format('drop index %s', indexrelid::regclass) as take
     from pg_index where indrelid = any (${FILLED}::text[]::regclass[])`;
   for (const { take } of indexes) await sql.unsafe(take);
   return [...constraints, ...indexes].map(({ put }) => put);

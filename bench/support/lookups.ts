@@ -2,77 +2,68 @@
 // the client stands and inside the server, where neither the socket nor the driver counts.
 import type { Sql } from '../../src/database/pools.ts';
 
-export type LookupMs = { readonly client: number[]; readonly server: number[] };
+export type Lookups = {
+  /** One person as the client sees it, another inside the server: the second of two looks at the same rows costs less. */
+  round(person: string, another: string): Promise<void>;
+  /** Milliseconds of every lookup so far, by its name. */
+  readonly spentMs: ReadonlyMap<string, number[]>;
+  /** What was measured so far was a warm-up. */
+  forget(): void;
+};
 
-/** Not counted: the first ones plan the statement. */
-const WARM_UP = 50;
+const SESSION = (ours: string, theirs: string) => `
+  s.id from conversations c join agent_sessions s on s.id = c.session_id
+  where (c.channel, c.our_address, c.their_address) = ('sms', ${ours}, ${theirs}) and s.is_active`;
 
-const SESSION = `
-  select s.id from conversations c join agent_sessions s on s.id = c.session_id
-  where (c.channel, c.our_address, c.their_address) = ('sms', $1, $2) and s.is_active`;
+/** `sql` must be a pool of one connection: the functions that time are its own. */
+export async function createLookups(sql: Sql, ourNumber: string): Promise<Lookups> {
+  const spentMs = new Map<string, number[]>();
+  await sql.unsafe(timer('time_session', `perform ${SESSION(`'${ourNumber}'`, 'p_key')}`));
+  await sql.unsafe(timer('time_context', 'perform * from conversation_context(p_key::uuid, 10)'));
 
-/** `sql` must be a pool of one connection. */
-export async function timeLookups(
-  sql: Sql,
-  ourNumber: string,
-  people: readonly string[],
-): Promise<Record<'session' | 'context', LookupMs>> {
-  const sessions: string[] = [];
-  const session = await timed(people, async (person) => {
-    const [row] = await sql.unsafe(SESSION, [ourNumber, person], { prepare: true });
+  function add(name: string, ms: number): void {
+    const all = spentMs.get(name);
+    if (all === undefined) spentMs.set(name, [ms]);
+    else all.push(ms);
+  }
+
+  async function timed<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const startedMs = performance.now();
+    const result = await work();
+    add(name, performance.now() - startedMs);
+    return result;
+  }
+
+  /** `name` is null where the time does not count. */
+  async function session(name: string | null, person: string): Promise<string> {
+    const look = () => sql.unsafe(`select ${SESSION('$1', '$2')}`, [ourNumber, person], { prepare: true });
+    const [row] = await (name === null ? look() : timed(name, look));
     if (row === undefined) throw new Error('A person of the filled database has no session.');
-    sessions.push(row.id);
-  });
-  const context = await timed(sessions, async (id) => {
-    await sql`select * from conversation_context(${id}, 10)`;
-  });
-  await sql.unsafe(`create or replace function pg_temp.time_sessions(p_ours text, p_theirs text[]) returns setof float8
-    language plpgsql as $$
-    declare
-      theirs text;
-      started_at timestamptz;
-    begin
-      foreach theirs in array p_theirs loop
-        started_at := clock_timestamp();
-        perform ${SESSION.replace(/^\s*select/, '')
-          .replace('$1', 'p_ours')
-          .replace('$2', 'theirs')};
-        return next extract(epoch from clock_timestamp() - started_at) * 1000;
-      end loop;
-    end $$`);
-  await sql.unsafe(`create or replace function pg_temp.time_contexts(p_sessions uuid[]) returns setof float8
-    language plpgsql as $$
-    declare
-      session uuid;
-      started_at timestamptz;
-    begin
-      foreach session in array p_sessions loop
-        started_at := clock_timestamp();
-        perform * from conversation_context(session, 10);
-        return next extract(epoch from clock_timestamp() - started_at) * 1000;
-      end loop;
-    end $$`);
-  const inServer = async (rows: Promise<readonly { ms: number }[]>) => (await rows).slice(WARM_UP).map(({ ms }) => ms);
+    return row.id;
+  }
+
   return {
-    session: {
-      client: session,
-      server: await inServer(
-        sql<{ ms: number }[]>`select pg_temp.time_sessions(${ourNumber}, ${people as string[]}) as ms`,
-      ),
+    async round(person, another) {
+      const mine = await session('session lookup, client', person);
+      await timed('context, client', () => sql`select * from conversation_context(${mine}, 10)`);
+      const [looked] = await sql<{ ms: number }[]>`select pg_temp.time_session(${another}) as ms`;
+      const theirs = await session(null, another);
+      const [told] = await sql<{ ms: number }[]>`select pg_temp.time_context(${theirs}) as ms`;
+      add('session lookup, server', looked!.ms);
+      add('context, server', told!.ms);
     },
-    context: {
-      client: context,
-      server: await inServer(sql<{ ms: number }[]>`select pg_temp.time_contexts(${sessions}::uuid[]) as ms`),
-    },
+    spentMs,
+    forget: () => spentMs.clear(),
   };
 }
 
-async function timed(keys: readonly string[], work: (key: string) => Promise<void>): Promise<number[]> {
-  const spentMs: number[] = [];
-  for (const key of keys) {
-    const startedMs = performance.now();
-    await work(key);
-    spentMs.push(performance.now() - startedMs);
-  }
-  return spentMs.slice(WARM_UP);
+/** A function that does something with a key and gives the milliseconds that took. */
+function timer(name: string, statement: string): string {
+  return `create function pg_temp.${name}(p_key text) returns float8 language plpgsql as $$
+    declare
+      started_at timestamptz := clock_timestamp();
+    begin
+      ${statement};
+      return extract(epoch from clock_timestamp() - started_at) * 1000;
+    end $$`;
 }
