@@ -9,7 +9,7 @@ import { personNumber } from './support/carrier-side.ts';
 import { openDatabase } from './support/product.ts';
 
 const OURS = '+15550001111';
-const PEOPLE = 300;
+const PEOPLE = 3_000;
 const WARM_UP = 50;
 
 const { values } = parseArgs({

@@ -1,9 +1,11 @@
-// What more worker processes are worth: as many people as always who text again as soon as they are answered, one gateway, and
-// 1, 2 and 4 workers. See README.md.
+// What more worker processes are worth: a fixed number of texts on their way at any time, one gateway, and 1, 2 and 4 workers.
+// See README.md.
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { migrate } from '../src/database/migrate.ts';
 import { newAccount } from './support/carrier-side.ts';
+import { fill } from './support/fill.ts';
 import type { Counts } from './support/ledger.ts';
 import { type Load, usage, watch } from './support/processes.ts';
 import { freePorts, newSecrets, openDatabase, type Product, registerAgent, startProduct } from './support/product.ts';
@@ -19,9 +21,12 @@ const STRAGGLERS_MS = 500;
 
 /** Turns held by a worker: as few that waiting for agents is the limit, and as many that only the machine is. */
 const CASES = [
-  { name: '40 turns a worker: agents are the limit', slots: 40, people: 400 },
-  { name: '1,000 turns a worker: the machine is the limit', slots: 1_000, people: 1_200 },
+  { name: '40 turns a worker: agents are the limit', slots: 40, waiting: 400 },
+  { name: '1,000 turns a worker: the machine is the limit', slots: 1_000, waiting: 1_200 },
 ] as const;
+
+/** So many that nobody comes round again soon: who is answered nine times in half a minute is taken for a machine. */
+const PEOPLE = 30_000;
 
 type Measured = {
   readonly name: string;
@@ -47,6 +52,8 @@ await using stack = new AsyncDisposableStack();
 const database = await openDatabase(stack);
 const [port = 0, registration = 0, unused = 0] = await freePorts(3);
 const account = newAccount(port);
+await migrate(database.connection);
+await fill(database.connection, { conversations: PEOPLE, messages: PEOPLE * 2 }, account.number);
 const world = await createWorld(account, { agentMs: AGENT_MS });
 stack.defer(() => world.close());
 const shared = { account, databaseUrl: database.url, carrierUrl: world.carrierUrl, secrets: newSecrets() };
@@ -64,7 +71,7 @@ for (const each of CASES) {
 }
 report();
 
-async function measure({ name, slots, people }: (typeof CASES)[number], workers: number): Promise<Measured> {
+async function measure({ name, slots, waiting }: (typeof CASES)[number], workers: number): Promise<Measured> {
   await using started = new AsyncDisposableStack();
   const ports = await freePorts(workers);
   const products = await Promise.all(
@@ -72,7 +79,11 @@ async function measure({ name, slots, people }: (typeof CASES)[number], workers:
       startProduct(started, { ...shared, ports: { registration, worker }, parts: ['worker'], concurrency: slots }),
     ),
   );
-  const { ledger, over } = world.converse(`s${loads++}`, people, WARM_UP_SECONDS + seconds);
+  const { ledger, over } = world.converse(`s${loads++}`, {
+    waiting,
+    people: PEOPLE,
+    seconds: WARM_UP_SECONDS + seconds,
+  });
   await sleep(WARM_UP_SECONDS * 1000);
   const loadsSince = watch({
     gateway: () => usage(gateway.pid),
@@ -94,7 +105,7 @@ async function measure({ name, slots, people }: (typeof CASES)[number], workers:
     name,
     workers,
     perSecond,
-    mostPerSecond: Math.min(people, slots * workers) / (AGENT_MS / 1000),
+    mostPerSecond: Math.min(waiting, slots * workers) / (AGENT_MS / 1000),
     latencyMs: spread(replies),
     counts: ledger.counts(),
     loads: used,
@@ -120,10 +131,8 @@ function report(): void {
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     return;
   }
-  const lines = [
-    `A closed loop: people who text again as soon as they are answered, agents that take ${AGENT_MS} ms, ${cpus().length} cores for everything`,
-  ];
-  for (const { name, people } of CASES) lines.push('', `${name} (${people} people)`, '', block(name));
+  const lines = [`A closed loop with agents that take ${AGENT_MS} ms, ${cpus().length} cores for everything`];
+  for (const { name, waiting } of CASES) lines.push('', `${name} (${waiting} texts on their way)`, '', block(name));
   lines.push(
     '',
     'CPU in % of one core. "most" is what agents of that time allow at all; a case near it has only waited.',

@@ -40,7 +40,8 @@ export function createCalls({ web, worker, owner }: { web: Sql; worker: Sql; own
       providerId: newId(),
       from,
       to: ourNumber,
-      text: 'hello there',
+      // Never twice the same words: that is how a machine is told from a person.
+      text: `hello ${newId()}`,
       media: [],
       optOutHandled: null,
       refused: null,

@@ -13,8 +13,17 @@ export type World = {
    * before it was accepted, because only then is there an order to keep; its time counts from when it was due.
    */
   offer(load: string, plan: readonly PlannedText[]): { ledger: Ledger; sent: Promise<void> };
-  /** As many people who text again as soon as they are answered; resolves when the time is up. */
-  converse(load: string, people: number, seconds: number): { ledger: Ledger; over: Promise<void> };
+  /**
+   * So many texts are always on their way: for each that is answered the next person texts, of as many in turn as there are.
+   * Resolves when the time is up.
+   */
+  converse(
+    load: string,
+    talk: { waiting: number; people: number; seconds: number },
+  ): {
+    ledger: Ledger;
+    over: Promise<void>;
+  };
   /** The most calls that the agent held at once. */
   readonly mostHeld: number;
   /** Callbacks that are under way. */
@@ -114,12 +123,12 @@ export async function createWorld(account: Account, { agentMs = 0 } = {}): Promi
       onReply = () => {};
       return { ledger: current, sent: offer(account, webhooks, current, load, plan) };
     },
-    converse(load, people, seconds) {
+    converse(load, shape) {
       const current = createLedger(load);
       ledger = current;
       const talk = startTalk(account, webhooks, current, load);
       onReply = talk.onReply;
-      return { ledger: current, over: talk.run(people, seconds) };
+      return { ledger: current, over: talk.run(shape) };
     },
     get mostHeld() {
       return mostHeld;
@@ -191,12 +200,15 @@ function offer(
   return all.promise;
 }
 
-/** A closed loop: each person's next text leaves when the last one was answered, by us and by the agent. */
+/** A closed loop: one text of a person's at a time, which is over when it was answered, by us and by the agent. */
 function startTalk(account: Account, webhooks: Client, ledger: Ledger, load: string) {
   const outstanding = new Map<number, number>();
   let isOver = false;
+  let next = 0;
+  let people = 1;
 
-  function text(person: number): void {
+  function text(): void {
+    const person = next++ % people;
     // Two things are awaited, in either order: the 200, and the reply at the carrier.
     outstanding.set(person, 2);
     const number = ledger.offer(person, performance.now());
@@ -210,14 +222,15 @@ function startTalk(account: Account, webhooks: Client, ledger: Ledger, load: str
   function came(person: number): void {
     const left = (outstanding.get(person) ?? 0) - 1;
     outstanding.set(person, left);
-    if (left === 0 && !isOver) text(person);
+    if (left === 0 && !isOver) text();
   }
 
   return {
     onReply: came,
-    async run(people: number, seconds: number): Promise<void> {
-      for (let person = 0; person < people; person++) text(person);
-      await sleep(seconds * 1000);
+    async run(shape: { waiting: number; people: number; seconds: number }): Promise<void> {
+      people = shape.people;
+      for (let n = 0; n < shape.waiting; n++) text();
+      await sleep(shape.seconds * 1000);
       isOver = true;
     },
   };
