@@ -34,7 +34,7 @@ export type Figures = {
   readonly posts: number;
   readonly answered: number;
   readonly fellBack: number;
-  /** Cancelled by a STOP, or refused after one. */
+  /** Cancelled by a STOP, refused after one, or answered when the answer was not to leave any more. */
   readonly stopped: number;
   readonly sent: number;
   readonly agentCalls: number;
@@ -138,6 +138,10 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
   const textsOf = (state: string) =>
     rows.turns.filter((turn) => turn.state === state).reduce((sum, turn) => sum + turn.to_seq - turn.from_seq + 1, 0);
   const refused = rows.messages.filter((row) => row.refused !== null).length;
+  const silenced = new Set(rows.parts.filter((part) => part.error_code === 'opted_out').map((part) => part.message_id));
+  const unsaid = rows.messages
+    .filter((row) => silenced.has(row.id))
+    .flatMap((row) => wordsIn(row.body).filter((word) => !answeredAt.has(word)));
   const faults: Partial<Record<FaultName, number>> = {};
   for (const { fault } of schedule) faults[fault] = (faults[fault] ?? 0) + 1;
   const sum = (of: (one: Place['processes'][number]) => number) =>
@@ -148,7 +152,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     posts: history.texts.reduce((total, text) => total + text.posts, 0),
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
     fellBack: textsOf('fell_back'),
-    stopped: textsOf('cancelled') + refused,
+    stopped: textsOf('cancelled') + refused + unsaid.length,
     sent: history.accepted.length,
     agentCalls: history.calls.length,
     unknown,
