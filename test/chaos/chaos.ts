@@ -46,8 +46,9 @@ function json({ figures, schedule, violations }: RunResult): string {
   return JSON.stringify({ seed, figures, broken: counted(violations), violations, schedule });
 }
 
-const counted = (violations: readonly Violation[]) =>
-  Object.fromEntries(RULES.map((rule) => [rule, violations.filter((one) => one.rule === rule).length]));
+function counted(violations: readonly Violation[]): Record<string, number> {
+  return Object.fromEntries(RULES.map((rule) => [rule, violations.filter((one) => one.rule === rule).length]));
+}
 
 function report({ figures, schedule, violations, history, rows }: RunResult): string {
   const { faults, answerMs, ...counts } = figures;

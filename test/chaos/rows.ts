@@ -44,7 +44,15 @@ export type Rows = {
 };
 
 /** Jobs without which a text or a part would be forgotten; the others are housekeeping, which never ends. */
-export const PATH_JOBS = ['turn', 'send', 'settle'];
+const PATH_JOBS = ['turn', 'send', 'settle'];
+
+/**
+ * The jobs that may still run. A job whose key was taken over while a worker had it is out of attempts: that worker's death
+ * leaves a row that nothing ever runs.
+ */
+export const openJobs = (sql: Sql) => sql`
+  select task_identifier as task, key, id::text from graphile_worker.jobs
+  where task_identifier = any (${PATH_JOBS}) and attempts < max_attempts`;
 
 export async function readRows(sql: Sql): Promise<Rows> {
   const [conversations, messages, turns, parts, jobs] = await Promise.all([
@@ -53,7 +61,7 @@ export async function readRows(sql: Sql): Promise<Rows> {
     sql`select id, conversation_id, from_seq, to_seq, state, reply_id from turns order by id`,
     sql`select id, conversation_id, message_id, position, kind, body, state, provider_id, error_code, sending_at
         from outbound_parts order by id`,
-    sql`select task_identifier as task, key from graphile_worker.jobs where task_identifier = any (${PATH_JOBS}) order by id`,
+    openJobs(sql),
   ]);
   return { conversations, messages, turns, parts, jobs } as unknown as Rows;
 }

@@ -5,7 +5,7 @@ import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
 import { unleash } from './nemesis.ts';
 import { OUR_NUMBER, openPlace, type Place } from './place.ts';
-import { PATH_JOBS, type Rows, readRows } from './rows.ts';
+import { openJobs, type Rows, readRows } from './rows.ts';
 import { type FaultName, type Step, scheduleOf } from './schedule.ts';
 
 export type RunOptions = {
@@ -102,9 +102,7 @@ async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions
     const open = await sql<{ what: string; id: string }[]>`
       select 'waiting' as what, id::text from conversations where last_seq > done_seq or running_turn is not null
       union all select state, id::text from outbound_parts where state in ('queued', 'sending', 'unknown')
-      union all select 'job', id::text from graphile_worker.jobs where task_identifier = any (${PATH_JOBS})`.catch(
-      () => null,
-    );
+      union all select 'job', id from (${openJobs(sql)}) jobs`.catch(() => null);
     for (const row of open ?? []) if (row.what === 'unknown') unknown.add(row.id);
     if (open?.length === 0) return unknown.size;
     if (textsOut !== simulator.counts.textsOut) {
