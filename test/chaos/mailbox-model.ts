@@ -2,7 +2,7 @@
 // commands in mailbox-commands.ts do the same things to it and to the database, and compare.
 import assert from 'node:assert/strict';
 import { type ClaimedPart, giveBack, type SendRecord, startTurns, type Turn } from '../../src/bridge/store.ts';
-import { type Bridge, bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
+import { type Bridge, bridgeOf, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
@@ -79,7 +79,7 @@ export async function agree(conversation: Conversation, real: Real): Promise<voi
     const jobs = await real.db.admin`
       select 1 from graphile_worker._private_jobs
       where payload ->> 'c' = ${id} and (payload ->> 't')::int = ${row.token}`;
-    assert.ok(jobs.length > 0, 'texts wait without a job');
+    assert.equal(jobs.length, 1, 'texts wait without a job, or with two');
   }
   const parts = await real.bridge.parts(id);
   assert.deepEqual(
@@ -94,6 +94,23 @@ export async function agree(conversation: Conversation, real: Real): Promise<voi
       assert.equal(took, null, `the carrier has a part that is ${part.state}`);
     if (['accepted', 'sent', 'delivered', 'undelivered'].includes(part.state))
       assert.ok(took !== null, `a part is ${part.state} that the carrier never took`);
+  }
+  await allHaveAWayOn(conversation, real, parts);
+}
+
+/** Whatever is not at its end has a job, or somebody who holds it. */
+async function allHaveAWayOn({ id, claims, claimable }: Conversation, { db }: Real, parts: PartRow[]): Promise<void> {
+  const [row] = await db.admin<{ head: number; keys: string[] }[]>`
+    select c.out_head as head, array(
+      select j.key from graphile_worker._private_jobs j
+      join outbound_parts p on p.conversation_id = c.id and j.key in ('send:' || p.id, 'settle:' || p.id)) as keys
+    from conversations c where c.id = ${id}`;
+  const { head, keys } = row!;
+  for (const part of parts) {
+    const isHeld = claimable.has(part.id) || claims.some((each) => each.part.part_id === part.id);
+    if (part.state === 'unknown') assert.ok(keys.includes(`settle:${part.id}`), 'nobody looks for an unknown part');
+    if (part.state === 'sending' || (part.state === 'queued' && Number(part.position) < head))
+      assert.ok(isHeld || keys.includes(`send:${part.id}`), `nobody sends a part that is ${part.state}`);
   }
 }
 
@@ -191,6 +208,7 @@ export async function handBack(one: Conversation, real: Real, behind: number): P
   const given = await giveBack(real.db.pools.worker, { conversationId: one.id!, token: token - behind }, 0);
   assert.equal(given, behind === 0 && one.fates.length > one.done);
   if (!given) return;
+  assert.equal((await rowOf(real, one)).token, token + 1, 'the job that was given back could go on');
   one.epoch += 1;
   one.running = null;
 }
@@ -253,6 +271,11 @@ export async function die(one: Conversation, n: number): Promise<void> {
   if (claimed) one.claimable.add(claimed.part.part_id);
 }
 
+/** A worker is presumed dead over a part: its job runs again elsewhere, and what it does may still be heard of. */
+export async function presumeDead(one: Conversation, n: number): Promise<void> {
+  one.claimable.add(one.claims[n % one.claims.length]!.part.part_id);
+}
+
 /** An unknown part is looked up. That the carrier surely does not have it can be said once no request is on its way. */
 export async function settle(one: Conversation, { db, bridge }: Real): Promise<void> {
   const unknown = await db.admin<{ id: string; attempts: number }[]>`
@@ -279,8 +302,15 @@ export async function callBack(
   foreign: boolean,
 ): Promise<void> {
   const [part, sid] = [...one.carrier][n % one.carrier.size]!;
-  if (foreign && (await bridge.parts(one.id!)).find((row) => row.id === part)?.provider_id === null) return;
-  await bridge.status([{ part, sid: foreign ? newSid() : sid, state }]);
+  if (!foreign) {
+    await bridge.status([{ part, sid, state }]);
+    return;
+  }
+  const before = await bridge.parts(one.id!);
+  // Until the carrier's answer is written down nobody can know that this is another message.
+  if (before.find((row) => row.id === part)?.provider_id === null) return;
+  await bridge.status([{ part, sid: newSid(), state }]);
+  assert.deepEqual(await bridge.parts(one.id!), before, 'a report on another message changed a part');
 }
 
 /** Waiting times pass: every job of this conversation's parts is due. */
