@@ -49,11 +49,26 @@ function step(
 const always = () => true;
 /** Mostly the first one: only what happens to one conversation can go wrong between its steps. */
 const which = fc.constantFrom(0, 0, 0, 0, 1);
-const some = fc.nat({ max: 20 });
+/** Which of several, the newest first; mostly that one. */
+const some = fc.oneof(fc.constant(0), fc.nat({ max: 5 }));
 /** Mostly the newest job, sometimes one of the tokens before it. */
 const behind = fc.constantFrom(0, 0, 0, 1, 2);
 
 const texts = which.map((w) => step('arrive', w, arrive, always));
+/** A text and its answer, as it mostly goes: without these most sequences would never come as far as a send. */
+const answers = fc.tuple(which, fc.integer({ min: 1, max: 3 })).map(([w, parts]) =>
+  step(
+    `answer ${parts}`,
+    w,
+    async (one, real) => {
+      await arrive(one, real);
+      if (one.optedOut) return;
+      await start(one, real);
+      await finish(one, real, 0, parts, false);
+    },
+    always,
+  ),
+);
 const starts = fc.tuple(which, behind).map(([w, b]) => step(`start -${b}`, w, (one, real) => start(one, real, b)));
 const ends = fc.tuple(which, some, fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([w, n, parts, fallback]) =>
   step(
@@ -63,7 +78,9 @@ const ends = fc.tuple(which, some, fc.integer({ min: 1, max: 3 }), fc.boolean())
     (one) => one.held.length > 0,
   ),
 );
-const claims = fc.tuple(which, some).map(([w, n]) => step(`claim ${n}`, w, (one, real) => claim(one, real, n)));
+const claims = fc
+  .tuple(which, some)
+  .map(([w, n]) => step(`claim ${n}`, w, async (one, real) => void (await claim(one, real, n))));
 const sends = fc
   .tuple(which, some, fc.constantFrom(true, true, false))
   .map(([w, n, taken]) =>
@@ -74,6 +91,21 @@ const records = fc
   .map(([w, n, heard]) =>
     step(`record ${n} ${heard ? 'heard' : 'unknown'}`, w, (one, real) => record(one, real, n, heard), hasClaims),
   );
+const deaths = fc
+  .tuple(which, some)
+  .map(([w, n]) => step(`presume dead ${n}`, w, (one) => presumeDead(one, n), hasClaims));
+/** A worker that hangs over a part, with or without the carrier's answer, until the part is looked up without it. */
+const hangs = fc.tuple(which, fc.constantFrom('taken', 'refused', 'not sent')).map(([w, end]) =>
+  step(`hang, ${end}`, w, async (one, real) => {
+    await claim(one, real, 0);
+    if (one.claims.length === 0) return;
+    if (end !== 'not sent') await dispatch(one, real, 0, end === 'taken');
+    await presumeDead(one, 0);
+    await claim(one, real, 0);
+    await settle(one, real);
+  }),
+);
+const lookups = which.map((w) => step('settle', w, settle));
 const rest = [
   fc.tuple(which, some).map(([w, n]) =>
     step(
@@ -84,12 +116,10 @@ const rest = [
     ),
   ),
   fc
-    .tuple(which, fc.constantFrom<Word>('stop', 'start', 'start', 'help', 'reset'))
+    .tuple(which, fc.constantFrom<Word>('stop', 'start', 'start', 'start', 'help', 'reset'))
     .map(([w, word]) => step(word, w, (one, real) => keyword(one, real, word), always)),
   fc.tuple(which, behind).map(([w, b]) => step(`give back -${b}`, w, (one, real) => handBack(one, real, b))),
   fc.tuple(which, some).map(([w, n]) => step(`die ${n}`, w, (one) => die(one, n), hasClaims)),
-  fc.tuple(which, some).map(([w, n]) => step(`presume dead ${n}`, w, (one) => presumeDead(one, n), hasClaims)),
-  which.map((w) => step('settle', w, settle)),
   fc
     .tuple(which, some, fc.constantFrom(...REPORTS), fc.constantFrom(false, false, true))
     .map(([w, n, state, foreign]) =>
@@ -120,7 +150,22 @@ export type InterleavingOptions = {
 export async function checkInterleavings(db: TestDatabase, options: InterleavingOptions): Promise<void> {
   const { runs, seed, path, replayPath, maxCommands = 60 } = options;
   // The way of a text comes up most often, or few of them would get anywhere.
-  const main = [texts, texts, starts, starts, ends, ends, claims, claims, sends, sends, records, records];
+  const main = [
+    texts,
+    answers,
+    answers,
+    starts,
+    ends,
+    ends,
+    claims,
+    claims,
+    sends,
+    sends,
+    records,
+    lookups,
+    deaths,
+    hangs,
+  ];
   const commands = fc.commands([...main, ...rest], {
     maxCommands,
     size: 'max',

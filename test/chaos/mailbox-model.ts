@@ -57,6 +57,9 @@ function newConversation(): Conversation {
   };
 }
 
+/** The n-th of a list counted from its end, around and around. */
+const newest = <T>(list: readonly T[], n: number): T | undefined => list.at(-1 - (n % list.length));
+
 type Row = { token: number; epoch: number; last_seq: number; done_seq: number; running_turn: string | null };
 
 async function rowOf({ db }: Real, { id }: Conversation): Promise<Row> {
@@ -147,6 +150,8 @@ export async function keyword(one: Conversation, { db, bridge }: Real, word: Wor
   one.done = one.fates.length;
   one.epoch += 1;
   one.running = null;
+  const waiting = (await bridge.parts(one.id!)).filter((part) => part.state === 'queued' && part.kind !== 'notice');
+  assert.deepEqual(waiting, [], 'an answer waits for a START that comes after the STOP');
 }
 
 /** A job with this token (`behind` = how many tokens ago it was made) starts a turn. */
@@ -182,7 +187,7 @@ export async function finish(
   parts: number,
   fallback: boolean,
 ): Promise<void> {
-  const turn = one.held[n % one.held.length]!;
+  const turn = newest(one.held, n)!;
   const isCurrent = turn.epoch === one.epoch;
   const isFirst = isCurrent && one.running === turn.turnId;
   const bodies = Array.from({ length: fallback ? 1 : parts }, (_, k) => `${turn.turnId} ${k}`);
@@ -218,27 +223,29 @@ async function claimableOf(one: Conversation, { db }: Real): Promise<string[]> {
   const due = await db.admin<{ part: string }[]>`
     select p.id as part from graphile_worker.jobs j join outbound_parts p on j.key = 'send:' || p.id
     where p.conversation_id = ${one.id} and j.run_at <= clock_timestamp() order by p.position`;
-  return [...new Set([...one.claimable, ...due.map((row) => row.part)])];
+  return [...new Set([...due.map((row) => row.part), ...one.claimable])];
 }
 
-export async function claim(one: Conversation, real: Real, n: number): Promise<void> {
+/** Takes one of them, if there is any; false when there was none. */
+export async function claim(one: Conversation, real: Real, n: number): Promise<boolean> {
   const ids = await claimableOf(one, real);
-  if (ids.length === 0) return;
-  const id = ids[n % ids.length]!;
+  const id = newest(ids, n);
+  if (id === undefined) return false;
   one.claimable.delete(id);
   await real.db.admin`delete from graphile_worker._private_jobs where key = ${`send:${id}`}`;
   const before = await real.bridge.parts(one.id!);
   const [part] = await real.bridge.claim([id]);
-  if (!part) return;
+  if (!part) return true;
   const { kind } = before.find((row) => row.id === id)!;
   assert.ok(!(one.optedOut && kind !== 'notice'), 'a part was claimed after a STOP');
   one.claims.push({ part, took: undefined });
+  return true;
 }
 
 /** A claimed part reaches the carrier, which takes it or not. */
 export async function dispatch(one: Conversation, real: Real, n: number, taken: boolean): Promise<void> {
   const waiting = one.claims.filter((each) => each.took === undefined);
-  const claimed = waiting[n % waiting.length];
+  const claimed = newest(waiting, n);
   if (!claimed) return;
   claimed.took = taken ? newSid() : null;
   if (claimed.took === null) return;
@@ -254,7 +261,7 @@ export async function dispatch(one: Conversation, real: Real, n: number, taken: 
 /** The worker writes down what it heard, or that it heard nothing. */
 export async function record(one: Conversation, { bridge }: Real, n: number, heard: boolean): Promise<void> {
   const known = one.claims.filter((each) => each.took !== undefined);
-  const claimed = known[n % known.length];
+  const claimed = newest(known, n);
   if (!claimed) return;
   one.claims.splice(one.claims.indexOf(claimed), 1);
   const news: Partial<SendRecord> & Pick<SendRecord, 'state'> = !heard
@@ -267,13 +274,14 @@ export async function record(one: Conversation, { bridge }: Real, n: number, hea
 
 /** A worker dies over a part, before or after the request left; the job of the part runs again elsewhere. */
 export async function die(one: Conversation, n: number): Promise<void> {
-  const [claimed] = one.claims.splice(n % one.claims.length, 1);
-  if (claimed) one.claimable.add(claimed.part.part_id);
+  const claimed = newest(one.claims, n)!;
+  one.claims.splice(one.claims.indexOf(claimed), 1);
+  one.claimable.add(claimed.part.part_id);
 }
 
 /** A worker is presumed dead over a part: its job runs again elsewhere, and what it does may still be heard of. */
 export async function presumeDead(one: Conversation, n: number): Promise<void> {
-  one.claimable.add(one.claims[n % one.claims.length]!.part.part_id);
+  one.claimable.add(newest(one.claims, n)!.part.part_id);
 }
 
 /** An unknown part is looked up. That the carrier surely does not have it can be said once no request is on its way. */
@@ -337,7 +345,7 @@ export async function comeToAnEnd(one: Conversation, real: Real): Promise<void> 
     assert.ok(round < MANY_ROUNDS, 'work does not come to an end');
     if (one.fates.length > one.done) {
       await start(one, real);
-      await finish(one, real, one.held.length - 1, 2, false);
+      await finish(one, real, 0, 2, false);
     }
     while (one.claims.length > 0) {
       await dispatch(one, real, 0, true);
@@ -345,8 +353,10 @@ export async function comeToAnEnd(one: Conversation, real: Real): Promise<void> 
     }
     await timePasses(one, real);
     await settle(one, real);
-    await claim(one, real, 0);
-    await agree(one, real);
+    while (await claim(one, real, 0)) {
+      // One after the other: the next part may be another one.
+    }
   }
+  await agree(one, real);
   assert.ok(one.fates.every((fate) => fate !== 'waiting'));
 }
