@@ -269,7 +269,11 @@ export async function record(one: Conversation, { bridge }: Real, n: number, hea
     : claimed.took
       ? { state: 'accepted', provider_id: claimed.took }
       : { state: 'queued', error_code: '20429', run_at_ms: 0 };
+  const now = async () => (await bridge.parts(one.id!)).find((part) => part.id === claimed.part.part_id)!;
+  const before = await now();
   await bridge.record([sendRecord(claimed.part, news)]);
+  if (before.attempts > claimed.part.attempts && news.state !== 'accepted')
+    assert.equal((await now()).state, before.state, 'news of an older try changed a part');
 }
 
 /** A worker dies over a part, before or after the request left; the job of the part runs again elsewhere. */
