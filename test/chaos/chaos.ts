@@ -26,6 +26,11 @@ const { values } = parseArgs({
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
+let close = async () => {};
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void close().finally(() => process.exit(130)));
+}
+
 say(`seed ${seed}`);
 const result = await run({
   seed,
@@ -38,6 +43,9 @@ const result = await run({
   grace: 'real',
   settleMs: SETTLE_MS,
   say,
+  opened: (how) => {
+    close = how;
+  },
 });
 process.stdout.write(values.json ? `${json(result)}\n` : report(result));
 process.exit(result.violations.length > 0 ? 1 : 0);
@@ -51,7 +59,7 @@ function counted(violations: readonly Violation[]): Record<string, number> {
 }
 
 function report({ figures, schedule, violations, history, rows }: RunResult): string {
-  const { faults, answerMs, ...counts } = figures;
+  const { faults, answerMs, surprises, ...counts } = figures;
   const names: Readonly<Record<keyof typeof counts, string>> = {
     texts: 'texts',
     acked: 'answered 200',
@@ -63,17 +71,18 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     agentCalls: 'calls of agents',
     unknown: 'parts of unknown end, settled',
     restarts: 'processes started again',
-    surprises: 'of which died by themselves',
     rescues: 'conversations only the net found',
   };
   const lines = (Object.keys(names) as (keyof typeof counts)[]).map((key) => [names[key], String(counts[key])]);
   const broken = Object.entries(counted(violations)).map(([rule, count]) => [rule, String(count)]);
+  const died = [['of which died by themselves', String(surprises.length)]];
   const time = [['200 to the carrier, p50 / p99', `${answerMs.p50} / ${answerMs.p99} ms`]];
   const happened = Object.entries(faults).map(([fault, count]) => [`  ${fault}`, String(count)]);
   return [
-    table([...lines, ...time, ['faults', String(schedule.length)], ...happened]),
+    table([...lines, ...died, ...time, ['faults', String(schedule.length)], ...happened]),
     '',
     table(broken),
+    ...[...new Set(surprises)].map((words) => words.slice(0, 300)),
     ...violations.slice(0, SHOWN).map(({ rule, person, what }) => `${rule} (${person ?? 'nobody'}): ${what}`),
     ...(violations[0]?.person ? ['', ...excerpt(violations[0].person, history, rows)] : []),
     ...(violations.length > 0 ? ['', `Again: npm run chaos -- --seed ${seed}`] : []),

@@ -12,7 +12,8 @@ export type CrowdOptions = {
   readonly texts: number;
   /** The texts are spread over this time. */
   readonly durationMs: number;
-  readonly to: string;
+  /** Our numbers: everybody texts one of them. */
+  readonly numbers: readonly string[];
   readonly webhookUrl: string;
   readonly account: { readonly accountSid: string; readonly authToken: string };
 };
@@ -62,7 +63,7 @@ export type Crowd = ReturnType<typeof startCrowd>;
 
 /** Everybody begins to text. `done` resolves when all of it was answered 200, duplicates included. */
 export function startCrowd(options: CrowdOptions) {
-  const { account, to, webhookUrl } = options;
+  const { account, numbers, webhookUrl } = options;
   const texts: SentText[] = [];
   const http = new Agent({ connections: 256, connect: { timeout: 2_000 } });
   const startedMs = performance.now();
@@ -75,7 +76,7 @@ export function startCrowd(options: CrowdOptions) {
       AccountSid: account.accountSid,
       MessageSid: text.sid,
       From: text.from,
-      To: to,
+      To: text.to,
       Body: text.body,
       NumMedia: '0',
     };
@@ -99,7 +100,7 @@ export function startCrowd(options: CrowdOptions) {
     }
   }
 
-  async function say(from: string, planned: Planned): Promise<void> {
+  async function say(from: string, to: string, planned: Planned): Promise<void> {
     const text: SentText = {
       sid: newSid(),
       from,
@@ -120,9 +121,10 @@ export function startCrowd(options: CrowdOptions) {
 
   async function live(person: number, plan: readonly Planned[]): Promise<void> {
     const from = phoneOf(person);
+    const to = numbers[person % numbers.length]!;
     for (const planned of plan) {
       await pause(Math.max(0, planned.atMs - (performance.now() - startedMs)));
-      await say(from, planned);
+      await say(from, to, planned);
     }
   }
 

@@ -157,10 +157,19 @@ export async function keyword(one: Conversation, { db, bridge }: Real, word: Wor
 /** A job with this token (`behind` = how many tokens ago it was made) starts a turn. */
 export async function start(one: Conversation, real: Real, behind = 0): Promise<void> {
   const { token } = await rowOf(real, one);
-  const [started] = await startTurns(real.db.pools.worker, [{ conversationId: one.id!, token: token - behind }], {
-    quietMs: 0,
-    maxTexts: 50,
-  });
+  const startIt = async () => {
+    const job = { conversationId: one.id!, token: token - behind };
+    const [begun] = await startTurns(real.db.pools.worker, [job], { quietMs: 0, maxTexts: 50 });
+    return begun;
+  };
+  let started = await startIt();
+  if (started?.kind === 'wait') {
+    // Nine answers in half a minute look like a machine: it is held for a while, which passes here at once.
+    assert.ok(started.nowHeld, 'a conversation waits although its burst is over');
+    await real.db.admin`
+      update conversations set answered_at = '{}', held_until = null, holds = 0 where id = ${one.id}`;
+    started = await startIt();
+  }
   const waits = one.fates.length > one.done;
   if (behind > 0 || !waits) {
     assert.equal(started, null, 'a turn was started by a stale job, or without a text');

@@ -20,7 +20,13 @@ import type { AgentCall } from './history.ts';
 import { type Supervised, supervise } from './processes.ts';
 import { agentWire, type Targets } from './schedule.ts';
 
-export const OUR_NUMBER = '+15550001111';
+/** Our numbers, each with another policy for texts that come during an answer. */
+const NUMBERS = {
+  '+15550001111': { busy_policy: 'collect' },
+  '+15550002222': { busy_policy: 'interrupt' },
+  '+15550003333': { busy_policy: 'queue', hold_ms: 1_500 },
+};
+export const OUR_NUMBERS = Object.keys(NUMBERS);
 
 export type PlaceOptions = {
   readonly gateways: number;
@@ -76,7 +82,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
   const simulator = await startSimulator({
     ...account,
     port: 0,
-    numbers: [OUR_NUMBER],
+    numbers: OUR_NUMBERS,
     webhookUrl,
     pacing: 'off',
     maxStored: options.texts * 4 + 1_000,
@@ -95,7 +101,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     TWILIO_ACCOUNT_SID: account.accountSid,
     TWILIO_AUTH_TOKEN: account.authToken,
     TWILIO_API_URL: `http://127.0.0.1:${carrier.port}`,
-    TWILIO_PHONE_NUMBERS: OUR_NUMBER,
+    TWILIO_PHONE_NUMBERS: OUR_NUMBERS.join(','),
     DARKSPERE_EGRESS_ALLOW: '127.0.0.0/8',
     DARKSPERE_DEMO_AGENT: 'off',
     DARKSPERE_PACING: 'off',
@@ -123,7 +129,10 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     const { port: wired } = await wire(agentWire(agent.name), [{ host: '127.0.0.1', port }]);
     await sql`update agent_registry set endpoint_url = ${`http://127.0.0.1:${wired}/`} where id = ${agent.id}`;
   }
-  await sql`update phone_numbers set max_segments = ${MAX_SEGMENTS}`;
+  for (const [address, policy] of Object.entries(NUMBERS)) {
+    const columns = { ...policy, max_segments: MAX_SEGMENTS };
+    await sql`update phone_numbers set ${sql(columns)} where address = ${address}`;
+  }
 
   const slots = [
     ...ports.map((port, n) => ({ name: `gateway ${n + 1}`, part: 'gateway' as const, own: { PORT: String(port) } })),

@@ -22,7 +22,8 @@ export function supervise({ name, part, env }: Slot) {
   let stopping = false;
   let downMs = AGAIN_MS;
   let deaths = 0;
-  let intended = 0;
+  let isIntended = false;
+  const lastWords: string[] = [];
   const outputs: string[] = [];
 
   const watched = (async () => {
@@ -30,6 +31,8 @@ export function supervise({ name, part, env }: Slot) {
       const { code, signal } = await current.exited;
       deaths += 1;
       outputs.push(current.output());
+      if (!isIntended) lastWords.push(`${name} (${code ?? signal}): ${current.output().trim().split('\n').at(-1)}`);
+      isIntended = false;
       if (stopping) return { code, signal };
       await pause(downMs);
       downMs = AGAIN_MS;
@@ -45,17 +48,15 @@ export function supervise({ name, part, env }: Slot) {
     get restarts() {
       return deaths;
     },
-    /** Deaths that nobody asked for. */
-    get surprises() {
-      return deaths - intended;
-    },
+    /** Deaths that nobody asked for: how each ended, and the last line it printed. */
+    surprises: () => [...lastWords],
     /** Everything that any of its processes has printed. */
     output: () => [...outputs, current.output()].join(''),
     isReady: () => current.output().includes(READY),
     ready: () => until(() => current.output().includes(READY), { what: `the start of ${name}`, timeoutMs: 60_000 }),
     /** Ends the process; another one is started `forMs` later. */
     end(signal: 'SIGKILL' | 'SIGTERM', forMs: number): void {
-      intended += 1;
+      isIntended = true;
       downMs = forMs;
       current.child.kill(signal);
     },
@@ -63,7 +64,7 @@ export function supervise({ name, part, env }: Slot) {
     thaw: () => current.child.kill('SIGCONT'),
     /** Ends it for good and says how it ended. */
     async stop(signal: 'SIGKILL' | 'SIGTERM' = 'SIGTERM') {
-      if (!stopping) intended += 1;
+      isIntended = true;
       stopping = true;
       current.child.kill('SIGCONT');
       current.child.kill(signal);

@@ -4,7 +4,7 @@ import { check, type Violation } from './checker.ts';
 import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
 import { unleash } from './nemesis.ts';
-import { OUR_NUMBER, openPlace, type Place } from './place.ts';
+import { OUR_NUMBERS, openPlace, type Place } from './place.ts';
 import { openJobs, type Rows, readRows } from './rows.ts';
 import { type FaultName, type Step, scheduleOf } from './schedule.ts';
 
@@ -25,6 +25,8 @@ export type RunOptions = {
   /** How long everything may take to come to an end after the last fault. */
   readonly settleMs: number;
   readonly say: (line: string) => void;
+  /** Told how to take everything down before the end. */
+  readonly opened?: (close: () => Promise<void>) => void;
 };
 
 export type Figures = {
@@ -41,8 +43,8 @@ export type Figures = {
   /** Parts of which nobody knew the end for a while. */
   readonly unknown: number;
   readonly restarts: number;
-  /** Deaths of processes that nobody asked for. */
-  readonly surprises: number;
+  /** Deaths of processes that nobody asked for, each with its last words. */
+  readonly surprises: readonly string[];
   /** Conversations that only the net below the mailbox found. */
   readonly rescues: number;
   readonly faults: Readonly<Partial<Record<FaultName, number>>>;
@@ -62,9 +64,15 @@ export type RunResult = {
 export async function run(options: RunOptions): Promise<RunResult> {
   const { seed, say } = options;
   const place = await openPlace(options);
+  options.opened?.(place.close);
   try {
     const schedule = scheduleOf(seed, place.targets, options.durationMs, options.everyMs);
-    const crowd = startCrowd({ ...options, to: OUR_NUMBER, webhookUrl: place.webhookUrl, account: place.account });
+    const crowd = startCrowd({
+      ...options,
+      numbers: OUR_NUMBERS,
+      webhookUrl: place.webhookUrl,
+      account: place.account,
+    });
     const progress = setInterval(() => say(`  ${crowd.acked} of ${crowd.planned} texts taken`), 10_000);
     try {
       await unleash(place, schedule, say).done;
@@ -155,7 +163,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     agentCalls: history.calls.length,
     unknown,
     restarts: sum((one) => one.restarts - 1),
-    surprises: sum((one) => one.surprises),
+    surprises: place.processes.flatMap((one) => one.surprises()),
     rescues: sum((one) => one.output().split('texts waited without a job').length - 1),
     faults,
     answerMs: { p50: quantile(0.5), p99: quantile(0.99) },
