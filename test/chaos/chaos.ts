@@ -1,9 +1,15 @@
 // Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
-//   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3] [--json]
+//   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
+//                    [--interleavings 1000] [--json]
+// Then the statements behind it in any order, as many sequences as --interleavings says.
 // Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
 import { parseArgs } from 'node:util';
 import { table } from '../../bench/support/table.ts';
+import { messageOf } from '../../src/errors.ts';
+import { freshDatabase } from '../support/database.ts';
+import { startTestServer } from '../support/server.ts';
 import { excerpt, RULES, type Violation } from './checker.ts';
+import { checkInterleavings } from './interleavings.ts';
 import { type RunResult, run } from './run.ts';
 
 /** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
@@ -20,6 +26,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '3' },
     /** Time between faults, milliseconds. */
     every: { type: 'string', default: '1000' },
+    interleavings: { type: 'string', default: '1000' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -48,7 +55,26 @@ const result = await run({
   },
 });
 process.stdout.write(values.json ? `${json(result)}\n` : report(result));
-process.exit(result.violations.length > 0 ? 1 : 0);
+const sound = await interleave(Number(values.interleavings));
+process.exit(result.violations.length > 0 || !sound ? 1 : 0);
+
+/** False when a sequence broke the model; it is printed with what replays it. */
+async function interleave(runs: number): Promise<boolean> {
+  const server = await startTestServer();
+  close = server.stop;
+  try {
+    process.env.DARKSPERE_TEST_SERVER = server.url;
+    say(`${runs} sequences of statements`);
+    const db = await freshDatabase();
+    await checkInterleavings(db, { runs, seed }).finally(() => db.drop());
+    return true;
+  } catch (error) {
+    say(messageOf(error));
+    return false;
+  } finally {
+    await server.stop();
+  }
+}
 
 function json({ figures, schedule, violations }: RunResult): string {
   return JSON.stringify({ seed, figures, broken: counted(violations), violations, schedule });

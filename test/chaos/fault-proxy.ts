@@ -95,7 +95,9 @@ export async function startFaultProxy(targets: readonly NetConnectOpts[], port =
   }
 
   async function join(near: Socket): Promise<void> {
+    open.add(near);
     near.on('error', () => {});
+    near.on('close', () => open.delete(near));
     near.pause();
     const far = await reach();
     if (far === null || near.destroyed) {
@@ -123,8 +125,9 @@ export async function startFaultProxy(targets: readonly NetConnectOpts[], port =
     get port() {
       return port;
     },
-    get connections() {
-      return open.size / 2;
+    /** Connections that have lost something in a hole. */
+    get holed() {
+      return broken.size / 2;
     },
     become(next: Weather): void {
       weather = next;

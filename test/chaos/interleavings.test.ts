@@ -11,6 +11,6 @@ describe('any order of what gateways, workers and the carrier do', () => {
   after(() => db.drop());
 
   test('numbers texts, fences turns, and sends each part once and in order', async () => {
-    await checkInterleavings(db, { runs: 250 });
+    await checkInterleavings(db, { runs: 150 });
   });
 });
