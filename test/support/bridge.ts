@@ -43,6 +43,7 @@ export type PartRow = {
   body: string;
   segments: number;
   state: string;
+  attempts: number;
   send_at: Date;
   provider_id: string | null;
   error_code: string | null;
