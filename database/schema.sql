@@ -202,6 +202,7 @@ create table outbound_parts (
   accepted_at timestamp with time zone,
   sent_at timestamp with time zone,
   ended_at timestamp with time zone,
+  claimed_by text,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
   constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
@@ -398,6 +399,10 @@ begin
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
 
+  -- Two machines that send each other keywords: the carrier would end it, and we end it first.
+  if p_action <> 'more' and goes_too_fast(c.answered_at, holds_in_a_row(c.holds, c.held_until)) then
+    p_parts := null;
+  end if;
   -- Who has stopped already hears nothing more but the answers to START and HELP; the carrier would refuse it besides.
   if p_action in ('stop', 'reset') and exists (select 1 from consents s
       where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
@@ -417,11 +422,15 @@ begin
       order by id for update);
     update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
     where id = c.session_id and is_active;
-    update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, running_turn = null,
+    update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0, running_turn = null,
       session_id = null, first_pending_at = null, more = null, outage_told_at = null
     where id = c.id;
     -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
     perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
+    -- Where the opt-out covers other numbers of ours too, what is claimed for those may not leave either.
+    perform pg_notify('darkspere_cancel', o.id || ' 0') from conversations o
+    where p_scope is not null and o.id <> c.id and o.channel = p_channel and o.their_address = p_theirs
+      and o.our_address = any (array(select n.address from phone_numbers n));
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
@@ -435,6 +444,8 @@ begin
   end if;
 
   if p_parts is not null then
+    update conversations set answered_at = (array[clock_timestamp()] || answered_at)[1:9]
+    where id = c.id and p_action <> 'more';
     perform queue_replies(
       json_build_array(json_build_object('conversation_id', c.id, 'kind', case p_action when 'more' then 'reply' else 'notice' end,
         'body', p_notice, 'parts', p_parts)), p_pacing);
@@ -485,7 +496,13 @@ begin
     from report r
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
       and state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
-    returning p.id, p.conversation_id, p.position, p.state
+    returning p.id, p.conversation_id, p.message_id, p.position, p.state
+  ), voided as (
+    -- The rest of a reply whose part did not arrive is not worth sending.
+    update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
+    from written w
+    where w.state in ('failed', 'undelivered') and p.conversation_id = w.conversation_id and p.message_id = w.message_id
+      and p.position > w.position and p.state = 'queued'
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
@@ -495,6 +512,7 @@ begin
     join conversations c on c.id = w.conversation_id
     join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
     where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3
+      and not (w.state in ('failed', 'undelivered') and n.message_id = w.message_id)
   ), forward as (
     select count(*) from graphile_worker.add_jobs((
       select array_agg(('send', json_build_object('p', id), null, send_at, 1000, 'send:' || id, -10 * priority, null
@@ -530,8 +548,8 @@ AS $function$
     then least(p_last + p_quiet_ms * interval '1 millisecond', p_first + interval '5 seconds') else clock_timestamp() end
 $function$;
 
-CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text)
- RETURNS TABLE(part_id uuid, state text, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text)
+CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text, p_pool text DEFAULT NULL::text)
+ RETURNS TABLE(part_id uuid, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text, valid_seconds integer)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -544,6 +562,7 @@ AS $function$
 declare
   yielding uuid[];
   claimable uuid[];
+  under_way uuid[];
   blocked uuid[];
   mine uuid[];
   lost uuid[];
@@ -553,7 +572,11 @@ begin
   from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
 
   with taken as (
-    select p.id, p.kind, c.channel, c.our_address, c.their_address
+    select p.id, p.kind, c.channel, c.our_address, c.their_address,
+      p.created_at < clock_timestamp() - interval '4 hours' as is_expired,
+      -- Longer than the carrier is given to answer (30 s). A try from the future was made before the clock was set back.
+      p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
+        and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
     from outbound_parts p join conversations c on c.id = p.conversation_id
     where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
     order by p.id
@@ -565,12 +588,14 @@ begin
       on (consent.channel, consent.scope, consent.their_address)
         = (t.channel, coalesce(p_scope, t.our_address), t.their_address)
   ), voided as (
-    update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
-    from judged j where p.id = j.id and j.is_blocked and p.state = 'queued'
+    update outbound_parts p set
+      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp()
+    from judged j where p.id = j.id and (j.is_blocked or j.is_expired) and p.state = 'queued'
     returning p.id, p.conversation_id
   )
-  select array_agg(j.id) filter (where v.id is null), array_agg(v.conversation_id) filter (where v.id is not null)
-  into claimable, blocked
+  select array_agg(j.id) filter (where v.id is null and not j.is_under_way),
+    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null)
+  into claimable, under_way, blocked
   from judged j left join voided v using (id);
   if blocked is not null then
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
@@ -582,6 +607,7 @@ begin
       state = case when p.state = 'queued' then 'sending' else 'unknown' end,
       attempts = p.attempts + case when p.state = 'queued' then 1 else 0 end,
       sending_at = case when p.state = 'queued' then clock_timestamp() else p.sending_at end,
+      claimed_by = p_pool,
       error_reason = case when p.state = 'queued' then null else 'the worker died while sending' end
     where p.id = any (claimable)
     returning p.id, p.state
@@ -594,13 +620,20 @@ begin
     ('settle', json_build_object('p', id), null, null, 1000, 'settle:' || id, 0, null)::graphile_worker.job_spec))
   from unnest(lost) id
   having count(*) > 0;
+  if under_way is not null then
+    perform graphile_worker.add_jobs(array_agg((
+      'send', json_build_object('p', id), null, clock_timestamp() + interval '20 seconds', 1000, 'send:' || id, 0, null
+      )::graphile_worker.job_spec))
+    from unnest(under_way) id;
+  end if;
 
   return query
-  select p.id, p.state, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind
+  select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
+    greatest(1, extract(epoch from p.created_at + interval '4 hours' - clock_timestamp()))::int
   from outbound_parts p join conversations c on c.id = p.conversation_id
   where p.id = any (mine);
 end $function$;
-grant execute on function claim_parts(uuid[],text) to darkspere_worker;
+grant execute on function claim_parts(uuid[],text,text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.close_deferred(p_turn uuid, p_body text, p_parts json, p_pacing boolean)
  RETURNS boolean
@@ -896,6 +929,22 @@ CREATE OR REPLACE FUNCTION public.goes_too_fast(p_answered_at timestamp with tim
 AS $function$
   select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
 $function$;
+
+CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_conversation uuid, p_scope text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select exists (
+    select 1 from conversations stopped
+    join conversations c on (c.channel, c.their_address) = (stopped.channel, stopped.their_address)
+      and c.our_address = any (array(select n.address from phone_numbers n where p_scope is not null) || stopped.our_address)
+    join outbound_parts p on p.conversation_id = c.id
+    where stopped.id = p_conversation and p.position > c.out_seq - 1000 and p.kind <> 'notice'
+      and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
+$function$;
+grant execute on function has_sends_under_way(uuid,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.hold_conversations(p_conversations uuid[])
  RETURNS void
@@ -1377,6 +1426,8 @@ begin
         case
           when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
           when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
+          -- The answer to a STOP does not wait a minute for what became of another part.
+          when before.state = 'unknown' and part.kind = 'notice' then part.send_at
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head

@@ -82,12 +82,14 @@ function absent({ default: value, otherwise }: Variable): string {
   return value === null ? (otherwise ?? 'nothing') : `\`${value}\``;
 }
 
+const UNITS = { milliseconds: ' ms', megabytes: ' MB', count: '' } as const;
+
 function form({ kind }: Variable): string {
   switch (kind.is) {
     case 'port':
       return 'port, 0–65535';
     case 'integer':
-      return `${kind.min}–${kind.max}${kind.unit === 'count' ? '' : ' ms'}`;
+      return `${kind.min}–${kind.max}${UNITS[kind.unit]}`;
     case 'choice':
       return kind.of.map((choice) => `\`${choice}\``).join(', ');
     case 'sid':

@@ -42,6 +42,7 @@ describe('defaults', () => {
       host: '127.0.0.1',
       publicUrl: 'http://localhost:8000',
       dataDir: '/srv/app/.darkspere',
+      spool: { directory: '/srv/app/.darkspere/spool', maxBytes: 256 * 1024 * 1024 },
       database: { kind: 'embedded' },
       pools: { web: 4, worker: 6, admin: 2 },
       carrier: { kind: 'simulator' },

@@ -1,6 +1,6 @@
 // The configuration, read once in two pure steps: `readEnv` takes what is ours from the environment, `toConfig` makes it
 // a value or a list of all problems. Nothing else in src/ reads process.env.
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type AgentSettings, readAgent } from './config/agent.ts';
 import { mistypedNames } from './config/names.ts';
 import { createReading, type Problem, type RawEnv, type Reading } from './config/reading.ts';
@@ -24,6 +24,8 @@ export type Config = {
   /** Absolute. */
   readonly dataDir: string;
   readonly database: { readonly kind: 'embedded' } | { readonly kind: 'external'; readonly url: string };
+  /** Where texts wait for a database that is away, and how much of them; null: nowhere. */
+  readonly spool: { readonly directory: string; readonly maxBytes: number } | null;
   readonly pools: { readonly web: number; readonly worker: number; readonly admin: number };
   readonly carrier:
     | { readonly kind: 'simulator' }
@@ -129,9 +131,11 @@ function assemble(reading: Reading, situation: Situation): Config | null {
   const demoAgent = choice === 'auto' ? simulated && !reading.isSet('DARKSPERE_AGENT_URL') : choice === 'on';
   const format = value('DARKSPERE_LOG_FORMAT');
   const ports = readPorts(reading, situation, { simulated, demoAgent });
+  const dataDir = resolve(situation.baseDir, value('DARKSPERE_DATA_DIR'));
   const rest = {
     host: reading.read('DARKSPERE_HOST') ?? (simulated ? '127.0.0.1' : '0.0.0.0'),
-    dataDir: resolve(situation.baseDir, value('DARKSPERE_DATA_DIR')),
+    dataDir,
+    spool: readSpool(reading, situation, dataDir),
     pools: {
       web: reading.read('DARKSPERE_WEB_POOL') ?? (embedded ? 4 : 50),
       worker: reading.read('DARKSPERE_WORKER_POOL') ?? (embedded ? 6 : 100),
@@ -237,6 +241,16 @@ function readDatabase(reading: Reading): Config['database'] | null {
   const login = encodeURIComponent(user!) + (password === null ? '' : `:${encodeURIComponent(password)}`);
   const address = host.includes(':') ? `[${host}]` : host;
   return { kind: 'external', url: `postgres://${login}@${address}:${port}/${encodeURIComponent(name!)}` };
+}
+
+function readSpool(reading: Reading, { baseDir }: Situation, dataDir: string): Config['spool'] {
+  const directory = reading.read('DARKSPERE_SPOOL_DIR');
+  const megabytes = reading.read('DARKSPERE_SPOOL_MAX_MB') as number;
+  if (megabytes === 0) return null;
+  return {
+    directory: directory === null ? join(dataDir, 'spool') : resolve(baseDir, directory),
+    maxBytes: megabytes * 1024 * 1024,
+  };
 }
 
 function readPorts(

@@ -126,8 +126,8 @@ export const CATALOGUE = {
     category: 'database',
     status: 503,
     retry: 'same',
-    title: 'The database cannot be reached, so the text was not stored.',
-    fix: 'Bring PostgreSQL back. Twilio calls the fallback URL of the number meanwhile.',
+    title: 'Neither the database nor the spool could take it, so nothing was stored.',
+    fix: 'Bring PostgreSQL back, and give the spool room (DARKSPERE_SPOOL_DIR, DARKSPERE_SPOOL_MAX_MB). Twilio calls the fallback URL of the number meanwhile.',
   },
   carrier_unavailable: {
     category: 'external_api',
@@ -192,6 +192,13 @@ export const CATALOGUE = {
     retry: 'never',
     title: 'A migration that was already applied has changed since.',
     fix: 'Migrations are forward-only: restore the file and put the change in a new one.',
+  },
+  spool_unusable: {
+    category: 'configuration',
+    status: 500,
+    retry: 'never',
+    title: 'The spool, which keeps texts while the database is away, cannot be written.',
+    fix: 'Make DARKSPERE_SPOOL_DIR a directory that this process may write and whose disk has room, or set DARKSPERE_SPOOL_MAX_MB=0 to do without.',
   },
   // — agents —
   agent_refused: {

@@ -4,40 +4,39 @@ import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { keepNumbers, openNumbers } from './accounts/numbers.ts';
 import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createConsent } from './bridge/consent.ts';
 import { createDelivery } from './bridge/delivery.ts';
 import { createIngest } from './bridge/ingest.ts';
+import { createIntake } from './bridge/intake.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
+import { openSpool, type Spool } from './bridge/spool/spool.ts';
 import type { Channel } from './channels/channel.ts';
 import { type Simulator, startSimulator } from './channels/simulator/simulator.ts';
 import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/twilio.ts';
 import { systemClock } from './clock.ts';
 import type { Config, Part } from './config.ts';
-import { type Connection, parseConnection } from './database/connection.ts';
-import { startEmbedded } from './database/embedded.ts';
-import { migrate } from './database/migrate.ts';
 import { createOutage, type Outage } from './database/outage.ts';
-import { openPools, type Pools, type Sql } from './database/pools.ts';
-import { shareClock } from './database/shared-clock.ts';
+import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { postRoutes } from './http/api/posts.ts';
 import { docsRoutes } from './http/docs.ts';
-import { healthRoutes } from './http/health.ts';
+import { healthRoutes, type Readiness } from './http/health.ts';
 import { hookRoutes } from './http/hooks.ts';
 import { mediaLinker, mediaRoutes } from './http/media.ts';
 import { createServer } from './http/server.ts';
 import { listen, type ServiceName } from './http/services.ts';
+import { newId } from './ids.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
+import { openStorage, type Storage } from './runtime/storage.ts';
 import { createEgress } from './security/guarded-fetch.ts';
 import { linkKey } from './security/links.ts';
 import { loadOrCreateSecret } from './security/registration-secret.ts';
@@ -61,20 +60,19 @@ export type RuntimeOptions = {
 };
 
 /** What the parts of one process share. */
-type Shared = RuntimeOptions & {
-  readonly pools: Pools;
-  readonly connection: Connection;
-  readonly outage: Outage;
-  readonly metrics: Metrics;
-  readonly secretBox: SecretBox;
-  /** Signs the links under which agents fetch media. */
-  readonly mediaKey: Buffer;
-  readonly channel: Channel;
-  readonly optOutScope: string | null;
-  readonly stack: AsyncDisposableStack;
-  readonly state: { closing: boolean };
-  ourNumbers(): ReadonlySet<string>;
-};
+type Shared = RuntimeOptions &
+  Storage & {
+    readonly outage: Outage;
+    readonly metrics: Metrics;
+    readonly spool: Spool | null;
+    readonly secretBox: SecretBox;
+    /** Signs the links under which agents fetch media. */
+    readonly mediaKey: Buffer;
+    readonly channel: Channel;
+    readonly optOutScope: string | null;
+    readonly stack: AsyncDisposableStack;
+    readonly state: { closing: boolean };
+  };
 
 /** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
 const MAX_SEGMENTS = 10;
@@ -82,6 +80,7 @@ const MAX_SEGMENTS = 10;
 const IDLE_MS = 5_000;
 /** Of the time for stopping, this share is left to running turns before they are given back. */
 const DRAIN_SHARE = 0.7;
+const NO_ANSWER = 'the database does not answer';
 
 /** Starts the parts of this process; throws the first thing that stands in the way, with everything closed again. */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -91,15 +90,14 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const state = { closing: false };
   try {
     await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
-    const connection = await openDatabase(options, stack);
-    const pools = await openPools(connection, config.pools);
-    stack.defer(() => pools.close());
-    await keepNumbers(pools.admin, config.numbers);
+    const metrics = createMetrics();
     const outage = createOutage(logger);
-    const clock = await shareClock(pools.admin, outage);
-    stack.defer(() => clock.close());
-    const numbers = await openNumbers(pools.admin, logger, outage);
-    stack.defer(() => numbers.close());
+    // First: a spool that cannot be written must stop the start, not the first outage.
+    const spool =
+      parts.includes('gateway') && config.spool !== null ? await openSpool({ ...config.spool, logger, metrics }) : null;
+    if (spool) stack.defer(() => spool.close());
+    const storage = await openStorage({ ...options, config, outage }, stack);
+    const { pools, numbers } = storage;
 
     const secretKey = config.secretKey ?? (await loadOrCreateKey(config.dataDir));
     const secretBox = createSecretBox(secretKey);
@@ -111,17 +109,16 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     const shared: Shared = {
       ...options,
       config,
-      pools,
-      connection,
+      ...storage,
       outage,
-      metrics: createMetrics(),
+      metrics,
+      spool,
       secretBox,
       mediaKey: linkKey(secretKey),
       channel: carrier.channel,
       optOutScope: carrier.optOutScope,
       stack,
       state,
-      ourNumbers: numbers.current,
     };
 
     const registrationSecret = parts.includes('agent-registration')
@@ -151,27 +148,6 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       .catch((unwinding) => logger.error({ error: messageOf(unwinding) }, 'could not close cleanly'));
     throw error;
   }
-}
-
-async function openDatabase(
-  { config, logger, onLost }: RuntimeOptions,
-  stack: AsyncDisposableStack,
-): Promise<Connection> {
-  let connection: Connection;
-  if (config.database.kind === 'embedded') {
-    const embedded = await startEmbedded({
-      dataDir: config.dataDir,
-      log: (line) => logger.info({ source: 'postgres' }, line),
-      onLost,
-    });
-    stack.defer(() => embedded.stop());
-    connection = embedded.connection;
-  } else {
-    connection = parseConnection(config.database.url);
-  }
-  const { applied } = await migrate(connection);
-  if (applied.length > 0) logger.info({ applied: applied.length }, 'database migrated');
-  return connection;
 }
 
 type Carrier = { readonly channel: Channel; readonly optOutScope: string | null; readonly simulator: Simulator | null };
@@ -221,27 +197,50 @@ async function openSimulator(config: Config, stack: AsyncDisposableStack) {
 }
 
 async function openGateway(shared: Shared): Promise<string> {
-  const { config, pools, channel, optOutScope, metrics, logger } = shared;
+  const { config, pools, channel, optOutScope, metrics, logger, numbers, spool, stack } = shared;
   const { pacing, quietMs } = config;
-  const app = service(shared, 'gateway', async () => reasons(await answers(pools.web), 'the database does not answer'));
-  await app.register(hookRoutes, {
-    channel,
+  const databaseAnswers = async () => shared.isOpen() && answers(pools.web);
+  const intake = createIntake({
     consent: createConsent({ sql: pools.web, optOutScope, pacing, maxSegments: MAX_SEGMENTS }),
-    ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: shared.ourNumbers }),
+    ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: numbers.current }),
     delivery: createDelivery({ sql: pools.web, optOutScope }),
+    spool,
+    databaseAnswers,
     metrics,
     logger,
   });
+  stack.defer(() => intake.close());
+  const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
+  await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
   mediaRoutes(app, { sql: pools.web, channel, key: shared.mediaKey });
   postRoutes(app, { sql: pools.web, policy: { optOutScope, pacing, maxSegments: MAX_SEGMENTS } });
   return listen(app, 'gateway', config);
 }
 
+/**
+ * Ready is who can take texts. A gateway that can keep them in its spool stays so without a database: a load balancer that
+ * took it out would turn away what the spool is there for.
+ */
+function gatewayReadiness(databaseAnswers: () => Promise<boolean>, spool: Spool | null): Readiness {
+  if (spool === null) return { check: async () => reasons(await databaseAnswers(), NO_ANSWER) };
+  return {
+    check: async () => (spool.isFull ? reasons(await databaseAnswers(), `${NO_ANSWER} and the spool is full`) : []),
+    notes: async () => [
+      ...reasons(await databaseAnswers(), `${NO_ANSWER}: texts are kept in the spool`),
+      ...reasons(spool.records === 0, waitingIn(spool)),
+    ],
+  };
+}
+
+function waitingIn({ records }: Spool): string {
+  return records === 1 ? '1 record waits in the spool' : `${records} records wait in the spool`;
+}
+
 async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
   const { config, pools, secretBox } = shared;
-  const app = service(shared, 'agent-registration', async () =>
-    reasons(await answers(pools.web), 'the database does not answer'),
-  );
+  const app = service(shared, 'agent-registration', {
+    check: async () => reasons(await answers(pools.web), NO_ANSWER),
+  });
   agentRoutes(app, { sql: pools.web, secretBox, egressAllow: config.egressAllow, registrationSecret });
   ownAgentRoutes(app, { sql: pools.web });
   return listen(app, 'agentRegistration', config);
@@ -261,11 +260,12 @@ async function openWorker(shared: Shared): Promise<string> {
   const agentHttp = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
   stack.defer(() => agentHttp.destroy());
 
-  const app = service(shared, 'worker', async () => reasons(await answers(sql), 'the database does not answer'));
+  const app = service(shared, 'worker', { check: async () => reasons(await answers(sql), NO_ANSWER) });
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
-  const outbound = createOutbound({ sql, channel, optOutScope, logger, metrics });
+  const poolId = newId();
+  const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
   stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
   const mailbox = createMailbox({
@@ -284,13 +284,18 @@ async function openWorker(shared: Shared): Promise<string> {
     mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
   });
   const catchUp = () => void mailbox.catchUp().catch(onError);
-  const listening = await sql.listen('darkspere_cancel', (notice) => mailbox.cancel(notice), catchUp);
+  const hear = (notice: string) => {
+    mailbox.cancel(notice);
+    outbound.cancel(notice);
+  };
+  const listening = await sql.listen('darkspere_cancel', hear, catchUp);
   stack.defer(() => listening.unlisten());
   const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
   stack.defer(() => interrupts.unlisten());
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,
+    poolId,
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
@@ -302,14 +307,17 @@ async function openWorker(shared: Shared): Promise<string> {
 }
 
 /** A server with the routes that every service has, closed with the rest. */
-function service(shared: Shared, name: string, check: () => Promise<string[]>): FastifyInstance {
+function service(shared: Shared, name: string, readiness: Readiness): FastifyInstance {
   const { state, metrics, logger, stack } = shared;
   const app = createServer({ name, logger, isClosing: () => state.closing });
   docsRoutes(app);
   healthRoutes(app, {
     name,
     metrics,
-    readiness: { check: async () => [...reasons(!state.closing, 'stopping'), ...(await check())] },
+    readiness: {
+      ...readiness,
+      check: async () => [...reasons(!state.closing, 'stopping'), ...(await readiness.check())],
+    },
   });
   stack.defer(() => app.close());
   return app;

@@ -73,7 +73,7 @@ const MAX_TEST_LINES = 600;
 
 /** Everything that may be a field of a log line: ids, counts, codes and our own words. */
 const LOG_FIELDS = new Set(
-  'applied code conversation conversations error outcome part pool reason route service jobs ms source trace turn'.split(
+  'applied bytes code conversation conversations error jobs ms outcome part pool reason records route service source trace turn'.split(
     ' ',
   ),
 );

@@ -40,16 +40,20 @@ export function jsonAnswer(status: string, value: unknown): Buffer {
   );
 }
 
-/** A server on any free loopback port that answers each request at once. */
+/** A server on any free loopback port; a peer that waits for a promised answer sends nothing meanwhile on its connection. */
 export async function serve(
-  answer: (head: string, body: Buffer) => Buffer,
+  answer: (head: string, body: Buffer) => Buffer | Promise<Buffer>,
 ): Promise<{ port: number; close(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const server: Server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on(
       'data',
-      createFramer((head, body) => socket.write(answer(head, body))),
+      createFramer((head, body) => {
+        const given = answer(head, body);
+        if (given instanceof Promise) void given.then((bytes) => socket.write(bytes));
+        else socket.write(given);
+      }),
     );
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));

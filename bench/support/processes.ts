@@ -34,6 +34,26 @@ export function usage(pid: number, withChildren = false): Usage {
   return { cpuSeconds, memoryMb };
 }
 
+export type Peak = { readonly peakRssMb: number; readonly rssMb: number; readonly pssMb: number };
+
+/** A process's memory now, and the most it ever had resident since its start; resident includes what it shares with others. */
+export function memoryOf(pid: number): Peak {
+  const status = read(`/proc/${pid}/status`) ?? '';
+  const mb = (text: string, name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
+  return {
+    peakRssMb: mb(status, 'VmHWM'),
+    rssMb: mb(status, 'VmRSS'),
+    pssMb: mb(read(`/proc/${pid}/smaps_rollup`) ?? '', 'Pss'),
+  };
+}
+
+/** How many files and sockets this process and those it starts may have open; null where that is not known. */
+export function openFilesLimit(): number | null {
+  const limit = /^Max open files +\d+ +(\d+)/m.exec(read('/proc/self/limits') ?? '')?.[1];
+  return limit === undefined ? null : Number(limit);
+}
+
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -50,7 +70,12 @@ function read(path: string): string | null {
 }
 
 export type Watched = Readonly<Record<string, () => Usage>>;
-export type Load = { readonly name: string; readonly cpuPercent: number; readonly memoryMb: number };
+export type Load = {
+  readonly name: string;
+  readonly cpuPercent: number;
+  readonly cpuSeconds: number;
+  readonly memoryMb: number;
+};
 
 /** Starts watching; the returned function says what each process used of one core since then, and its memory now. */
 export function watch(watched: Watched): () => Load[] {
@@ -60,7 +85,8 @@ export function watch(watched: Watched): () => Load[] {
     const seconds = (performance.now() - startedMs) / 1000;
     return before.map(({ name, take, cpuSeconds }) => {
       const now = take();
-      return { name, cpuPercent: ((now.cpuSeconds - cpuSeconds) / seconds) * 100, memoryMb: now.memoryMb };
+      const used = now.cpuSeconds - cpuSeconds;
+      return { name, cpuPercent: (used / seconds) * 100, cpuSeconds: used, memoryMb: now.memoryMb };
     });
   };
 }

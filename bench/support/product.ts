@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { realpathSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,13 +16,25 @@ import { type Account, publicUrl } from './carrier-side.ts';
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_MS = 60_000;
 
-/** A new cluster with the product's own settings; closed and removed with the stack. */
+// What was started ends with us, also when we are told to end: the handlers of `exit` see to it.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.once(signal, () => process.exit(code));
+
+/** A new cluster with the product's own settings; closed and removed with the stack. One in a `keep` folder stays there. */
 export async function openDatabase(
   stack: AsyncDisposableStack,
   settings: Readonly<Record<string, string>> = {},
+  keep?: string,
 ): Promise<Embedded> {
-  const folder = await mkdtemp(join(tmpdir(), 'darkspere-bench-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const folder = keep ?? (await mkdtemp(join(tmpdir(), 'darkspere-bench-')));
+  const remove = (path: string) => {
+    if (keep === undefined) stack.defer(() => rm(path, { recursive: true, force: true }));
+  };
+  await mkdir(folder, { recursive: true });
+  remove(folder);
   await chmod(folder, 0o755);
   const embedded = await startEmbedded({ dataDir: folder, settings });
   // As root the cluster may have been put where its user can reach it, outside the folder.
@@ -33,7 +45,7 @@ export async function openDatabase(
   stack.defer(() => {
     process.off('exit', end);
   });
-  stack.defer(() => rm(home, { recursive: true, force: true }));
+  remove(home);
   stack.defer(() => embedded.stop());
   return embedded;
 }
@@ -70,12 +82,22 @@ export type ProductOptions = {
   /** Parts to start; none means all. */
   readonly parts: readonly string[];
   readonly nodeArguments?: readonly string[];
+  /** What several processes of one installation share; a single one makes its own. */
+  readonly secrets?: Secrets;
+  /** Turns that a worker holds at once; without it the product's default. */
+  readonly concurrency?: number;
 };
+
+export type Secrets = { readonly key: string; readonly registration: string };
+
+export function newSecrets(): Secrets {
+  return { key: randomBytes(32).toString('base64'), registration: randomBytes(24).toString('hex') };
+}
 
 /** Starts the product and waits until it is ready. It has the pools it gives itself on an embedded database. */
 export async function startProduct(stack: AsyncDisposableStack, options: ProductOptions): Promise<Product> {
   const { account, ports, parts } = options;
-  const secret = randomBytes(24).toString('hex');
+  const { key, registration: secret } = options.secrets ?? newSecrets();
   const folder = await mkdtemp(join(tmpdir(), 'darkspere-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const child = spawn(process.execPath, [...(options.nodeArguments ?? []), MAIN, 'start', ...parts], {
@@ -93,7 +115,7 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
       DARKSPERE_WORKER_POOL: '6',
       DARKSPERE_ADMIN_POOL: '2',
       DARKSPERE_DATA_DIR: folder,
-      DARKSPERE_SECRET_KEY: randomBytes(32).toString('base64'),
+      DARKSPERE_SECRET_KEY: key,
       REGISTRATION_SECRET: secret,
       TWILIO_ACCOUNT_SID: account.sid,
       TWILIO_AUTH_TOKEN: account.token,
@@ -102,6 +124,7 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
       DARKSPERE_EGRESS_ALLOW: '127.0.0.0/8',
       DARKSPERE_PACING: 'off',
       DARKSPERE_QUIET_MS: '0',
+      ...(options.concurrency === undefined ? {} : { DARKSPERE_CONCURRENCY: String(options.concurrency) }),
       LOG_LEVEL: 'warn',
       DARKSPERE_LOG_FORMAT: 'json',
     },

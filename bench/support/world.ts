@@ -1,4 +1,5 @@
-// Everything around the product, in this one process: the carrier's API with its callbacks, and an agent that answers at once.
+// Everything around the product, in this one process: the carrier's API with its callbacks, and an agent.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Account, inboundText, messageSid, personNumber, statusCallback } from './carrier-side.ts';
 import { type Client, createClient, jsonAnswer, serve } from './http-wire.ts';
 import { createLedger, type Ledger, textBody } from './ledger.ts';
@@ -12,6 +13,19 @@ export type World = {
    * before it was accepted, because only then is there an order to keep; its time counts from when it was due.
    */
   offer(load: string, plan: readonly PlannedText[]): { ledger: Ledger; sent: Promise<void> };
+  /**
+   * So many texts are always on their way: for each that is answered the next person texts, of as many in turn as there are.
+   * Resolves when the time is up.
+   */
+  converse(
+    load: string,
+    talk: { waiting: number; people: number; seconds: number },
+  ): {
+    ledger: Ledger;
+    over: Promise<void>;
+  };
+  /** The most calls that the agent held at once. */
+  readonly mostHeld: number;
   /** Callbacks that are under way. */
   readonly openCallbacks: number;
   readonly failedCallbacks: number;
@@ -23,8 +37,12 @@ export type World = {
 const CONNECTIONS = 256;
 const FIRST_PERSON = Number(personNumber(0));
 
-export async function createWorld(account: Account): Promise<World> {
+/** `agentMs`: how long the agent thinks; 0 unless told otherwise. */
+export async function createWorld(account: Account, { agentMs = 0 } = {}): Promise<World> {
   let ledger: Ledger | null = null;
+  let onReply: (person: number) => void = () => {};
+  let held = 0;
+  let mostHeld = 0;
   let openCallbacks = 0;
   let failedCallbacks = 0;
   let lookups = 0;
@@ -37,7 +55,9 @@ export async function createWorld(account: Account): Promise<World> {
     if (head.startsWith('GET')) return list(head);
     const form = new URLSearchParams(bytes.toString('utf8'));
     const to = form.get('To') ?? '';
-    ledger?.replied(form.get('Body') ?? '', Number(to) - FIRST_PERSON, atMs);
+    const person = Number(to) - FIRST_PERSON;
+    ledger?.replied(form.get('Body') ?? '', person, atMs);
+    onReply(person);
     const sid = messageSid();
     const sent = { sid, to, body: form.get('Body'), status: 'sent', date_created: new Date().toUTCString() };
     sentTo.set(to, [...(sentTo.get(to) ?? []).slice(-9), sent]);
@@ -77,14 +97,22 @@ export async function createWorld(account: Account): Promise<World> {
 
   const agent = await serve((_head, bytes) => {
     const request = JSON.parse(bytes.toString('utf8'));
-    return jsonAnswer('200 OK', {
+    const said = jsonAnswer('200 OK', {
       type: 'chat.response',
       message_id: `re-${request.message_id}`,
       in_reply_to: request.message_id,
       timestamp: request.timestamp,
       payload: { session_id: request.payload.session_id, message: request.payload.message },
     });
+    return agentMs === 0 ? said : think(said);
   });
+
+  async function think(said: Buffer): Promise<Buffer> {
+    mostHeld = Math.max(mostHeld, ++held);
+    await sleep(agentMs);
+    held--;
+    return said;
+  }
 
   return {
     carrierUrl: `http://127.0.0.1:${carrier.port}`,
@@ -92,7 +120,18 @@ export async function createWorld(account: Account): Promise<World> {
     offer(load, plan) {
       const current = createLedger(load);
       ledger = current;
+      onReply = () => {};
       return { ledger: current, sent: offer(account, webhooks, current, load, plan) };
+    },
+    converse(load, shape) {
+      const current = createLedger(load);
+      ledger = current;
+      const talk = startTalk(account, webhooks, current, load);
+      onReply = talk.onReply;
+      return { ledger: current, over: talk.run(shape) };
+    },
+    get mostHeld() {
+      return mostHeld;
     },
     get openCallbacks() {
       return openCallbacks;
@@ -159,4 +198,40 @@ function offer(
   }
   tick();
   return all.promise;
+}
+
+/** A closed loop: one text of a person's at a time, which is over when it was answered, by us and by the agent. */
+function startTalk(account: Account, webhooks: Client, ledger: Ledger, load: string) {
+  const outstanding = new Map<number, number>();
+  let isOver = false;
+  let next = 0;
+  let people = 1;
+
+  function text(): void {
+    const person = next++ % people;
+    // Two things are awaited, in either order: the 200, and the reply at the carrier.
+    outstanding.set(person, 2);
+    const number = ledger.offer(person, performance.now());
+    webhooks.post(inboundText(account, person, textBody(load, number)), (status) => {
+      if (status === 200) ledger.accepted(number);
+      else ledger.refused(number);
+      came(person);
+    });
+  }
+
+  function came(person: number): void {
+    const left = (outstanding.get(person) ?? 0) - 1;
+    outstanding.set(person, left);
+    if (left === 0 && !isOver) text();
+  }
+
+  return {
+    onReply: came,
+    async run(shape: { waiting: number; people: number; seconds: number }): Promise<void> {
+      people = shape.people;
+      for (let n = 0; n < shape.waiting; n++) text();
+      await sleep(shape.seconds * 1000);
+      isOver = true;
+    },
+  };
 }

@@ -7,6 +7,9 @@ import type { Logger } from '../observability/logger.ts';
 export type OurNumbers = {
   /** Active numbers, E.164, as of the last look. */
   current(): ReadonlySet<string>;
+  /** False while the table was never read: a number that is missing may be ours all the same. */
+  areKnown(): boolean;
+  read(): Promise<void>;
   close(): void;
 };
 
@@ -30,24 +33,33 @@ function segmentsPerSecond(address: string): number {
   return /^\d{3,8}$/.test(address) ? 100 : 1;
 }
 
-/** Opens a snapshot of the active numbers that follows the table. */
-export async function openNumbers(sql: Sql, logger: Logger, outage: Outage): Promise<OurNumbers> {
-  let numbers = await read(sql);
+/**
+ * Opens a snapshot of the active numbers that follows the table. Until the table was read it holds `configured`; call
+ * `read` as soon as that is possible, and at once where nothing works without it.
+ */
+export function openNumbers(
+  sql: Sql,
+  { configured, logger, outage }: { configured: readonly string[]; logger: Logger; outage: Outage },
+): OurNumbers {
+  let numbers: ReadonlySet<string> = new Set(configured);
+  let isRead = false;
+  const read = async () => {
+    const rows = await sql<{ address: string }[]>`select address from phone_numbers where is_active`;
+    numbers = new Set(rows.map((row) => row.address));
+    isRead = true;
+    outage.over();
+  };
   const timer = setInterval(() => {
-    read(sql)
-      .then((fresh) => {
-        numbers = fresh;
-        outage.over();
-      })
-      .catch((error) => {
-        if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'could not read the phone numbers');
-      });
+    if (!isRead) return;
+    read().catch((error) => {
+      if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'could not read the phone numbers');
+    });
   }, REFRESH_MS);
   timer.unref();
-  return { current: () => numbers, close: () => clearInterval(timer) };
-}
-
-async function read(sql: Sql): Promise<ReadonlySet<string>> {
-  const rows = await sql<{ address: string }[]>`select address from phone_numbers where is_active`;
-  return new Set(rows.map((row) => row.address));
+  return {
+    current: () => numbers,
+    areKnown: () => isRead,
+    read,
+    close: () => clearInterval(timer),
+  };
 }

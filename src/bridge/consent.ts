@@ -1,4 +1,5 @@
 // Keywords come before any agent: STOP, START, HELP, RESET and MORE, each one transaction.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Inbound } from '../channels/channel.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
@@ -10,32 +11,60 @@ export type ConsentDeps = {
   readonly optOutScope: string | null;
   readonly pacing: boolean;
   readonly maxSegments: number;
+  /** How long a STOP waits for the record of sends that were under way, milliseconds. */
+  readonly lastSendsMs?: number;
 };
 
 export type Consent = {
   /** Handles a text that is a keyword; false when it is a text for the agent. Durable when it resolves. */
   handle(text: Inbound): Promise<boolean>;
+  /** Whether `handle` would do more than say no. */
+  concerns(text: Inbound): boolean;
 };
+
+/** The webhook has 0.9 s; what a dead worker left behind must not use it up. */
+const LAST_SENDS_MS = 400;
+const LOOK_AGAIN_MS = 20;
 
 const HANDLED: Readonly<Record<'STOP' | 'START' | 'HELP', Keyword>> = { STOP: 'stop', START: 'start', HELP: 'help' };
 
 export function createConsent(deps: ConsentDeps): Consent {
   return {
     async handle(text) {
-      const keyword = text.optOutHandled ? HANDLED[text.optOutHandled] : keywordOf(text.text);
+      const keyword = keywordFor(text);
       if (keyword === 'more') return sendMore(deps, text);
       if (keyword) return apply(deps, text, keyword);
       if (isYes(text.text) && (await state(deps, text)).opted_out) return apply(deps, text, 'start');
       return false;
     },
+    concerns: (text) => keywordFor(text) !== null || isYes(text.text),
   };
+}
+
+function keywordFor(text: Inbound): Keyword | null {
+  return text.optOutHandled ? HANDLED[text.optOutHandled] : keywordOf(text.text);
 }
 
 async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword, 'more'>): Promise<true> {
   // Where the carrier has already confirmed, a second confirmation would be one too many.
   const notice = text.optOutHandled ? null : packNotice(NOTICES[keyword]);
-  await write(deps, text, keyword, notice, null);
+  const conversation = await write(deps, text, keyword, notice, null);
+  if (keyword === 'stop' && conversation !== null) await lastSends(deps, conversation);
   return true;
+}
+
+/**
+ * From the commit of a STOP on no part is claimed. One that was claimed before has left, or its worker hears of the STOP and
+ * withholds it: waits until that is written down, so that nothing leaves after the STOP is acknowledged.
+ */
+async function lastSends({ sql, optOutScope, lastSendsMs }: ConsentDeps, conversationId: string): Promise<void> {
+  const untilMs = performance.now() + (lastSendsMs ?? LAST_SENDS_MS);
+  while (performance.now() < untilMs) {
+    const [row] = await sql<{ some: boolean }[]>`
+      select has_sends_under_way(${conversationId}, ${optOutScope}) as some`;
+    if (!row?.some) return;
+    await sleep(LOOK_AGAIN_MS);
+  }
 }
 
 async function sendMore(deps: ConsentDeps, text: Inbound): Promise<boolean> {
@@ -61,11 +90,12 @@ async function write(
   keyword: Keyword,
   notice: { body: string; parts: readonly unknown[] } | null,
   rest: string | null,
-): Promise<void> {
-  await retryRollbacks(
-    () => deps.sql`
-    select apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
+): Promise<string | null> {
+  const [row] = await retryRollbacks(
+    () => deps.sql<{ conversation_id: string }[]>`
+    select conversation_id from apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
       ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${rest},
       ${deps.pacing})`,
   );
+  return row?.conversation_id ?? null;
 }

@@ -1,6 +1,6 @@
 // A text comes in: judged, then stored with every other text of the moment in one commit. The webhook is answered after it.
 import type { Inbound } from '../channels/channel.ts';
-import { isItemFault } from '../database/faults.ts';
+import { isItemFault, retryRollbacks } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
@@ -21,6 +21,8 @@ export type IngestDeps = {
 export type Ingest = {
   /** Resolves when the text is durable; null for one that was already there. */
   take(text: Inbound): Promise<TakenText | null>;
+  /** Stores texts in this order in one commit of their own. */
+  takeAll(texts: readonly Inbound[]): Promise<void>;
 };
 
 export function createIngest(deps: IngestDeps): Ingest {
@@ -32,7 +34,13 @@ export function createIngest(deps: IngestDeps): Ingest {
     isItemFault,
     refuse: () => new DarkspereError('storage_unavailable', 'Too many texts are waiting for the database.'),
   });
-  return { take: (text) => batch.add({ ...text, refused: refusal(text, deps.ourNumbers()) }) };
+  const judged = (text: Inbound): ArrivingText => ({ ...text, refused: refusal(text, deps.ourNumbers()) });
+  return {
+    take: (text) => batch.add(judged(text)),
+    async takeAll(texts) {
+      await retryRollbacks(() => ingestTexts(deps.sql, texts.map(judged), deps));
+    },
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 // The worker's side of the mailbox: the `turn` job. At most one lives per conversation; it drains the conversation in
 // order and ends when nothing waits. See README.md for the invariants.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isItemFault, isUnavailable } from '../database/faults.ts';
+import { isItemFault, isOutage } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
@@ -52,7 +52,7 @@ const LONGEST_WAIT_MS = 6_000;
 /** After this a chatty conversation goes to the end of the line. */
 const MAX_JOB_MS = 30_000;
 /** A head that has been started this often without an end breaks its workers. */
-const MAX_TRIES = 6;
+const MAX_TRIES = 10;
 /** Tries to commit an answer that the database refuses. While it is away there is no end: the answer is kept. */
 const MAX_COMMITS = 15;
 /** Between tries: a database that is back is wanted at once. */
@@ -168,7 +168,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       try {
         return await ends.add(end);
       } catch (error) {
-        const isHopeless = isItemFault(error) || (attempt >= MAX_COMMITS && !isUnavailable(error));
+        const isHopeless = isItemFault(error) || (attempt >= MAX_COMMITS && !isOutage(error));
         if (isHopeless || shutdown.signal.aborted) throw error;
         await sleep(Math.min(LONGEST_PAUSE_MS, 50 * 2 ** attempt));
       }

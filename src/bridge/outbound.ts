@@ -15,6 +15,8 @@ export type OutboundDeps = {
   readonly sql: Sql;
   readonly channel: Channel;
   readonly optOutScope: string | null;
+  /** The pool in whose name parts are claimed: while it lives nobody else takes them for lost. */
+  readonly poolId: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
 };
@@ -27,12 +29,12 @@ export type Outbound = {
   record(record: SendRecord): Promise<void>;
   /** Sends a part ahead of its job, which does it two seconds later when this process cannot. Never throws. */
   sendNow(partId: string): void;
+  /** Hears of a STOP: `<conversation> <epoch>`. What is claimed of that conversation and has not left does not leave. */
+  cancel(notice: string): void;
   /** Resolves when everything that `sendNow` began is recorded. */
   idle(): Promise<void>;
 };
 
-/** A chat answer older than this helps nobody; the carrier drops it (Twilio's ValidityPeriod). */
-const VALIDITY_SECONDS = 4 * 3600;
 /** Refusals that may pass (429, refused connections) are tried this often, over about ten minutes. */
 const MAX_ATTEMPTS = 10;
 const FIRST_RETRY_MS = 1_000;
@@ -40,8 +42,10 @@ const LONGEST_RETRY_MS = 120_000;
 const FIRST_LOOK_MS = 5_000;
 /** The text is with the carrier already: nobody waits for the record, and it costs less in company. */
 const RECORD_LINGER_MS = 5;
-/** Parts under way ahead of their jobs; beyond this the queue is the better place to wait. */
+/** Parts under way ahead of their jobs; more wait for one of these to end, or for their job. */
 const MAX_AHEAD = 200;
+/** Something may have happened since the claim that this process has not heard of, a STOP above all: it claims again. */
+const CLAIM_HOLDS_MS = 2_000;
 
 export function createOutbound(deps: OutboundDeps): Outbound {
   const { sql, logger, metrics } = deps;
@@ -50,7 +54,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     maxSize: 128,
     flights: 2,
     maxWaiting: 100_000,
-    flush: (ids) => claimParts(sql, ids, deps.optOutScope),
+    flush: (ids) => claimParts(sql, ids, deps.optOutScope, deps.poolId),
     refuse,
   });
   const records = microBatch<SendRecord, null>({
@@ -80,10 +84,14 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   }
 
   async function send({ p }: SendPayload): Promise<void> {
+    const askedMs = performance.now();
     const claimed = await claims.add(p);
     if (!claimed) return;
-    const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000));
+    const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000), () =>
+      mayLeave(claimed, askedMs),
+    );
     metrics.sends.inc({ outcome: outcome.kind });
+    if (outcome.kind === 'withheld') return record(toRecord(claimed, outcome));
     if (outcome.kind !== 'accepted') {
       logger.warn(
         { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
@@ -93,18 +101,50 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
   }
 
+  /** Conversations that were stopped of late, and when this process heard it, monotonic milliseconds. */
+  const stops = new Map<string, number>();
+
+  /** Asked when the request is about to leave: the claim may have been overtaken by a STOP, or this process suspended. */
+  function mayLeave(claimed: ClaimedPart, askedMs: number): boolean {
+    if (claimed.kind === 'notice') return true;
+    const stoppedMs = stops.get(claimed.conversation_id) ?? Number.NEGATIVE_INFINITY;
+    return stoppedMs < askedMs && performance.now() - askedMs < CLAIM_HOLDS_MS;
+  }
+
   const ahead = new Set<Promise<void>>();
+  const waiting: string[] = [];
+
+  function sendAhead(partId: string): void {
+    const sent = send({ p: partId })
+      .catch((error) => logger.warn({ part: partId, error: messageOf(error) }, 'a part waits for its job'))
+      .finally(() => {
+        ahead.delete(sent);
+        const next = waiting.shift();
+        if (next !== undefined) sendAhead(next);
+      });
+    ahead.add(sent);
+  }
+
   return {
     send,
     record,
     sendNow(partId) {
-      if (ahead.size >= MAX_AHEAD) return;
-      const sent = send({ p: partId })
-        .catch((error) => logger.warn({ part: partId, error: messageOf(error) }, 'a part waits for its job'))
-        .finally(() => ahead.delete(sent));
-      ahead.add(sent);
+      if (ahead.size < MAX_AHEAD) sendAhead(partId);
+      else waiting.push(partId);
+    },
+    cancel(notice) {
+      const nowMs = performance.now();
+      // Older ones stop nothing: their claims have lost their hold.
+      for (const [conversation, atMs] of stops) {
+        if (nowMs - atMs < 2 * CLAIM_HOLDS_MS) break;
+        stops.delete(conversation);
+      }
+      const [conversation = ''] = notice.split(' ');
+      stops.delete(conversation);
+      stops.set(conversation, nowMs);
     },
     async idle() {
+      waiting.length = 0;
       await Promise.all(ahead);
     },
   };
@@ -118,7 +158,7 @@ function toPart(claimed: ClaimedPart): Part {
     to: claimed.their_address,
     text: claimed.body,
     mediaUrls: claimed.media_urls,
-    validitySeconds: VALIDITY_SECONDS,
+    validitySeconds: claimed.valid_seconds,
   };
 }
 
@@ -143,6 +183,9 @@ function toRecord(claimed: ClaimedPart, outcome: SendOutcome): SendRecord {
   switch (outcome.kind) {
     case 'accepted':
       return { ...base, provider_id: outcome.providerId, segments: outcome.segments };
+    case 'withheld':
+      // Claimed again at once: then it is void, or leaves after all.
+      return { ...base, state: 'queued', run_at_ms: 0 };
     case 'unknown':
       return { ...base, state: 'unknown', error_reason: outcome.reason, run_at_ms: FIRST_LOOK_MS };
     case 'refused': {

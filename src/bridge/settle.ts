@@ -20,6 +20,8 @@ const GRACE_MS = 60_000;
 const LOOK_AGAIN_MS = 10_000;
 /** A carrier that cannot be asked is asked again this often. */
 const UNREACHABLE_MS = 15_000;
+/** Longest a try can take, with the carrier's clock a little off. */
+const TRY_MS = 45_000;
 /** After this nobody is waiting for the text any more: it ends as failed, with what is known. */
 const GIVE_UP_MS = 3600_000;
 
@@ -72,13 +74,25 @@ function list(channel: Channel, part: UnknownPart): Promise<SentMessage[]> {
 }
 
 /**
- * The message at the carrier that is this part: same text, not one of the conversation's other parts. A Twilio trial account
- * puts "Sent from your Twilio trial account - " before it.
+ * The message at the carrier that is this part: the same words, not one of the conversation's other parts. The carrier may
+ * change what is between the words (smart encoding), and a Twilio trial account puts some before them. Failing that, a message
+ * made by us at the time of the try that is nobody else's: better to believe that than to send a second one.
  */
 function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage | undefined {
   const known = new Set(part.known_ids);
-  const isIt = (text: string) => text === part.body || text.endsWith(` - ${part.body}`);
-  return messages.find((message) => isIt(message.text) && !known.has(message.providerId));
+  const unclaimed = messages.filter((message) => !known.has(message.providerId));
+  const words = wordsOf(part.body);
+  const triedMs = part.sending_at.getTime();
+  return (
+    unclaimed.find((message) => message.text === part.body) ??
+    unclaimed.find((message) => wordsOf(message.text).endsWith(words)) ??
+    unclaimed.find(({ isAsked, createdAt }) => isAsked && Math.abs(createdAt.getTime() - triedMs) < TRY_MS)
+  );
+}
+
+function wordsOf(text: string): string {
+  const words = text.normalize('NFKC').replace(/[^\p{Letter}\p{Number}]/gu, '');
+  return words === '' ? text.trim() : words;
 }
 
 function outcome(

@@ -233,15 +233,23 @@ export type ClaimedPart = {
   readonly body: string;
   readonly media_urls: string[];
   readonly attempts: number;
+  readonly kind: 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding';
+  /** How long the part is still worth delivering. */
+  readonly valid_seconds: number;
 };
 
-/** Takes parts for sending; null for one that must not leave (opted out, void, already sent, or its worker died over it). */
+/**
+ * Takes parts for `poolId` to send; null for one that must not leave (opted out, expired, sent or on its way already, or its
+ * worker died over it).
+ */
 export async function claimParts(
   sql: Sql,
   partIds: readonly string[],
   optOutScope: string | null,
+  poolId: string,
 ): Promise<(ClaimedPart | null)[]> {
-  const rows = await sql<ClaimedPart[]>`select * from claim_parts(${partIds as string[]}::uuid[], ${optOutScope})`;
+  const rows = await sql<ClaimedPart[]>`
+    select * from claim_parts(${partIds as string[]}::uuid[], ${optOutScope}, ${poolId})`;
   const byPart = new Map(rows.map((row) => [row.part_id, row]));
   // Two jobs of one part may meet in a batch; the part is sent by one of them.
   return partIds.map((id) => {

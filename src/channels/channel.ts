@@ -43,6 +43,8 @@ export type CarrierState = 'accepted' | 'sent' | 'delivered' | 'read' | 'failed'
 export type SendOutcome =
   /** The carrier has it. */
   | { readonly kind: 'accepted'; readonly providerId: string; readonly segments: number | null }
+  /** Not sent, because `mayLeave` said no when its turn came. */
+  | { readonly kind: 'withheld' }
   /** Surely not accepted. `retry` says whether the same request may be sent again, and after how long. */
   | {
       readonly kind: 'refused';
@@ -83,6 +85,8 @@ export type SentMessage = {
   readonly providerId: string;
   readonly to: string;
   readonly text: string;
+  /** We asked for it; false for the carrier's own answers to keywords. */
+  readonly isAsked: boolean;
   readonly state: CarrierState;
   readonly createdAt: Date;
   readonly segments: number | null;
@@ -95,8 +99,11 @@ export type Channel = {
   parseInbound(webhook: RawWebhook): Inbound;
   /** Parses an authentic status callback; null when it reports nothing we follow. Pure. */
   parseStatus(webhook: RawWebhook): StatusReport | null;
-  /** One attempt, no retries inside. Never throws: a failure is an outcome. */
-  send(part: Part, signal: AbortSignal): Promise<{ outcome: SendOutcome; call: CallRecord }>;
+  /**
+   * One attempt, no retries inside. Never throws: a failure is an outcome. `mayLeave` is asked at the last moment, when
+   * the first byte is about to be written.
+   */
+  send(part: Part, signal: AbortSignal, mayLeave?: () => boolean): Promise<{ outcome: SendOutcome; call: CallRecord }>;
   /** Messages the carrier has from `from` to `to` since `since`, oldest first; throws when the carrier cannot be asked. */
   findSent(
     query: { channel: ChannelKind; from: string; to: string; since: Date },

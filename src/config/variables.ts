@@ -4,7 +4,12 @@
 /** How the text of a variable becomes a value; `ValueOf` says which one. */
 export type Kind =
   | { readonly is: 'port' }
-  | { readonly is: 'integer'; readonly min: number; readonly max: number; readonly unit: 'milliseconds' | 'count' }
+  | {
+      readonly is: 'integer';
+      readonly min: number;
+      readonly max: number;
+      readonly unit: 'milliseconds' | 'megabytes' | 'count';
+    }
   | { readonly is: 'choice'; readonly of: readonly string[] }
   | { readonly is: 'text' }
   | { readonly is: 'host' }
@@ -184,6 +189,21 @@ export const VARIABLES = {
     default: '.darkspere',
     description:
       'Directory of the embedded PostgreSQL and of generated secrets; relative to where Darkspere is started.',
+  },
+  DARKSPERE_SPOOL_DIR: {
+    section: 'Database and storage',
+    kind: { is: 'text' },
+    default: null,
+    otherwise: '`spool` under DARKSPERE_DATA_DIR',
+    description:
+      'Where a gateway keeps texts while the database is away; on a disk that outlives the process. Several gateways may share it.',
+  },
+  DARKSPERE_SPOOL_MAX_MB: {
+    section: 'Database and storage',
+    kind: { is: 'integer', min: 0, max: 65_536, unit: 'megabytes' },
+    default: '256',
+    description:
+      'What one gateway keeps there at most, about 3,000 texts per MB; what comes then is answered 503. 0 does without a spool.',
   },
   DARKSPERE_WEB_POOL: {
     section: 'Database and storage',

@@ -30,7 +30,7 @@ const NO_CONNECTION_WORDS = /^(Connection terminated|timeout exceeded when tryin
  * The database cannot do its work now, whatever is asked of it: away, starting, stopping, full, or read-only. What is said to
  * it later may well succeed. SQLSTATE classes: 08 connection, 53 resources (disk full, too many connections), 57 intervention.
  */
-export function isUnavailable(error: unknown): boolean {
+export function isOutage(error: unknown): boolean {
   const code = codeOf(error);
   if (code === READ_ONLY || /^(08|53|57)[0-9A-Z]{3}$/.test(code) || NO_CONNECTION.test(code)) return true;
   return code === '' && error instanceof Error && NO_CONNECTION_WORDS.test(error.message);
@@ -38,7 +38,7 @@ export function isUnavailable(error: unknown): boolean {
 
 /** What failed may be done again as it is: the database was away or full, or rolled it back for the sake of others. */
 export function mayPass(error: unknown): boolean {
-  return isUnavailable(error) || isRollback(error);
+  return isOutage(error) || isRollback(error);
 }
 
 const MAX_TRIES = 3;

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import { isUnavailable } from './faults.ts';
+import { isOutage } from './faults.ts';
 
 /** Says once that the database is away and once that it is back, whoever notices, however often. */
 export type Outage = {
@@ -14,7 +14,7 @@ export function createOutage(logger: Logger): Outage {
   let sinceMs: number | null = null;
   return {
     noticed(error) {
-      if (!isUnavailable(error)) return false;
+      if (!isOutage(error)) return false;
       if (sinceMs === null) {
         sinceMs = performance.now();
         logger.warn({ error: messageOf(error) }, 'the database is away; waiting for it');

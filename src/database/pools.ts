@@ -4,7 +4,7 @@ import { DarkspereError, messageOf } from '../errors.ts';
 import { ARRAY_TYPES } from './array-types.ts';
 import { type Connection, parseConnection } from './connection.ts';
 import { type Dial, dialler, KEEP_ALIVE_MS } from './dial.ts';
-import { isUnavailable } from './faults.ts';
+import { isOutage } from './faults.ts';
 
 /** What every query goes through. int8 is a number here: counters and micro-dollars stay far below 2^53. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -17,6 +17,8 @@ export type Pools = {
   web: Sql;
   worker: Sql;
   admin: Sql;
+  /** Throws database_unreachable unless each of them can work. */
+  check(): Promise<void>;
   /** Waits for running queries for up to five seconds, then closes every connection. */
   close(): Promise<void>;
 };
@@ -52,21 +54,36 @@ const LIMITS: Record<Role, Limits> = {
  * Throws database_unreachable.
  */
 export async function openPools(connection: Connection | string, sizes: PoolSizes): Promise<Pools> {
+  const pools = preparePools(connection, sizes);
+  try {
+    await pools.check();
+  } catch (error) {
+    await pools.close();
+    throw error;
+  }
+  return pools;
+}
+
+/** The same without looking whether there is a server. */
+export function preparePools(connection: Connection | string, sizes: PoolSizes): Pools {
   const at = typeof connection === 'string' ? parseConnection(connection) : connection;
   const web = openSql(at, { role: 'darkspere_web', max: sizes.web });
   const worker = openSql(at, { role: 'darkspere_worker', max: sizes.worker });
   const admin = openSql(at, { role: 'darkspere_admin', max: sizes.admin });
   const all = [web, worker, admin];
-  const close = async () => {
-    await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
+  return {
+    web,
+    worker,
+    admin,
+    async check() {
+      await Promise.all(all.map((sql) => firstAnswer(at, sql))).catch((error) => {
+        throw unreachable(at, error);
+      });
+    },
+    async close() {
+      await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
+    },
   };
-  try {
-    await Promise.all(all.map((sql) => firstAnswer(at, sql)));
-  } catch (error) {
-    await close();
-    throw unreachable(at, error);
-  }
-  return { web, worker, admin, close };
 }
 
 /** The first host that answers may be a standby: the pool learns that from its first connection, and goes to the next one. */
@@ -76,7 +93,7 @@ export async function firstAnswer(connection: Connection, sql: Sql): Promise<voi
       await sql`select 1`;
       return;
     } catch (error) {
-      if (left === 0 || !isUnavailable(error)) throw error;
+      if (left === 0 || !isOutage(error)) throw error;
     }
   }
 }

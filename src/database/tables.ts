@@ -162,6 +162,7 @@ export type OutboundPartsRow = {
   accepted_at: Date | null;
   sent_at: Date | null;
   ended_at: Date | null;
+  claimed_by: string | null;
 };
 
 /** Which tables are split by month, and for how many months they are kept. */

@@ -7,6 +7,8 @@ import type { Metrics } from '../observability/metrics.ts';
 export type Readiness = {
   /** Names what is not ready; empty when all is. */
   check(): Promise<readonly string[]>;
+  /** What an operator should know all the same. */
+  notes?(): Promise<readonly string[]>;
 };
 
 /** /health: the process lives. /ready: it can do its work, or why not. /metrics: Prometheus. */
@@ -17,9 +19,10 @@ export function healthRoutes(
   app.get('/health', async () => ({ status: 'ok', service: deps.name }));
   app.get('/ready', async (_request, reply) => {
     const reasons = await deps.readiness.check();
+    const notes = (await deps.readiness.notes?.()) ?? [];
     return reply
       .code(reasons.length === 0 ? 200 : 503)
-      .send({ ready: reasons.length === 0, service: deps.name, reasons });
+      .send({ ready: reasons.length === 0, service: deps.name, reasons, ...(notes.length === 0 ? {} : { notes }) });
   });
   app.get('/metrics', async (request, reply) => {
     if (!isFromInside(request)) throw new DarkspereError('not_found', 'There is nothing at this address.');

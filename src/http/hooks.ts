@@ -1,8 +1,6 @@
 // The carrier's webhooks: raw body, signature, then straight to the bridge. Nothing is answered 200 before it is durable.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Consent } from '../bridge/consent.ts';
-import type { Delivery } from '../bridge/delivery.ts';
-import type { Ingest } from '../bridge/ingest.ts';
+import type { Intake } from '../bridge/intake.ts';
 import type { Channel, Inbound, RawWebhook } from '../channels/channel.ts';
 import { CATALOGUE, DarkspereError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -11,15 +9,13 @@ import { toDarkspereError } from './server.ts';
 
 export type HookDeps = {
   readonly channel: Channel;
-  readonly consent: Consent;
-  readonly ingest: Ingest;
-  readonly delivery: Delivery;
+  readonly intake: Intake;
+  /** False while nobody has seen the table of our numbers yet. */
+  areNumbersKnown(): boolean;
   readonly metrics: Metrics;
   readonly logger: Logger;
 };
 
-/** Twilio waits 15 s but answers nobody meanwhile: when the text cannot be stored it must hear so and use its fallback. */
-const STORE_MS = 900;
 const EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>';
 const MESSAGE_PATHS = ['/webhooks/twilio/messages', '/webhook/sms/incoming'];
 
@@ -44,7 +40,7 @@ export async function hookRoutes(app: FastifyInstance, deps: HookDeps): Promise<
     app.post(path, async (request, reply) => {
       const webhook = toWebhook(request);
       deps.channel.authenticate(webhook);
-      await store(deps, deps.channel.parseInbound(webhook));
+      await store(deps, parse(deps, webhook));
       return reply.type('text/xml').send(EMPTY_TWIML);
     });
   }
@@ -53,7 +49,7 @@ export async function hookRoutes(app: FastifyInstance, deps: HookDeps): Promise<
     const webhook = toWebhook(request);
     deps.channel.authenticate(webhook);
     const report = deps.channel.parseStatus(webhook);
-    const outcome = report ? await withinTime(deps.delivery.apply(report)) : 'ignored';
+    const outcome = report ? await deps.intake.status(report) : 'ignored';
     deps.metrics.statuses.inc({ outcome });
     return reply.code(200).send();
   });
@@ -64,29 +60,22 @@ function toWebhook(request: FastifyRequest): RawWebhook {
   return { path: request.raw.url ?? '', body, headers: request.headers };
 }
 
-/** Keywords first, then the mailbox. Resolves after the commit. */
-async function store(deps: HookDeps, text: Inbound): Promise<void> {
-  const done = deps.metrics.ingestSeconds.startTimer();
-  const outcome = await withinTime(take(deps, text));
-  done();
-  deps.metrics.textsIn.inc({ outcome });
-}
-
-async function take(deps: HookDeps, text: Inbound): Promise<'keyword' | 'duplicate' | 'refused' | 'stored'> {
-  if (await deps.consent.handle(text)) return 'keyword';
-  const taken = await deps.ingest.take(text);
-  if (taken === null) return 'duplicate';
-  return taken.refused === null ? 'stored' : 'refused';
-}
-
-async function withinTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DarkspereError('storage_unavailable')), STORE_MS);
-  });
+function parse({ channel, areNumbersKnown }: HookDeps, webhook: RawWebhook): Inbound {
   try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
+    return channel.parseInbound(webhook);
+  } catch (error) {
+    // Perhaps a number that only the table knows: refused for now, not for good.
+    if (error instanceof DarkspereError && error.param === 'To' && !areNumbersKnown()) {
+      throw new DarkspereError('storage_unavailable', 'The database, which knows all our numbers, was not read yet.');
+    }
+    throw error;
   }
+}
+
+/** Resolves when it is durable, in the database or in the spool. */
+async function store({ intake, metrics }: HookDeps, text: Inbound): Promise<void> {
+  const done = metrics.ingestSeconds.startTimer();
+  const outcome = await intake.text(text);
+  done();
+  metrics.textsIn.inc({ outcome });
 }

@@ -13,6 +13,8 @@ import { startLiveness } from './liveness.ts';
 
 export type EngineDeps = {
   readonly connection: Connection;
+  /** Under this name the process says that it lives. */
+  readonly poolId: string;
   readonly logger: Logger;
   readonly outage: Outage;
   /** Turns held at once. */
@@ -59,10 +61,9 @@ const JOB_COMMITS = '-c synchronous_commit=off';
 
 /** Starts both pools and says that this process lives. */
 export async function startEngine(deps: EngineDeps): Promise<Engine> {
-  const { logger, outage } = deps;
+  const { logger, outage, poolId, onDeadPool } = deps;
   const lockSql = openSql(deps.connection, { role: 'darkspere_worker', max: 1, silenceMs: BEAT_SILENCE_MS });
-  const { onDeadPool } = deps;
-  const liveness = await startLiveness({ sql: lockSql, logger, outage, onDeadPool }).catch(async (error) => {
+  const liveness = await startLiveness({ sql: lockSql, logger, outage, poolId, onDeadPool }).catch(async (error) => {
     await lockSql.end({ timeout: 1 });
     throw error;
   });
@@ -83,10 +84,10 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
 
   async function start(spec: PoolSpec): Promise<void> {
     const events = new EventEmitter();
-    let poolId = '';
+    let workerPoolId = '';
     events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
-      poolId = workerPool.id;
-      workerIds.push(poolId);
+      workerPoolId = workerPool.id;
+      workerIds.push(workerPoolId);
       // The library wakes every pool at every new job, and each look costs the database as much as a step of a text.
       if (!spec.isWoken) workerPool.nudge = () => {};
     });
@@ -118,7 +119,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
         },
       },
     });
-    running.set(runner, poolId);
+    running.set(runner, workerPoolId);
     // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
     runner.promise
       .then(() => giveUp(new Error('a job pool ended by itself')), giveUp)

@@ -5,11 +5,9 @@ import { hostname } from 'node:os';
 import type { Outage } from '../database/outage.ts';
 import type { Sql, Tx } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
-import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type Liveness = {
-  readonly poolId: string;
   /** Names the graphile-worker pools of this process: their locks fall with it. */
   watch(workerIds: readonly string[]): Promise<void>;
   /** Gives back whatever this process still has locked and takes it off the list. */
@@ -39,13 +37,13 @@ async function stepSeconds(sql: Sql | Tx): Promise<number> {
 
 /** `sql` must be a pool of one connection: it holds the session lock. */
 export async function startLiveness(deps: {
+  readonly poolId: string;
   readonly sql: Sql;
   readonly logger: Logger;
   readonly outage: Outage;
   readonly onDeadPool: () => void;
 }): Promise<Liveness> {
-  const { sql, logger, outage } = deps;
-  const poolId = newId();
+  const { sql, logger, outage, poolId } = deps;
   const lockKey = Math.floor(Math.random() * 2 ** 31);
   let workerIds: readonly string[] = [];
   /** Pools of ours that ended: what they could not give back belongs to nobody. */
@@ -145,7 +143,6 @@ export async function startLiveness(deps: {
   await beat();
   const timer = setInterval(tick, BEAT_MS);
   return {
-    poolId,
     async watch(ids) {
       ended = [...ended, ...workerIds.filter((id) => !ids.includes(id))];
       workerIds = ids;

@@ -26,8 +26,24 @@ export function createMetrics() {
     }),
     ingestSeconds: new Histogram({
       name: 'darkspere_ingest_seconds',
-      help: 'From an authentic webhook to its commit.',
+      help: 'From an authentic webhook to its commit, or to its fsync in the spool.',
       buckets: SECONDS,
+      registers,
+    }),
+    spoolRecords: new Gauge({
+      name: 'darkspere_spool_records',
+      help: 'Texts and callbacks that wait on disk for the database.',
+      registers,
+    }),
+    spoolBytes: new Gauge({ name: 'darkspere_spool_bytes', help: 'What they take on disk.', registers }),
+    spoolDrained: new Counter({
+      name: 'darkspere_spool_drained_total',
+      help: 'Spooled texts and callbacks brought to the database.',
+      registers,
+    }),
+    spoolRefused: new Counter({
+      name: 'darkspere_spool_refused_total',
+      help: 'Texts and callbacks the spool could not take: full, or the disk failed.',
       registers,
     }),
     turns: new Counter({

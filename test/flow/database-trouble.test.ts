@@ -1,4 +1,5 @@
-// The database goes away and comes back: what cannot be stored is refused at once, and nothing is lost or said twice.
+// The database goes away and comes back, without a spool: what cannot be stored is refused at once, and nothing is lost or
+// said twice.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { connectionUrl } from '../../src/database/connection.ts';
@@ -30,6 +31,7 @@ describe('trouble with the database', () => {
     shaky = await world.runtime(['gateway', 'worker'], {
       DATABASE_URL: connectionUrl({ ...connection, host: '127.0.0.1', port: wire.port }),
       PUBLIC_URL: 'http://localhost:0',
+      DARKSPERE_SPOOL_MAX_MB: '0',
     });
     messagesUrl = `${shaky.urls.gateway}/webhooks/twilio/messages`;
     world.simulator.setWebhookUrl(messagesUrl);

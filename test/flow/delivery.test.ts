@@ -118,7 +118,9 @@ describe('states of a part', () => {
   });
 
   test('21610 on one part keeps what is still queued from leaving', async () => {
-    const conversation = await bridge.answered(somebody(), ['one', 'two']);
+    const phone = somebody();
+    const conversation = await bridge.answered(phone, ['one']);
+    await bridge.answered(phone, ['two']);
     const [one, two] = (await bridge.parts(conversation)) as [PartRow, PartRow];
     await bridge.claim([one.id]);
     await bridge.status([{ part: one.id, sid: newSid(), state: 'failed', errorCode: '21610', optedOut: true }]);
@@ -126,6 +128,29 @@ describe('states of a part', () => {
     const { state, error_code } = (await bridge.parts(conversation))[1]!;
     assert.deepEqual([state, error_code], ['void', 'opted_out']);
   });
+
+  for (const state of ['failed', 'undelivered'] as const) {
+    test(`the rest of a reply whose first part is ${state} does not leave, the next reply does`, async () => {
+      const phone = somebody();
+      const conversation = await bridge.answered(phone, ['one', 'two', 'three']);
+      await bridge.answered(phone, ['next']);
+      const [one] = (await bridge.parts(conversation)) as [PartRow];
+      await bridge.claim([one.id]);
+      await bridge.status([{ part: one.id, sid: newSid(), state, errorCode: '30005' }]);
+      const parts = await bridge.parts(conversation);
+      assert.deepEqual(
+        parts.map((part) => [part.state, part.error_code]),
+        [
+          [state, '30005'],
+          ['void', 'earlier_part_failed'],
+          ['void', 'earlier_part_failed'],
+          ['queued', null],
+        ],
+      );
+      assert.ok((await bridge.claim([parts[3]!.id]))[0]);
+      assert.ok((await bridge.sendJobs()).has(parts[3]!.id));
+    });
+  }
 
   test('a failed part stays failed whatever is reported later', async () => {
     const one = await sending();

@@ -20,7 +20,7 @@ describe('two jobs that meet', () => {
   test('a part that is in a batch twice is handed out once', async () => {
     const conversation = await bridge.answered(somebody(), ['the answer']);
     const [part] = (await bridge.parts(conversation)) as [PartRow];
-    const claimed = await claimParts(db.pools.worker, [part.id, part.id], null);
+    const claimed = await claimParts(db.pools.worker, [part.id, part.id], null, 'pool');
     assert.deepEqual(
       claimed.map((each) => each?.part_id ?? null),
       [part.id, null],

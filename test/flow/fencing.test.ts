@@ -135,8 +135,8 @@ test('texts that break every worker are given up, and the conversation goes on',
     const ann = line.person();
     await ann.text('poison');
     const { id, token } = await line.conversation(ann);
-    // Six workers die over it.
-    for (let death = 1; death <= 6; death++) {
+    // Ten workers die over it.
+    for (let death = 1; death <= 10; death++) {
       const turn = await start(world, { conversationId: id, token });
       assert.equal(turn?.tries, death);
     }
@@ -148,9 +148,9 @@ test('texts that break every worker are given up, and the conversation goes on',
     const { turns } = await line.story(ann);
     assert.deepEqual(
       turns.map(({ state }) => state),
-      [...Array(6).fill('lost'), 'fell_back', 'replied'],
+      [...Array(10).fill('lost'), 'fell_back', 'replied'],
     );
-    assert.equal(turns[6]!.error_code, 'internal_error');
+    assert.equal(turns[10]!.error_code, 'internal_error');
   } finally {
     await world.stop();
   }

@@ -36,6 +36,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'apply_keyword',
     'apply_statuses',
     'conversation_context',
+    'has_sends_under_way',
     'ingest_texts',
     'keyword_state',
     'post_message',

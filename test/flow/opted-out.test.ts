@@ -32,7 +32,6 @@ describe('somebody who has opted out', () => {
     const id = await bridge.answered(ann, ['one', 'two']);
     const [one] = await bridge.parts(id);
     const [claimed] = await bridge.claim([one!.id]);
-    await bridge.record([sendRecord(claimed!, { state: 'unknown', run_at_ms: 60_000 })]);
     await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
     await bridge.keyword(ann, 'Start.');
     const [, two, welcome] = await bridge.parts(id);
@@ -41,5 +40,18 @@ describe('somebody who has opted out', () => {
     assert.equal((await bridge.sendJobs()).has(welcome!.id), false, 'it would overtake the first part');
     await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: newSid() })]);
     assert.equal((await bridge.sendJobs()).has(welcome!.id), true);
+  });
+
+  test('the answer to a keyword does not wait for what became of an unknown part; an answer of an agent does', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['one']);
+    const [one] = await bridge.parts(id);
+    const [claimed] = await bridge.claim([one!.id]);
+    await bridge.record([sendRecord(claimed!, { state: 'unknown', run_at_ms: 60_000 })]);
+    await bridge.keyword(ann, 'RESET');
+    await bridge.answered(ann, ['next']);
+    const [, notice, next] = await bridge.parts(id);
+    const jobs = await bridge.sendJobs();
+    assert.deepEqual([jobs.has(notice!.id), jobs.has(next!.id)], [true, false]);
   });
 });

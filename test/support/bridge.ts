@@ -43,6 +43,7 @@ export type PartRow = {
   body: string;
   segments: number;
   state: string;
+  attempts: number;
   send_at: Date;
   provider_id: string | null;
   error_code: string | null;
@@ -50,10 +51,19 @@ export type PartRow = {
 
 export type Bridge = ReturnType<typeof bridgeOf>;
 
+export type BridgeOptions = {
+  readonly pacing?: boolean;
+  readonly lastSendsMs?: number;
+  readonly optOutScope?: string | null;
+};
+
 /** The steps on one database. `pacing` is what every statement that queues parts is told. */
-export function bridgeOf(db: TestDatabase, { pacing = false } = {}) {
+export function bridgeOf(
+  db: TestDatabase,
+  { pacing = false, lastSendsMs = 400, optOutScope = null }: BridgeOptions = {},
+) {
   const { web, worker } = db.pools;
-  const consent = createConsent({ sql: web, optOutScope: null, pacing, maxSegments: 10 });
+  const consent = createConsent({ sql: web, optOutScope, pacing, maxSegments: 10, lastSendsMs });
 
   const bridge = {
     /** Stores a text; null for one that is already there. */
@@ -73,7 +83,8 @@ export function bridgeOf(db: TestDatabase, { pacing = false } = {}) {
       return start?.kind === 'turn' ? start.turn : null;
     },
     finish: async (ends: readonly TurnEnd[]) => finishTurns(worker, ends, { pacing }),
-    claim: (ids: readonly string[]): Promise<(ClaimedPart | null)[]> => claimParts(worker, ids, null),
+    claim: (ids: readonly string[]): Promise<(ClaimedPart | null)[]> =>
+      claimParts(worker, ids, null, 'a pool that is gone'),
     record: (records: readonly SendRecord[]) => recordSends(worker, records, null),
     status: (
       reports: readonly { part: string; sid: string; state: CarrierState; errorCode?: string; optedOut?: boolean }[],

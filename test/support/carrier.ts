@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { createOutbound } from '../../src/bridge/outbound.ts';
 import { createSettle } from '../../src/bridge/settle.ts';
+import type { Channel } from '../../src/channels/channel.ts';
 import { type SimulatorOptions, startSimulator } from '../../src/channels/simulator/simulator.ts';
 import { createTwilioChannel, createTwilioDispatcher } from '../../src/channels/twilio/twilio.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
@@ -13,8 +14,15 @@ import { newSid } from './signed-webhook.ts';
 
 export type Carrier = Awaited<ReturnType<typeof openCarrier>>;
 
-/** The carrier behind a wire that can be cut. Its status callbacks reach nobody. */
-export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOptions> = {}) {
+export type SendStops = {
+  /** Awaited between the claim of a part and its request. */
+  beforeRequest?(partId: string): Promise<void>;
+  /** Awaited between the carrier's answer and its record. */
+  beforeRecord?(partId: string): Promise<void>;
+};
+
+/** The carrier behind a wire that can be cut. Its status callbacks reach nobody; `stops` hold a send between two steps. */
+export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOptions> = {}, stops: SendStops = {}) {
   const accountSid = newSid('AC');
   const authToken = randomBytes(16).toString('hex');
   const simulator = await startSimulator({
@@ -30,7 +38,7 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
   const apiUrl = `http://127.0.0.1:${wire.port}`;
   const http = createTwilioDispatcher(apiUrl);
   const logger = pino({ level: 'silent' });
-  const channel = createTwilioChannel({
+  const twilio = createTwilioChannel({
     accountSid,
     authTokens: [authToken],
     publicUrl: 'http://127.0.0.1:1',
@@ -40,12 +48,33 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     http,
     mediaHttp: http,
   });
+  const channel: Channel = {
+    ...twilio,
+    async send(part, signal, mayLeave) {
+      await stops.beforeRequest?.(part.id);
+      const sent = await twilio.send(part, signal, mayLeave);
+      await stops.beforeRecord?.(part.id);
+      return sent;
+    },
+  };
   const sql = db.pools.worker;
-  const outbound = createOutbound({ sql, channel, optOutScope: null, logger, metrics: createMetrics() });
+  const outbound = createOutbound({
+    sql,
+    channel,
+    optOutScope: null,
+    poolId: 'a pool that is gone',
+    logger,
+    metrics: createMetrics(),
+  });
   return {
     simulator,
     wire,
     send: (part: { id: string }) => outbound.send({ p: part.id }),
+    /** The sender hears of every STOP from now on, as a worker does. */
+    async hearStops() {
+      const listening = await sql.listen('darkspere_cancel', (notice) => outbound.cancel(notice));
+      return () => listening.unlisten();
+    },
     /** Looks for an unknown part as the job does; `graceMs` is how long the carrier may still come up with it. */
     settle: (part: { id: string }, graceMs = 60_000) =>
       createSettle({ sql, channel, outbound, logger, graceMs })({ p: part.id }),

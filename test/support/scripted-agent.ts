@@ -105,6 +105,7 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
 
   return {
     id: registered.agent_id,
+    port,
     apiKey: registered.api_key,
     signingSecret: registered.signing_secret,
     calls,

@@ -137,6 +137,7 @@ export async function startWorld(options: WorldOptions = {}) {
     accountSid,
     authToken,
     registrationSecret,
+    dataDir,
     simulator,
     /** The owner of everything: for arranging and looking. */
     sql,

@@ -69,6 +69,8 @@ begin
         case
           when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
           when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
+          -- The answer to a STOP does not wait a minute for what became of another part.
+          when before.state = 'unknown' and part.kind = 'notice' then part.send_at
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
@@ -102,12 +104,13 @@ begin
   return handed_over;
 end $$;
 
--- Takes parts for sending. A part that is `sending` already was taken by a worker that died between the carrier's answer
--- and its record: nobody knows, so it becomes `unknown` and gets a job that looks for it. A part that an opt-out blocks is
--- void. Rows come back for every part that is to be sent.
-create or replace function claim_parts(p_parts uuid[], p_scope text)
-returns table (part_id uuid, state text, conversation_id uuid, channel text, our_address text, their_address text,
-  body text, media_urls text[], attempts int, kind text)
+-- Takes parts for the pool p_pool to send, and gives a row for each that is to be sent, with the seconds for which it is still
+-- worth delivering. What it does not give: a part that an opt-out blocks, or that is older than a chat answer may be (four
+-- hours), becomes void. One that is `sending` already is left to its pool while that lives, for as long as a send can take;
+-- otherwise nobody knows, so it becomes `unknown` and gets a job that looks for it.
+create or replace function claim_parts(p_parts uuid[], p_scope text, p_pool text default null)
+returns table (part_id uuid, conversation_id uuid, channel text, our_address text, their_address text,
+  body text, media_urls text[], attempts int, kind text, valid_seconds int)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -116,6 +119,7 @@ as $$
 declare
   yielding uuid[];
   claimable uuid[];
+  under_way uuid[];
   blocked uuid[];
   mine uuid[];
   lost uuid[];
@@ -125,7 +129,11 @@ begin
   from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
 
   with taken as (
-    select p.id, p.kind, c.channel, c.our_address, c.their_address
+    select p.id, p.kind, c.channel, c.our_address, c.their_address,
+      p.created_at < clock_timestamp() - interval '4 hours' as is_expired,
+      -- Longer than the carrier is given to answer (30 s). A try from the future was made before the clock was set back.
+      p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
+        and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
     from outbound_parts p join conversations c on c.id = p.conversation_id
     where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
     order by p.id
@@ -137,12 +145,14 @@ begin
       on (consent.channel, consent.scope, consent.their_address)
         = (t.channel, coalesce(p_scope, t.our_address), t.their_address)
   ), voided as (
-    update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
-    from judged j where p.id = j.id and j.is_blocked and p.state = 'queued'
+    update outbound_parts p set
+      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp()
+    from judged j where p.id = j.id and (j.is_blocked or j.is_expired) and p.state = 'queued'
     returning p.id, p.conversation_id
   )
-  select array_agg(j.id) filter (where v.id is null), array_agg(v.conversation_id) filter (where v.id is not null)
-  into claimable, blocked
+  select array_agg(j.id) filter (where v.id is null and not j.is_under_way),
+    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null)
+  into claimable, under_way, blocked
   from judged j left join voided v using (id);
   if blocked is not null then
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
@@ -154,6 +164,7 @@ begin
       state = case when p.state = 'queued' then 'sending' else 'unknown' end,
       attempts = p.attempts + case when p.state = 'queued' then 1 else 0 end,
       sending_at = case when p.state = 'queued' then clock_timestamp() else p.sending_at end,
+      claimed_by = p_pool,
       error_reason = case when p.state = 'queued' then null else 'the worker died while sending' end
     where p.id = any (claimable)
     returning p.id, p.state
@@ -166,9 +177,16 @@ begin
     ('settle', json_build_object('p', id), null, null, 1000, 'settle:' || id, 0, null)::graphile_worker.job_spec))
   from unnest(lost) id
   having count(*) > 0;
+  if under_way is not null then
+    perform graphile_worker.add_jobs(array_agg((
+      'send', json_build_object('p', id), null, clock_timestamp() + interval '20 seconds', 1000, 'send:' || id, 0, null
+      )::graphile_worker.job_spec))
+    from unnest(under_way) id;
+  end if;
 
   return query
-  select p.id, p.state, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind
+  select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
+    greatest(1, extract(epoch from p.created_at + interval '4 hours' - clock_timestamp()))::int
   from outbound_parts p join conversations c on c.id = p.conversation_id
   where p.id = any (mine);
 end $$;
@@ -282,7 +300,13 @@ begin
     from report r
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
       and state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
-    returning p.id, p.conversation_id, p.position, p.state
+    returning p.id, p.conversation_id, p.message_id, p.position, p.state
+  ), voided as (
+    -- The rest of a reply whose part did not arrive is not worth sending.
+    update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
+    from written w
+    where w.state in ('failed', 'undelivered') and p.conversation_id = w.conversation_id and p.message_id = w.message_id
+      and p.position > w.position and p.state = 'queued'
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
@@ -292,6 +316,7 @@ begin
     join conversations c on c.id = w.conversation_id
     join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
     where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3
+      and not (w.state in ('failed', 'undelivered') and n.message_id = w.message_id)
   ), forward as (
     select count(*) from graphile_worker.add_jobs((
       select array_agg(('send', json_build_object('p', id), null, send_at, 1000, 'send:' || id, -10 * priority, null
@@ -329,8 +354,8 @@ create or replace function state_rank(p_state text) returns int language sql imm
 $$;
 
 revoke execute on function queue_replies(json, boolean, boolean), release_parts(uuid[], boolean),
-  claim_parts(uuid[], text), record_sends(json, text), apply_statuses(json, text) from public;
-grant execute on function claim_parts(uuid[], text), record_sends(json, text) to darkspere_worker;
+  claim_parts(uuid[], text, text), record_sends(json, text), apply_statuses(json, text) from public;
+grant execute on function claim_parts(uuid[], text, text), record_sends(json, text) to darkspere_worker;
 grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;
 -- The view message_log calls it for whoever reads.
 grant execute on function state_rank(text) to darkspere_web, darkspere_worker, darkspere_admin;

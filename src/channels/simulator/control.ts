@@ -6,7 +6,10 @@ import { DarkspereError, errorBody } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { Carrier } from './carrier.ts';
 import type { CarrierEvent, Events } from './events.ts';
-import { FAULTS, type FaultName, type FaultPlan, type Faults } from './faults.ts';
+import { FaultRequest, faultsWire, MixRequest, ScriptRequest } from './fault-request.ts';
+import type { Scripts } from './fault-script.ts';
+import type { Faults } from './faults.ts';
+import type { History, HistoryEntry } from './history.ts';
 import { BODY_LIMIT, readBody, sendJson } from './http.ts';
 import type { Message, MessageStore } from './message.ts';
 
@@ -16,11 +19,18 @@ export type ControlParts = {
   readonly carrier: Carrier;
   readonly store: MessageStore;
   readonly faults: Faults;
+  readonly scripts: Scripts;
   readonly events: Events;
+  readonly history: History;
 };
 
 const Text = z.strictObject({
-  from: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a phone number like +15551230001'),
+  from: z
+    .string()
+    .regex(
+      /^(?:(?:whatsapp:)?\+[1-9]\d{6,14}|whatsapp:[A-Z]{2}(?:\.[A-Za-z0-9]{1,128}){1,2})$/,
+      'must be a phone number like +15551230001, whatsapp:+15551230001 or whatsapp:US.13491208655302',
+    ),
   to: z.string().optional(),
   body: z.string().max(1600, 'must have at most 1,600 characters').default(''),
   media_urls: z
@@ -29,27 +39,11 @@ const Text = z.strictObject({
     .default([]),
 });
 
-const count = z.int().min(0).max(1_000_000).optional();
-const FaultRequest = z.strictObject({
-  duplicate_webhooks: count,
-  duplicate_callbacks: count,
-  missing_callbacks: count,
-  http_429: count,
-  http_500_before_accept: count,
-  http_500_after_accept: count,
-  fail_with: z.strictObject({ code: z.int().min(10_000).max(99_999), count: z.int().min(0).max(1_000_000) }).optional(),
-});
+const url = z.url({ protocol: /^https?$/ });
+const Urls = z.strictObject({ webhook_url: url, fallback_url: url.optional() });
 
-/** The API writes snake_case, the program camelCase. */
-const FAULT_FIELDS: Readonly<Record<FaultName, keyof z.infer<typeof FaultRequest>>> = {
-  duplicateWebhooks: 'duplicate_webhooks',
-  duplicateCallbacks: 'duplicate_callbacks',
-  missingCallbacks: 'missing_callbacks',
-  http429: 'http_429',
-  http500BeforeAccept: 'http_500_before_accept',
-  http500AfterAccept: 'http_500_after_accept',
-  failWith: 'fail_with',
-};
+/** Entries of the history in one answer. */
+const PAGE = 1000;
 
 /** A watcher who does not read is let go at this many unread bytes, instead of keeping every event for them. */
 const WATCHER_BACKLOG = 1024 * 1024;
@@ -128,15 +122,22 @@ function concerns(message: Message, phone: string | null): boolean {
   return phone === null || message.from === phone || message.to === phone;
 }
 
-function planOf(request: z.infer<typeof FaultRequest>): FaultPlan {
-  const named = Object.entries(FAULT_FIELDS).map(([name, field]) => [name, request[field]] as const);
-  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+/** A page from behind `after`; `next` is what to ask for then, the same again when there is nothing newer. */
+function historyPage(history: History, query: URLSearchParams): Record<string, unknown> {
+  const after = Number(query.get('after') ?? 0) || 0;
+  const page = history
+    .entries()
+    .filter(({ n }) => n > after)
+    .slice(0, PAGE);
+  return { entries: page.map(entryWire), next: page.at(-1)?.n ?? after, forgotten: history.forgotten };
 }
 
-function faultsWire(faults: Faults): Record<string, unknown> {
-  const left = faults.pending();
-  const names = Object.keys(FAULTS) as FaultName[];
-  return Object.fromEntries(names.map((name) => [FAULT_FIELDS[name], { left: left[name], counts: FAULTS[name] }]));
+function entryWire({ atMs, ...entry }: HistoryEntry): Record<string, unknown> {
+  const fields = Object.entries(entry).map(([name, value]) => [
+    name.replace(/AtMs$/, 'At').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    name.endsWith('AtMs') ? new Date(value as number).toISOString() : value,
+  ]);
+  return { ...Object.fromEntries(fields), at: new Date(atMs).toISOString() };
 }
 
 /** Server-sent events of one phone, or of all, from now on. */
@@ -158,7 +159,7 @@ function watch(request: IncomingMessage, response: ServerResponse, events: Event
 
 /** Answers everything under /simulator; errors have the shape of the product's API. */
 export function createControlApi(parts: ControlParts) {
-  const { accountSid, carrier, events, faults, numbers, store } = parts;
+  const { accountSid, carrier, events, faults, history, numbers, scripts, store } = parts;
 
   const route = async (
     request: IncomingMessage,
@@ -187,8 +188,26 @@ export function createControlApi(parts: ControlParts) {
       }
       case 'GET /simulator/events':
         return watch(request, response, events, phone);
+      case 'GET /simulator/history':
+        return answer(200, historyPage(history, query));
+      case 'POST /simulator/urls': {
+        const { webhook_url: webhookUrl, fallback_url: fallbackUrl = null } = await bodyOf(request, Urls);
+        carrier.setUrls(webhookUrl, fallbackUrl);
+        return answer(200, { webhook_url: webhookUrl, fallback_url: fallbackUrl });
+      }
       case 'POST /simulator/faults':
-        faults.set(planOf(await bodyOf(request, FaultRequest)));
+        faults.set(await bodyOf(request, FaultRequest));
+        return answer(200, { faults: faultsWire(faults) });
+      case 'POST /simulator/mix': {
+        const { seed, ratios } = await bodyOf(request, MixRequest);
+        faults.mix(seed, ratios);
+        return answer(200, { faults: faultsWire(faults) });
+      }
+      case 'POST /simulator/script':
+        scripts.play(await bodyOf(request, ScriptRequest), faults);
+        return answer(202, { faults: faultsWire(faults) });
+      case 'DELETE /simulator/faults':
+        faults.clear();
         return answer(200, { faults: faultsWire(faults) });
       default:
         throw new DarkspereError('not_found');

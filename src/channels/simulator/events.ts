@@ -20,14 +20,14 @@ export type Counts = {
   callbackFailures: number;
 };
 
-/** A customer's URL that did not answer 2xx; Twilio's debugger shows these as 11200. */
-export type Problem = { readonly code: 11200; readonly sid: string; readonly detail: string; readonly at: string };
+/** What Twilio's debugger shows: a URL of ours that failed (11200…), an answer that was no TwiML (12100, 12300), a loop. */
+export type Problem = { readonly code: number; readonly sid: string; readonly detail: string; readonly at: string };
 
 export type Events = {
   readonly counts: Counts;
   readonly problems: readonly Problem[];
   emit(type: CarrierEvent['type'], message: Message, outcome?: Partial<CarrierEvent>): void;
-  noteProblem(sid: string, detail: string): void;
+  noteProblem(sid: string, code: number, detail: string): void;
   /** Returns the function that ends the subscription. */
   subscribe(listener: (event: CarrierEvent) => void): () => void;
 };
@@ -45,9 +45,9 @@ export function createEvents(): Events {
       const event = { type, message, status: message.status, errorCode: message.errorCode, detail: null, ...outcome };
       for (const listener of listeners) listener(event);
     },
-    noteProblem(sid, detail) {
+    noteProblem(sid, code, detail) {
       if (problems.length === PROBLEMS_KEPT) problems.shift();
-      problems.push({ code: 11200, sid, detail, at: new Date().toISOString() });
+      problems.push({ code, sid, detail, at: new Date().toISOString() });
     },
     subscribe(listener) {
       listeners.add(listener);

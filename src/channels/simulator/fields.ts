@@ -3,6 +3,7 @@
 import type { Message, Status } from './message.ts';
 import type { Keyword } from './opt-out.ts';
 import type { Fields } from './webhooks.ts';
+import { isWhatsApp, plainAddress } from './whatsapp.ts';
 
 const API_VERSION = '2010-04-01';
 
@@ -27,6 +28,13 @@ function contentTypeOf(url: string): string {
 export function mediaPath(accountSid: string, messageSid: string, index: number): string {
   const mediaSid = `ME${messageSid.slice(2, 30)}${index.toString(16).padStart(4, '0')}`;
   return `/${API_VERSION}/Accounts/${accountSid}/Messages/${messageSid}/Media/${mediaSid}`;
+}
+
+/** Who has only a user id is named by ExternalUserIdentifier, and has no number in WaId. */
+function whatsAppFields(person: string): Fields {
+  const named = { ProfileName: 'Somebody', ChannelPrefix: 'whatsapp' };
+  if (person.startsWith('+')) return { ...named, WaId: person.slice(1) };
+  return { ...named, ExternalUserIdentifier: person };
 }
 
 /** The webhook of a person's text. Geography that Twilio does not know is sent as an empty value, and signed as one. */
@@ -61,7 +69,7 @@ export function inboundFields(
     fields[`MediaContentType${index}`] = contentTypeOf(url);
   }
   if (context.optOutType !== null) fields.OptOutType = context.optOutType;
-  return fields;
+  return isWhatsApp(message.from) ? { ...fields, ...whatsAppFields(plainAddress(message.from)) } : fields;
 }
 
 /** The status callback of one state; `status` is given because the message may have moved on since. */

@@ -1,113 +1,121 @@
-// The way of an accepted message to the phone: queued → sent → delivered, paced per sender, each state reported.
-import type { Events } from './events.ts';
-import type { Faults } from './faults.ts';
-import { statusFields } from './fields.ts';
+// The way of an accepted message to the phone: queued → sent → delivered (→ read), paced per sender, each state reported.
+import { type CallbackParts, createReporter, type Reporter } from './callbacks.ts';
+import type { Subject } from './faults.ts';
 import type { Message, Status } from './message.ts';
 import type { Pacing } from './pacing.ts';
-import type { Random } from './random.ts';
 import { failedState } from './refusals.ts';
-import type { Webhooks } from './webhooks.ts';
+import { isWhatsApp, type Windows } from './whatsapp.ts';
 
-export type JourneyParts = {
-  readonly accountSid: string;
+export type JourneyParts = CallbackParts & {
   /** Mean time from leaving the queue to `sent`, and from there to `delivered`, ms. */
   readonly statusDelaysMs: { readonly sent: number; readonly delivered: number };
   /** Spreads every delay by ±30 %. */
   readonly jitter: boolean;
-  readonly events: Events;
-  readonly faults: Faults;
   readonly pacing: Pacing;
-  readonly random: Random;
-  readonly webhooks: Webhooks;
+  readonly windows: Windows;
+  /** Looks at what the message carries; null or the code of what is wrong with it. */
+  fetchMedia(message: Message): Promise<number | null>;
 };
 
 export type Journeys = {
-  /** Starts the way of a message; `validityMs` is how long it may wait in the sender's queue. */
-  start(message: Message, validityMs: number): void;
-  /** Stops every message where it is. */
-  close(): void;
+  /**
+   * Starts the way of a message; `validityMs` is how long it may wait in the sender's queue. Resolves when its end was
+   * reported. Starts one that is scheduled at its time, unless it was canceled until then.
+   */
+  start(message: Message, validityMs: number, subject: Subject): Promise<void>;
+  /** Takes a scheduled message back; false when it is not scheduled (any more). */
+  cancel(message: Message): boolean;
 };
 
-type Report = () => void;
-
-/** Posts one message's callbacks in their order, each after the answer to the one before. */
-function createReporter(message: Message, { accountSid, events, faults, webhooks }: JourneyParts): Report {
-  const url = message.statusCallback;
-  if (url === null || faults.take('missingCallbacks')) return () => {};
-  const times = faults.take('duplicateCallbacks') ? 2 : 1;
-  let tail: Promise<unknown> = Promise.resolve();
-  const post = async (status: Status): Promise<void> => {
-    const result = await webhooks.post(url, statusFields(message, status, accountSid, Date.now()));
-    events.counts.callbacks += 1;
-    if (result.problem === null) return;
-    events.counts.callbackFailures += 1;
-    events.noteProblem(message.sid, `status callback: ${result.problem}`);
-  };
-  return () => {
-    const { status } = message;
-    for (let copy = 0; copy < times; copy++) tail = tail.then(() => post(status));
-  };
-}
-
-/** Delays are timers that `close` clears. */
-function createTimers() {
-  const timers = new Set<NodeJS.Timeout>();
-  let closed = false;
-  return {
-    /** Zero runs at once, so that a carrier without delays costs no timer per message. */
-    after(delayMs: number, step: () => void): void {
-      if (closed) return;
-      if (delayMs === 0) {
-        step();
-        return;
-      }
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        step();
-      }, delayMs);
-      timers.add(timer);
-    },
-    close(): void {
-      closed = true;
-      for (const timer of timers) clearTimeout(timer);
-    },
-  };
-}
-
 export function createJourneys(parts: JourneyParts): Journeys {
-  const { events, faults, pacing, statusDelaysMs } = parts;
-  const timers = createTimers();
+  const { events, faults, fetchMedia, history, pacing, statusDelaysMs, timers, windows } = parts;
+  const scheduled = new Map<Message, Reporter>();
   const delay = (ms: number): number => (parts.jitter ? ms * (0.7 + 0.6 * parts.random.fraction()) : ms);
 
-  const move = (message: Message, status: Status, errorCode: number | null, report: Report): void => {
+  const move = (message: Message, status: Status, errorCode: number | null, reporter: Reporter): void => {
     message.status = status;
     message.errorCode = errorCode;
     message.updatedAtMs = Date.now();
     if (status === 'sent') message.sentAtMs = message.updatedAtMs;
     if (status === 'delivered') events.counts.delivered += 1;
+    if (status !== 'queued' && status !== 'sent' && status !== 'read') {
+      const { sid, from, to } = message;
+      history.add({ kind: 'end', sid, from, to, status, errorCode, reply: message.direction === 'outbound-reply' });
+    }
     events.emit('status', message);
-    report();
+    reporter.report(status);
+  };
+
+  /** Why this message cannot arrive; null when it can. */
+  const troubleOf = (message: Message, subject: Subject): number | null => {
+    if (message.direction === 'outbound-api') {
+      const asked = faults.take('failWith', subject);
+      if (asked !== null) return asked.code;
+    }
+    const isFreeform = isWhatsApp(message.to) && message.contentSid === null;
+    return isFreeform && !windows.isOpen(message.from, message.to, Date.now()) ? 63_016 : null;
+  };
+
+  const travel = (message: Message, waitMs: number, failure: number | null, reporter: Reporter): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (status: Status, code: number | null): void => {
+      move(message, status, code, reporter);
+      resolve(reporter.settled());
+    };
+    if (failure !== null && failedState(failure) === 'failed') {
+      timers.after(waitMs, () => end('failed', failure));
+      return promise;
+    }
+    timers.after(waitMs + delay(statusDelaysMs.sent), () => {
+      move(message, 'sent', null, reporter);
+      timers.after(delay(statusDelaysMs.delivered), () => {
+        if (failure !== null) return end('undelivered', failure);
+        if (!isWhatsApp(message.to)) return end('delivered', null);
+        move(message, 'delivered', null, reporter);
+        timers.after(delay(statusDelaysMs.delivered), () => end('read', null));
+      });
+    });
+    return promise;
+  };
+
+  const begin = (message: Message, validityMs: number, subject: Subject, reporter: Reporter): Promise<void> => {
+    reporter.report('queued');
+    const failure = troubleOf(message, subject);
+    // A service takes what its sender cannot send for ten hours, and fails it; a sender of its own is refused (21611).
+    if (pacing.isFull(message.from, Date.now())) return travel(message, 0, 30_001, reporter);
+    const waitMs = pacing.reserve(message.from, message.segments, Date.now(), validityMs);
+    if (waitMs === null) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      timers.after(validityMs, () => {
+        move(message, 'failed', 30_036, reporter);
+        resolve(reporter.settled());
+      });
+      return promise;
+    }
+    if (failure !== null || message.mediaUrls.length === 0) return travel(message, waitMs, failure, reporter);
+    return fetchMedia(message).then((code) => travel(message, waitMs, code, reporter));
   };
 
   return {
-    start(message, validityMs) {
+    start(message, validityMs, subject) {
       events.counts.textsOut += 1;
       events.emit('text-out', message);
-      const report = createReporter(message, parts);
-      report();
-      const failure = message.direction === 'outbound-api' ? faults.takeFailure() : null;
-      const waitMs = pacing.reserve(message.from, message.segments, Date.now(), validityMs);
-      if (waitMs === null) return timers.after(validityMs, () => move(message, 'failed', 30_036, report));
-      if (failure !== null && failedState(failure) === 'failed') {
-        return timers.after(waitMs, () => move(message, 'failed', failure, report));
-      }
-      timers.after(waitMs + delay(statusDelaysMs.sent), () => {
-        move(message, 'sent', null, report);
-        timers.after(delay(statusDelaysMs.delivered), () =>
-          move(message, failure === null ? 'delivered' : 'undelivered', failure, report),
-        );
+      const reporter = createReporter(message, subject, parts);
+      if (message.sendAtMs === null) return begin(message, validityMs, subject, reporter);
+      scheduled.set(message, reporter);
+      timers.after(Math.max(1, message.sendAtMs - Date.now()), () => {
+        if (!scheduled.delete(message)) return;
+        message.status = 'queued';
+        void begin(message, validityMs, subject, reporter);
       });
+      return Promise.resolve();
     },
-    close: timers.close,
+    cancel(message) {
+      const reporter = scheduled.get(message);
+      if (reporter === undefined) return false;
+      scheduled.delete(message);
+      move(message, 'canceled', null, reporter);
+      return true;
+    },
   };
 }

@@ -7,6 +7,7 @@ function secondsOf(text: string): number {
 }
 
 function matches(message: Message, query: URLSearchParams): boolean {
+  if (message.listedAtMs > Date.now()) return false;
   const to = query.get('To');
   const from = query.get('From');
   if ((to !== null && to !== message.to) || (from !== null && from !== message.from)) return false;

@@ -1,19 +1,34 @@
 // A message as the carrier keeps it, the bounded store of them, and Twilio's JSON for one.
 
-export type Status = 'received' | 'queued' | 'sent' | 'delivered' | 'undelivered' | 'failed';
+export type Status =
+  | 'received'
+  | 'scheduled'
+  | 'queued'
+  | 'sent'
+  | 'delivered'
+  | 'read'
+  | 'undelivered'
+  | 'failed'
+  | 'canceled';
 
 export type Message = {
   readonly sid: string;
   readonly from: string;
   readonly to: string;
   readonly body: string;
-  /** `inbound` is person → us; `outbound-reply` is the carrier's own answer to an opt-out keyword. */
+  /** `inbound` is person → us; `outbound-reply` is what the carrier itself answers, or our TwiML. */
   readonly direction: 'inbound' | 'outbound-api' | 'outbound-reply';
   readonly mediaUrls: readonly string[];
   readonly segments: number;
   readonly messagingServiceSid: string | null;
   readonly statusCallback: string | null;
+  /** The template it was made from. */
+  readonly contentSid: string | null;
+  /** When it is to leave, for a scheduled one. */
+  readonly sendAtMs: number | null;
   readonly createdAtMs: number;
+  /** From when on lists and fetches show it; later than its creation only on demand. */
+  readonly listedAtMs: number;
   sentAtMs: number | null;
   updatedAtMs: number;
   status: Status;

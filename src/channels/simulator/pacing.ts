@@ -1,7 +1,9 @@
 // How fast a sender may send. Carriers count segments, per sender, and Twilio queues what is above that.
+import { isWhatsApp } from './whatsapp.ts';
 
-/** Segments per second: US toll-free 3, short code 100, any other number (a long code) 1. */
+/** Segments per second: WhatsApp 80 messages, US toll-free 3, short code 100, any other number (a long code) 1. */
 export function segmentsPerSecond(sender: string): number {
+  if (isWhatsApp(sender)) return 80;
   if (/^\d{5,6}$/.test(sender)) return 100;
   return /^\+18(00|33|44|55|66|77|88)\d{7}$/.test(sender) ? 3 : 1;
 }

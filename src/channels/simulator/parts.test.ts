@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { createFaults } from './faults.ts';
 import { createMessageStore, type Message, rfc2822 } from './message.ts';
 import { createPacing, segmentsPerSecond } from './pacing.ts';
 import { createRandom } from './random.ts';
@@ -67,19 +66,6 @@ test('the store holds exactly the newest messages', () => {
       for (const sid of sids) assert.equal(store.get(sid) !== undefined, newest.includes(sid));
     }),
   );
-});
-
-test('a fault happens as often as asked', () => {
-  const faults = createFaults();
-  faults.set({ http429: 2 });
-  faults.set({ missingCallbacks: 1 });
-  assert.deepEqual(
-    [1, 2, 3].map(() => faults.take('http429')),
-    [true, true, false],
-  );
-  assert.equal(faults.pending().missingCallbacks, 1);
-  faults.clear();
-  assert.equal(faults.take('missingCallbacks'), false);
 });
 
 test('a seed repeats itself, no seed does not', () => {

@@ -79,7 +79,8 @@ export function createPeople(carrier: Carrier, store: MessageStore, events: Even
     };
     // What came before anybody held this phone, oldest first.
     for (const message of [...store.all()].reverse()) {
-      if (message.to === phone && message.status === 'delivered') inbox.add(message);
+      const hasArrived = message.status === 'delivered' || message.status === 'read';
+      if (message.to === phone && hasArrived) inbox.add(message);
     }
     return { person, receive: inbox.add };
   };

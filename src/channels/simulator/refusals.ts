@@ -17,20 +17,34 @@ const REFUSALS = {
   21609: [400, "The 'StatusCallback' URL is not a valid URL"],
   21610: [400, 'Attempt to send to unsubscribed recipient'],
   21611: [400, "This 'From' number has exceeded the maximum number of queued messages"],
+  21608: [400, 'The number is unverified. Trial accounts cannot send messages to unverified numbers'],
   21612: [400, "The 'To' phone number is not currently reachable from the 'From' phone number"],
   21614: [400, "'To' number is not a valid mobile number"],
   21617: [400, 'The concatenated message body exceeds the 1600 character limit.'],
   21620: [400, 'Invalid media URL(s)'],
   21623: [400, 'Number of media files exceeds allowed limit'],
   21624: [400, 'Invalid validity period value'],
+  21655: [400, 'The ContentSid is invalid'],
   21701: [400, 'The Messaging Service does not exist'],
+  21910: [400, "Invalid 'From' and 'To' pair. 'From' and 'To' should be of the same channel"],
+  30409: [400, 'This message cannot be canceled'],
+  30410: [400, 'Provider Timeout Error'],
+  35111: [400, 'SendAt timestamp is missing'],
+  35114: [400, 'SendAt time must be between 300 seconds and 35 days (3024000 seconds) in the future, inclusive'],
+  35118: [400, 'MessagingServiceSid is required to schedule a message'],
+  63007: [400, 'Twilio could not find a Channel with the specified From address'],
 } as const satisfies Record<number, readonly [status: number, message: string]>;
 
 export type RefusalCode = keyof typeof REFUSALS;
 
-/** The HTTP status and JSON body with which Twilio says no. */
-export function refusal(code: RefusalCode): { status: number; body: string } {
-  const [status, message] = REFUSALS[code];
+function isKnown(code: number): code is RefusalCode {
+  return Object.hasOwn(REFUSALS, code);
+}
+
+/** The HTTP status and JSON body with which Twilio says no; a code that is not in the table is a plain 400. */
+export function refusal(code: number, otherStatus?: number): { status: number; body: string } {
+  const [usual, message] = isKnown(code) ? REFUSALS[code] : [400, 'The request was refused'];
+  const status = otherStatus ?? usual;
   const moreInfo = `https://www.twilio.com/docs/errors/${code}`;
   return { status, body: JSON.stringify({ code, message, more_info: moreInfo, status }) };
 }

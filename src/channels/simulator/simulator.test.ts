@@ -1,16 +1,22 @@
 // The official client and the official validator against the simulator: if they are content, it is Twilio enough.
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import twilio from 'twilio';
-import { type Simulator, startSimulator } from './simulator.ts';
-
-const SID = `AC${'0'.repeat(32)}`;
-const TOKEN = 'a token that only this test knows';
-const OURS = '+15550001111';
-const ALSO_OURS = '+15550002222';
-const PERSON = '+15557770001';
+import {
+  ALSO_OURS,
+  AUTHORIZATION,
+  type Hit,
+  OURS,
+  PERSON,
+  type Receiver,
+  ACCOUNT as SID,
+  startLine,
+  startReceiver,
+  statusesOf,
+  type TestLine,
+  TOKEN,
+} from './scripted-customer.ts';
+import type { Simulator, SimulatorOptions } from './simulator.ts';
 
 /** The client as it is on npm; only the host it connects to is another. */
 function localClient(origin: string) {
@@ -23,82 +29,19 @@ function localClient(origin: string) {
   return client;
 }
 
-type Hit = { path: string; form: Record<string, string>; signature: string; token: string };
-
-/** Our side of the line: collects what is posted and lets a test wait for it. */
-async function startReceiver() {
-  const hits: Hit[] = [];
-  let wake = (): void => {};
-  let answer = (_: Hit): number => 200;
-  const server = createServer(async (request: IncomingMessage, response) => {
-    let body = '';
-    for await (const chunk of request) body += chunk;
-    const hit: Hit = {
-      path: request.url ?? '',
-      form: Object.fromEntries(new URLSearchParams(body)),
-      signature: String(request.headers['x-twilio-signature']),
-      token: String(request.headers['i-twilio-idempotency-token']),
-    };
-    response.writeHead(answer(hit), { 'content-type': 'text/xml' }).end('<Response/>');
-    hits.push(hit);
-    wake();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url,
-    hits,
-    answerWith(status: (hit: Hit) => number) {
-      answer = status;
-    },
-    async waitFor(count: number, accepts: (hit: Hit) => boolean = () => true): Promise<Hit[]> {
-      const deadline = Date.now() + 5000;
-      for (;;) {
-        const found = hits.filter(accepts);
-        if (found.length >= count) return found;
-        const { promise, resolve } = Promise.withResolvers<void>();
-        wake = resolve;
-        const timer = setTimeout(resolve, deadline - Date.now());
-        await promise;
-        clearTimeout(timer);
-        assert.ok(Date.now() < deadline, `${hits.filter(accepts).length} of ${count} posts came`);
-      }
-    },
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
-  };
-}
-
-type Receiver = Awaited<ReturnType<typeof startReceiver>>;
-
+let line: TestLine;
 let receiver: Receiver;
 let simulator: Simulator;
 let client: ReturnType<typeof twilio>;
 
-async function start(options: Partial<Parameters<typeof startSimulator>[0]> = {}): Promise<void> {
-  receiver = await startReceiver();
-  simulator = await startSimulator({
-    port: 0,
-    accountSid: SID,
-    authToken: TOKEN,
-    numbers: [OURS, ALSO_OURS],
-    webhookUrl: `${receiver.url}/webhooks/twilio/messages`,
-    pacing: 'off',
-    ...options,
-  });
+async function start(options: Partial<SimulatorOptions> = {}): Promise<void> {
+  line = await startLine(options);
+  ({ receiver, simulator } = line);
   client = twilio(SID, TOKEN, { httpClient: localClient(simulator.url) });
 }
 
-async function stop(): Promise<void> {
-  await simulator.close();
-  await receiver.close();
-}
+const stop = (): Promise<void> => line.stop();
 
-const isStatus = (hit: Hit): boolean => hit.path.startsWith('/status');
-const statusesOf = (hits: Hit[]): (string | undefined)[] => hits.filter(isStatus).map((hit) => hit.form.MessageStatus);
 const authentic = (hit: Hit): boolean =>
   twilio.validateRequest(TOKEN, hit.signature, receiver.url + hit.path, hit.form);
 
@@ -229,10 +172,10 @@ describe('webhooks and callbacks', () => {
     assert.match(sent.sid, /^MM/);
     const { form } = receiver.hits[0]!;
     assert.deepEqual([form.NumMedia, form.MediaContentType0, form.MediaContentType1], ['2', 'image/png', 'image/jpeg']);
-    const answer = await fetch(form.MediaUrl0!, { redirect: 'manual' });
-    assert.equal(answer.headers.get('location'), picture);
-    const other = form.MediaUrl0!.replace(/0$/, '7');
-    assert.equal((await fetch(other, { redirect: 'manual' })).status, 404);
+    assert.equal((await fetch(form.MediaUrl0!, { redirect: 'manual' })).status, 401, 'without the credential');
+    const get = (url: string) => fetch(url, { redirect: 'manual', headers: { authorization: AUTHORIZATION } });
+    assert.equal((await get(form.MediaUrl0!)).headers.get('location'), picture);
+    assert.equal((await get(form.MediaUrl0!.replace(/0$/, '7'))).status, 404);
   });
 
   test('a text of ours is reported queued, sent, delivered, signed, query included', async () => {

@@ -5,14 +5,21 @@ import { DarkspereError } from '../../errors.ts';
 import { createCarrier, type PersonText } from './carrier.ts';
 import { createControlApi } from './control.ts';
 import { type Counts, createEvents, type Problem } from './events.ts';
-import { createFaults, type Faults } from './faults.ts';
+import { createFaults } from './fault-rules.ts';
+import { createScripts, type FaultScript } from './fault-script.ts';
+import type { Faults } from './faults.ts';
+import { createHistory, type History } from './history.ts';
 import { createMessageStore, type Message } from './message.ts';
 import { createOptOuts } from './opt-out.ts';
+import { createOutage } from './outage.ts';
+import { createOutboundMedia } from './outbound-media.ts';
 import { createPacing } from './pacing.ts';
 import { createPeople, type Person } from './person.ts';
 import { createRandom } from './random.ts';
 import { createRestApi } from './rest-api.ts';
+import { createTimers } from './timers.ts';
 import { createWebhooks } from './webhooks.ts';
+import { createWindows } from './whatsapp.ts';
 
 export type SimulatorOptions = {
   /** 0 takes a free one. */
@@ -23,20 +30,31 @@ export type SimulatorOptions = {
   readonly authToken: string;
   /** Our numbers, at least one. */
   readonly numbers: readonly string[];
-  /** Where people's texts are posted; exactly this address is signed. */
+  /**
+   * Where people's texts are posted; exactly this address is signed, without its fragment, which may say how to connect
+   * and what to retry (`#rc=3&rp=5xx,ct,rt`).
+   */
   readonly webhookUrl: string;
+  /** Where they are posted when that fails. */
+  readonly fallbackUrl?: string;
   /** `carrier` (the default): one segment per second per long code, jittered delays. `off`: as fast as it goes. */
   readonly pacing?: 'carrier' | 'off';
   /** Mean delays; default 300 and 700 ms, none when pacing is off. */
   readonly statusDelaysMs?: { readonly sent: number; readonly delivered: number };
   /** How many messages are remembered for the API, default 10,000. */
   readonly maxStored?: number;
-  /** Makes ids and delays repeatable. */
+  /** How many entries of the history are kept, default 10,000. */
+  readonly maxHistory?: number;
+  /** Makes ids, delays and faults by chance repeatable. */
   readonly seed?: number;
   /** Twilio's Advanced Opt-Out: webhooks of keywords carry OptOutType. */
   readonly advancedOptOut?: boolean;
   /** How long a webhook may take, default Twilio's 15 s. */
   readonly webhookTimeoutMs?: number;
+  /** Whether pictures that people send want the account's credential, default true. */
+  readonly protectsMedia?: boolean;
+  /** Whether media of ours are fetched before they are sent, and fail as at Twilio; default false: nothing leaves this machine. */
+  readonly fetchesMedia?: boolean;
   /** Connections to each of our origins, default 64: what may be in flight at once. */
   readonly connections?: number;
 };
@@ -46,6 +64,8 @@ export type Simulator = {
   readonly numbers: readonly string[];
   readonly faults: Faults;
   readonly counts: Readonly<Counts>;
+  /** What went over the wire. */
+  readonly history: History;
   /** Our URLs that failed, newest last. */
   readonly problems: readonly Problem[];
   /** The person with this phone number; the same one each time. */
@@ -54,7 +74,10 @@ export type Simulator = {
   text(text: PersonText): Promise<{ sid: string; status: number }>;
   /** What is remembered, newest first. */
   messages(): readonly Readonly<Message>[];
-  setWebhookUrl(url: string): void;
+  /** From now on; without a second URL there is no fallback. */
+  setWebhookUrl(url: string, fallbackUrl?: string): void;
+  /** Plays a script of faults from now on; another one replaces it. */
+  play(script: FaultScript): void;
   close(): Promise<void>;
 };
 
@@ -74,11 +97,22 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const { accountSid, authToken, numbers, host = '127.0.0.1', pacing: mode = 'carrier' } = options;
   if (numbers.length === 0) throw new DarkspereError('config_invalid', 'The simulator needs at least one number.');
   let url = '';
+  const timers = createTimers();
   const store = createMessageStore(options.maxStored ?? 10_000);
-  const faults = createFaults();
+  const history = createHistory(options.maxHistory ?? 10_000);
   const events = createEvents();
+  const scripts = createScripts(timers);
+  const faults = createFaults({
+    seed: options.seed,
+    onSubject: scripts.onSubject,
+    onClear: scripts.stop,
+    onChange: (name) => {
+      if (name === 'refuseConnections') outage.follow(faults);
+    },
+  });
   const optOuts = createOptOuts();
   const pacing = createPacing(mode);
+  const media = createOutboundMedia(options.fetchesMedia ?? false);
   const webhooks = createWebhooks({
     authToken,
     timeoutMs: options.webhookTimeoutMs ?? 15_000,
@@ -88,6 +122,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     accountSid,
     numbers,
     webhookUrl: options.webhookUrl,
+    fallbackUrl: options.fallbackUrl ?? null,
     baseUrl: () => url,
     advancedOptOut: options.advancedOptOut ?? false,
     statusDelaysMs:
@@ -96,21 +131,31 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     store,
     faults,
     events,
+    history,
     optOuts,
     pacing,
-    random: createRandom(options.seed),
+    timers,
     webhooks,
+    random: createRandom(options.seed),
+    windows: createWindows(),
+    fetchMedia: media.fetch,
   });
-  const rest = createRestApi({ accountSid, authToken, numbers, carrier, store, faults, optOuts, pacing });
-  const control = createControlApi({ accountSid, numbers, carrier, store, faults, events });
+  const protectsMedia = options.protectsMedia ?? true;
+  const rest = createRestApi({
+    ...{ accountSid, authToken, numbers, protectsMedia },
+    ...{ carrier, store, faults, history, timers, optOuts, pacing },
+  });
+  const control = createControlApi({ accountSid, numbers, carrier, store, faults, scripts, events, history });
 
   const server = createServer({ keepAliveTimeout: 65_000, noDelay: true }, (request, response) => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     const isControl = path === '/simulator' || path.startsWith('/simulator/');
+    if (!isControl) outage.saw(request.socket);
     // A client that leaves in the middle of its request ends here; there is nobody to answer.
     (isControl ? control : rest)(request, response, path, query).catch(() => response.destroy());
   });
   const port = await listen(server, options.port, host);
+  const outage = createOutage(server, timers, { port, host });
   url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
   return {
@@ -118,6 +163,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     numbers,
     faults,
     counts: events.counts,
+    history,
     problems: events.problems,
     person: createPeople(carrier, store, events),
     async text(text) {
@@ -125,10 +171,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       return { sid: sent.sid, status: await sent.answered };
     },
     messages: () => [...store.all()],
-    setWebhookUrl: carrier.setWebhookUrl,
+    setWebhookUrl: (webhookUrl, fallbackUrl) => carrier.setUrls(webhookUrl, fallbackUrl ?? null),
+    play: (script) => scripts.play(script, faults),
     async close() {
       carrier.close();
       await webhooks.close();
+      await media.close();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;

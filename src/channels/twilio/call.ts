@@ -28,12 +28,24 @@ export type Answer = {
   readonly contentType: string | null;
   /** What came of the body, `maxBytes` at most. */
   readonly body: Buffer;
-  /** Null when the whole answer came; otherwise a short code of what went wrong (`ECONNREFUSED`, `headers_timeout`). */
+  /** Null when the whole answer came; else a short code of what went wrong (`ECONNREFUSED`, `headers_timeout`, `withheld`). */
   readonly failure: string | null;
 };
 
-/** Makes one call and never throws. Follows no redirect and repeats nothing. */
-export function call(http: Dispatcher, request: Call, timeouts: Timeouts, signal: AbortSignal): Promise<Answer> {
+/** The failure of a call that `mayLeave` stopped. */
+export const WITHHELD = 'withheld';
+
+/**
+ * Makes one call and never throws. Follows no redirect and repeats nothing. `mayLeave` is asked when the first byte is about
+ * to be written: after it only an answer is certain.
+ */
+export function call(
+  http: Dispatcher,
+  request: Call,
+  timeouts: Timeouts,
+  signal: AbortSignal,
+  mayLeave: () => boolean = () => true,
+): Promise<Answer> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     let controller: Dispatcher.DispatchController | undefined;
@@ -67,6 +79,10 @@ export function call(http: Dispatcher, request: Call, timeouts: Timeouts, signal
       // Called when the request has a connection and its first byte is about to be written.
       onRequestStart(started) {
         if (over) return started.abort(new Error('given up before it left'));
+        if (!mayLeave()) {
+          finish(WITHHELD);
+          return started.abort(new Error(WITHHELD));
+        }
         left = true;
         controller = started;
         expectWithin(timeouts.headersMs, 'headers_timeout');

@@ -83,7 +83,15 @@ function nextPage(uri: unknown, base: URL): URL | null {
 
 function readMessage(row: unknown): SentMessage | null {
   if (typeof row !== 'object' || row === null) return null;
-  const { sid, to, body, status, date_created: created, num_segments: count } = row as Record<string, unknown>;
+  const {
+    sid,
+    to,
+    body,
+    direction,
+    status,
+    date_created: created,
+    num_segments: count,
+  } = row as Record<string, unknown>;
   const state = carrierState(status);
   const createdAt = new Date(typeof created === 'string' ? created : Number.NaN);
   if (typeof sid !== 'string' || !MESSAGE_SID.test(sid) || state === null || Number.isNaN(createdAt.getTime()))
@@ -94,6 +102,7 @@ function readMessage(row: unknown): SentMessage | null {
     providerId: sid,
     to: address,
     text: typeof body === 'string' ? storable(body) : '',
+    isAsked: direction !== 'outbound-reply',
     state,
     createdAt,
     segments: Number.isSafeInteger(segments) && segments > 0 ? segments : null,

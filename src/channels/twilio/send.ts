@@ -3,7 +3,7 @@
 import { now } from '../../clock.ts';
 import type { CallRecord, Part, SendOutcome } from '../channel.ts';
 import { wireAddress } from './address.ts';
-import { type Answer, call } from './call.ts';
+import { type Answer, call, WITHHELD } from './call.ts';
 import type { Carrier } from './carrier.ts';
 import { explainErrorCode } from './error-codes.ts';
 import { MESSAGE_SID } from './inbound.ts';
@@ -23,6 +23,7 @@ export async function sendPart(
   carrier: Carrier,
   part: Part,
   signal: AbortSignal,
+  mayLeave?: () => boolean,
 ): Promise<{ outcome: SendOutcome; call: CallRecord }> {
   const startedAt = now();
   const start = performance.now();
@@ -35,7 +36,7 @@ export async function sendPart(
     body: form.toString(),
     maxBytes: MAX_ANSWER,
   } as const;
-  const answer = await call(carrier.http, request, carrier.timeouts, signal);
+  const answer = await call(carrier.http, request, carrier.timeouts, signal, mayLeave);
   return {
     outcome: outcomeOf(answer),
     call: {
@@ -77,6 +78,7 @@ function withoutSecrets(link: string): string {
 /** What an answer, or the lack of one, says about the message. Pure. */
 export function outcomeOf(answer: Answer): SendOutcome {
   const { status } = answer;
+  if (answer.failure === WITHHELD) return { kind: 'withheld' };
   if (status === null) return answer.left ? lost(answer) : notSent(answer);
   if (status >= 200 && status < 300) return acceptance(answer);
   // 408 is what a proxy says when it gave up waiting, which may be after it had passed the request on.

@@ -46,7 +46,7 @@ export function createTwilioChannel(options: TwilioOptions): Channel {
     authenticate: (webhook) => authenticate(webhook, options, formOf),
     parseInbound: (webhook) => readInbound(formOf(webhook), webhook.path, ours()),
     parseStatus: (webhook) => readStatus(formOf(webhook), webhook.path, options.accountSid),
-    send: (part, signal) => sendPart(carrier, part, signal),
+    send: (part, signal, mayLeave) => sendPart(carrier, part, signal, mayLeave),
     findSent: (query, signal) => findSentMessages(carrier, query, signal),
     fetchMedia: (url, signal) => fetchCarrierMedia(carrier, url, signal),
   };

@@ -14,7 +14,7 @@ const WATCH_MS = 4_000;
 const beatFile = (home: string) => join(home, 'owner');
 
 /** Where this process runs: process ids and sockets mean the same thing only within one such place. */
-function place(): string {
+export function place(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}\n`;
   } catch {

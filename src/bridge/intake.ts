@@ -1,0 +1,108 @@
+// Where a verified webhook goes: to the database, or to the spool while that is away. The webhook is answered 200 when one of
+// them has it for sure.
+//
+// The database gets its chance first. The first text that it fails or keeps waiting opens the breaker: from then on texts go
+// to the spool without asking it, so that an outage costs a webhook one fsync and the database nothing. Draining looks for it
+// and closes the breaker with the first batch that it takes. Until a conversation is drained its newer texts go behind the
+// older ones; texts of everybody else go straight to the database again, so steady traffic cannot keep the spool in use.
+import type { Inbound, StatusReport } from '../channels/channel.ts';
+import { DarkspereError } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createBreaker } from './spool/breaker.ts';
+import { startDrain } from './spool/drain.ts';
+import type { Entry } from './spool/record.ts';
+import type { ReplayDeps } from './spool/replay.ts';
+import type { Spool } from './spool/spool.ts';
+import type { StatusOutcome } from './store.ts';
+
+export type IntakeDeps = ReplayDeps & {
+  /** Null: what the database does not take is refused. */
+  readonly spool: Spool | null;
+  /** True when the database can be used now. */
+  databaseAnswers(): Promise<boolean>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+};
+
+export type TextOutcome = 'keyword' | 'duplicate' | 'refused' | 'stored' | 'spooled';
+
+export type Intake = {
+  /** Durable when it resolves. Throws `storage_unavailable` within a second. */
+  text(text: Inbound): Promise<TextOutcome>;
+  status(report: StatusReport): Promise<StatusOutcome | 'spooled'>;
+  /** Drains what can be drained now; the rest stays for the next start. */
+  close(): Promise<void>;
+};
+
+/** Twilio waits 15 s but answers nobody meanwhile: when nothing takes the text it must hear so and use its fallback. */
+const TOTAL_MS = 900;
+/** What the database gets of it. */
+const DATABASE_MS = 600;
+
+export function createIntake(deps: IntakeDeps): Intake {
+  const { spool } = deps;
+  const store = { text: (text: Inbound) => storeText(deps, text), status: deps.delivery.apply };
+  if (spool === null) {
+    return {
+      text: (text) => withinTime(store.text(text)),
+      status: (report) => withinTime(store.status(report)),
+      async close() {},
+    };
+  }
+  const breaker = createBreaker({ logger: deps.logger, patienceMs: DATABASE_MS, isEmpty: () => spool.records === 0 });
+  const drain = startDrain({ ...deps, spool }, breaker);
+
+  async function keep(entry: Entry): Promise<'spooled'> {
+    await spool!.keep(entry);
+    if (!breaker.isOpen) drain.wake();
+    return 'spooled';
+  }
+
+  async function take<T>(entry: Entry, direct: () => Promise<T>): Promise<T | 'spooled'> {
+    const work = direct();
+    const startedMs = performance.now();
+    const first = await breaker.wait(work);
+    if (first !== 'late') return first.value;
+    // The database may still take it, and so may the spool: in both it is one text.
+    const either = Promise.any([keep(entry), work]).catch(() => {
+      throw new DarkspereError('storage_unavailable');
+    });
+    return withinTime<T | 'spooled'>(either, TOTAL_MS - (performance.now() - startedMs));
+  }
+
+  return {
+    async text(text) {
+      const entry = { kind: 'text', text } as const;
+      if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry));
+      return take(entry, () => store.text(text));
+    },
+    async status(report) {
+      // Reports need no order: states only move forward.
+      const entry = { kind: 'status', report } as const;
+      return breaker.isOpen ? withinTime(keep(entry)) : take(entry, () => store.status(report));
+    },
+    close: drain.close,
+  };
+}
+
+/** Keywords first, then the mailbox. Resolves after the commit. */
+async function storeText({ consent, ingest }: ReplayDeps, text: Inbound): Promise<TextOutcome> {
+  if (await consent.handle(text)) return 'keyword';
+  const taken = await ingest.take(text);
+  if (taken === null) return 'duplicate';
+  return taken.refused === null ? 'stored' : 'refused';
+}
+
+/** @throws DarkspereError `storage_unavailable` when it takes longer. */
+export async function withinTime<T>(work: Promise<T>, ms = TOTAL_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new DarkspereError('storage_unavailable')), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,145 @@
+// Brings the spool to the database: looks for it while it is away, then file by file, oldest first. A file is removed after
+// the last of its commits; a kill in between makes the next process do that file again, and receipts make that nothing.
+import { DarkspereError, messageOf } from '../../errors.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import type { Breaker } from './breaker.ts';
+import { type ReplayDeps, replay } from './replay.ts';
+import type { Segment, Spool } from './spool.ts';
+
+export type DrainDeps = ReplayDeps & {
+  readonly spool: Spool;
+  /** True when the database can be used now. */
+  databaseAnswers(): Promise<boolean>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+};
+
+export type Drain = {
+  /** Something was spooled while the database is there. */
+  wake(): void;
+  /** Drains what can be drained in a moment; the rest stays for the next start. */
+  close(): Promise<void>;
+};
+
+/** Between looks for a database that is away. */
+const PROBE_MS = 250;
+/** Between looks for what gateways that are gone have left. */
+const ADOPT_MS = 1_000;
+/** Records brought to the database at once, and how long that may take before they are tried again. */
+const CHUNK = 250;
+const CHUNK_MS = 10_000;
+/** How long a stop drains. */
+const CLOSE_MS = 3_000;
+
+export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
+  const { spool, logger, metrics } = deps;
+  const alarm = createAlarm();
+  let endsMs = Number.POSITIVE_INFINITY;
+  let adoptedMs = Number.NEGATIVE_INFINITY;
+  let isReported = false;
+  /** The file being drained, and how many of its records are in the database. */
+  let progress = { path: '', done: 0 };
+
+  async function run(): Promise<void> {
+    while (performance.now() < endsMs) {
+      const state = await step().catch((error) => {
+        // The disk's trouble, not the database's: texts still go there.
+        if (!isReported) logger.error({ error: messageOf(error) }, 'the spool cannot be drained; trying on');
+        isReported = true;
+        return 'stuck' as const;
+      });
+      if (state !== 'stuck') isReported = false;
+      if (state === 'drained') continue;
+      if (endsMs !== Number.POSITIVE_INFINITY) return;
+      await alarm.wait(state === 'idle' ? ADOPT_MS : PROBE_MS);
+    }
+  }
+
+  /** Rejects when the disk does not go along. */
+  async function step(): Promise<'drained' | 'idle' | 'stuck'> {
+    if (performance.now() - adoptedMs > ADOPT_MS) {
+      await spool.adopt();
+      adoptedMs = performance.now();
+    }
+    // What others left here may be older than our own: it goes first.
+    if (!spool.isDecided) return 'stuck';
+    if (!breaker.isOpen && spool.records === 0) return 'idle';
+    if (!(await deps.databaseAnswers())) {
+      breaker.open(new DarkspereError('storage_unavailable', 'The database does not answer.'));
+      return 'stuck';
+    }
+    const segment = await spool.next();
+    if (segment !== null && !(await drainSegment(segment))) return 'stuck';
+    breaker.close();
+    return segment === null ? 'idle' : 'drained';
+  }
+
+  /** False when the database does not go along. */
+  async function drainSegment(segment: Segment): Promise<boolean> {
+    if (progress.path !== segment.path) progress = { path: segment.path, done: 0 };
+    const content = await spool.read(segment, progress.done === 0);
+    for (; content !== null && progress.done < content.found.length; ) {
+      const chunk = content.found.slice(progress.done, progress.done + CHUNK);
+      const refused = await inTime(replay(chunk, deps)).catch((error) => {
+        breaker.open(error);
+        return null;
+      });
+      if (refused === null) return false;
+      for (const record of refused) await spool.setAside(segment, record, content.file);
+      progress.done += chunk.length;
+      metrics.spoolDrained.inc(chunk.length);
+      breaker.close();
+    }
+    await spool.remove(segment);
+    return true;
+  }
+
+  const running = run();
+  return {
+    wake: alarm.ring,
+    async close() {
+      endsMs = performance.now() + CLOSE_MS;
+      alarm.ring();
+      await running;
+      if (spool.records > 0) logger.warn({ records: spool.records }, 'texts stay in the spool for the next start');
+    },
+  };
+}
+
+/** A sleep that can be ended, also before it has begun. */
+function createAlarm() {
+  let isRung = false;
+  let end = () => {};
+  return {
+    ring(): void {
+      isRung = true;
+      end();
+    },
+    async wait(ms: number): Promise<void> {
+      if (!isRung) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          end = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      isRung = false;
+    },
+  };
+}
+
+/** A connection that went silent must not hold the rest for ever: tried again, what it wrote after all is a duplicate. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new DarkspereError('storage_unavailable', 'It takes too long.')), CHUNK_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

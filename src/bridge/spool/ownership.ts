@@ -1,0 +1,142 @@
+// Who drains what. Each process has folders of its own, `<folder>@<owner>`, and keeps touching `<owner>.owner`, which says
+// where it runs. A folder whose owner is gone is adopted by renaming it: that succeeds for one process only.
+//
+// Being gone is a guess, and a wrong one does no harm. Whoever writes checks after every write that the file still has its
+// name, and acknowledges nothing otherwise; whoever adopts reads the files after the rename, so it sees all that was
+// acknowledged. Two that drain the same file do the same things in the same order, and receipts make them count once.
+import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { place } from '../../database/embedded/owner-beat.ts';
+import { newId } from '../../ids.ts';
+import { syncFolder } from './journal.ts';
+
+export type Ownership = {
+  /** Our folder to write in; a new one when the last one is not ours any more. */
+  folder(renew: boolean): Promise<string>;
+  /** Takes over the folders of the dead. `undecided`: others may be dead too, which takes some seconds to say. */
+  adopt(): Promise<{ folders: string[]; undecided: boolean }>;
+  /** What is not empty is left to others. */
+  close(): Promise<void>;
+};
+
+const BEAT_MS = 1_000;
+/** A beat that is missed for this long is an owner that is gone. */
+const SILENT_MS = 5_000;
+const FOLDER = /^([\w-]+)@([\w-]+)$/;
+const BEAT_FILE = /^([\w-]+)\.owner$/;
+
+type Watched = { readonly touchedMs: number; readonly sinceMs: number; readonly wasSeenAlive: boolean };
+
+/** Throws what the file system says when the directory cannot be used. */
+export async function openOwnership(directory: string): Promise<Ownership> {
+  const owner = newId();
+  const watched = new Map<string, Watched>();
+  let current: string | null = null;
+
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const beatFile = (of: string) => join(directory, `${of}.owner`);
+  const sign = () => writeFileSync(beatFile(owner), `${process.pid} ${place()}`, { mode: 0o600 });
+  sign();
+  await syncFolder(directory);
+  const timer = setInterval(() => beat(beatFile(owner), sign), BEAT_MS);
+  timer.unref();
+
+  /** `alive` and `dead` are what was seen; `unknown` until a beat, or the lack of it, was watched for long enough. */
+  function look(other: string): 'alive' | 'dead' | 'unknown' {
+    let text: string;
+    try {
+      text = readFileSync(beatFile(other), 'utf8');
+    } catch {
+      return 'dead';
+    }
+    const [, pid = '', where = ''] = /^(\d+) (.*)$/s.exec(text) ?? [];
+    if (where === place() && !isRunning(Number(pid))) return 'dead';
+    const touchedMs = statSync(beatFile(other), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const before = watched.get(other);
+    const nowMs = performance.now();
+    if (before === undefined || before.touchedMs !== touchedMs) {
+      watched.set(other, { touchedMs, sinceMs: nowMs, wasSeenAlive: before !== undefined });
+    } else if (nowMs - before.sinceMs > SILENT_MS) {
+      return 'dead';
+    }
+    return watched.get(other)!.wasSeenAlive ? 'alive' : 'unknown';
+  }
+
+  async function take(name: string, from: string): Promise<string | null> {
+    const path = join(directory, `${name}@${owner}`);
+    try {
+      await rename(join(directory, `${name}@${from}`), path);
+    } catch (error) {
+      // Somebody else was faster.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+    watched.delete(from);
+    await rm(beatFile(from), { force: true });
+    return path;
+  }
+
+  return {
+    async folder(renew) {
+      if (current === null || renew) {
+        const path = join(directory, `${newId()}@${owner}`);
+        await mkdir(path, { recursive: true, mode: 0o700 });
+        await syncFolder(directory);
+        current = path;
+      }
+      return current;
+    },
+    async adopt() {
+      const folders: string[] = [];
+      let undecided = false;
+      const entries = (await readdir(directory)).sort();
+      for (const entry of entries) {
+        const [, name = '', from = owner] = FOLDER.exec(entry) ?? [];
+        if (from === owner) continue;
+        const state = look(from);
+        if (state === 'unknown') undecided = true;
+        const path = state === 'dead' ? await take(name, from) : null;
+        if (path !== null) folders.push(path);
+      }
+      // What is left of those that had nothing.
+      for (const [, other] of entries.map((entry) => BEAT_FILE.exec(entry) ?? [])) {
+        if (other !== undefined && other !== owner && look(other) === 'dead')
+          await rm(beatFile(other), { force: true });
+      }
+      return { folders, undecided };
+    },
+    async close() {
+      clearInterval(timer);
+      for (const name of await readdir(directory).catch(() => [])) {
+        // Fails when there is something in it, as it should.
+        if (FOLDER.exec(name)?.[2] === owner) await rmdir(join(directory, name)).catch(() => {});
+      }
+      await rm(beatFile(owner), { force: true });
+    },
+  };
+}
+
+function beat(path: string, sign: () => void): void {
+  const now = new Date();
+  try {
+    utimesSync(path, now, now);
+  } catch {
+    try {
+      // Somebody took us for dead.
+      sign();
+    } catch {
+      // The directory is gone; the next write says so.
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Not ours to signal, but there.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

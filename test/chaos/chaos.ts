@@ -1,0 +1,117 @@
+// Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
+//   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
+//                    [--interleavings 1000] [--json]
+// Then the statements behind it in any order, as many sequences as --interleavings says.
+// Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
+import { parseArgs } from 'node:util';
+import { table } from '../../bench/support/table.ts';
+import { messageOf } from '../../src/errors.ts';
+import { freshDatabase } from '../support/database.ts';
+import { startTestServer } from '../support/server.ts';
+import { excerpt, RULES, type Violation } from './checker.ts';
+import { checkInterleavings } from './interleavings.ts';
+import { type RunResult, run } from './run.ts';
+
+/** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
+const SETTLE_MS = 240_000;
+const SHOWN = 10;
+
+const { values } = parseArgs({
+  options: {
+    texts: { type: 'string', default: '20000' },
+    people: { type: 'string', default: '2000' },
+    minutes: { type: 'string', default: '6' },
+    seed: { type: 'string' },
+    gateways: { type: 'string', default: '2' },
+    workers: { type: 'string', default: '3' },
+    /** Time between faults, milliseconds. */
+    every: { type: 'string', default: '1000' },
+    interleavings: { type: 'string', default: '1000' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
+let close = async () => {};
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void close().finally(() => process.exit(130)));
+}
+
+say(`seed ${seed}`);
+const result = await run({
+  seed,
+  people: Number(values.people),
+  texts: Number(values.texts),
+  durationMs: Number(values.minutes) * 60_000,
+  everyMs: Number(values.every),
+  gateways: Number(values.gateways),
+  workers: Number(values.workers),
+  grace: 'real',
+  settleMs: SETTLE_MS,
+  say,
+  opened: (how) => {
+    close = how;
+  },
+});
+process.stdout.write(values.json ? `${json(result)}\n` : report(result));
+const sound = await interleave(Number(values.interleavings));
+process.exit(result.violations.length > 0 || !sound ? 1 : 0);
+
+/** False when a sequence broke the model; it is printed with what replays it. */
+async function interleave(runs: number): Promise<boolean> {
+  const server = await startTestServer();
+  close = server.stop;
+  try {
+    process.env.DARKSPERE_TEST_SERVER = server.url;
+    say(`${runs} sequences of statements`);
+    const db = await freshDatabase();
+    await checkInterleavings(db, { runs, seed }).finally(() => db.drop());
+    return true;
+  } catch (error) {
+    say(messageOf(error));
+    return false;
+  } finally {
+    await server.stop();
+  }
+}
+
+function json({ figures, schedule, violations }: RunResult): string {
+  return JSON.stringify({ seed, figures, broken: counted(violations), violations, schedule });
+}
+
+function counted(violations: readonly Violation[]): Record<string, number> {
+  return Object.fromEntries(RULES.map((rule) => [rule, violations.filter((one) => one.rule === rule).length]));
+}
+
+function report({ figures, schedule, violations, history, rows }: RunResult): string {
+  const { faults, answerMs, surprises, ...counts } = figures;
+  const names: Readonly<Record<keyof typeof counts, string>> = {
+    texts: 'texts',
+    acked: 'answered 200',
+    posts: 'webhooks, repeats and copies included',
+    answered: 'answered by a text',
+    fellBack: 'told that nobody can answer',
+    stopped: 'ended by a STOP',
+    sent: 'messages the carrier took',
+    agentCalls: 'calls of agents',
+    unknown: 'parts of unknown end, settled',
+    restarts: 'processes started again',
+    rescues: 'conversations only the net found',
+  };
+  const lines = (Object.keys(names) as (keyof typeof counts)[]).map((key) => [names[key], String(counts[key])]);
+  const broken = Object.entries(counted(violations)).map(([rule, count]) => [rule, String(count)]);
+  const died = [['of which died by themselves', String(surprises.length)]];
+  const time = [['200 to the carrier, p50 / p99', `${answerMs.p50} / ${answerMs.p99} ms`]];
+  const happened = Object.entries(faults).map(([fault, count]) => [`  ${fault}`, String(count)]);
+  return [
+    table([...lines, ...died, ...time, ['faults', String(schedule.length)], ...happened]),
+    '',
+    table(broken),
+    ...[...new Set(surprises)].map((words) => words.slice(0, 300)),
+    ...violations.slice(0, SHOWN).map(({ rule, person, what }) => `${rule} (${person ?? 'nobody'}): ${what}`),
+    ...(violations[0]?.person ? ['', ...excerpt(violations[0].person, history, rows)] : []),
+    ...(violations.length > 0 ? ['', `Again: npm run chaos -- --seed ${seed}`] : []),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,112 @@
+// Makes the schedule happen, and puts everything right again.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FaultProxy } from './fault-proxy.ts';
+import type { Place } from './place.ts';
+import { describeStep, type FaultName, type Step } from './schedule.ts';
+
+export type Nemesis = {
+  /** Resolves when the last fault is over and everything is put right. */
+  readonly done: Promise<void>;
+};
+
+/** Begins a fault. A function it gives ends it; a fault without one is over at once. */
+type Act = (place: Place, step: Step) => unknown;
+
+export function unleash(place: Place, schedule: readonly Step[], say: (line: string) => void): Nemesis {
+  const startedMs = performance.now();
+  const happen = async (step: Step): Promise<void> => {
+    await pause(Math.max(0, step.atMs - (performance.now() - startedMs)));
+    say(describeStep(step));
+    const end = await ACTS[step.fault](place, step);
+    if (typeof end !== 'function') return;
+    await pause(step.forMs);
+    await end();
+  };
+  return { done: Promise.all(schedule.map(happen)).then(() => putRight(place)) };
+}
+
+/** Whatever a fault left behind is over: wires through, processes awake, agents good, the carrier honest. */
+async function putRight({ wires, processes, agents, simulator }: Place): Promise<void> {
+  simulator.faults.clear();
+  for (const one of processes) one.thaw();
+  for (const agent of agents) agent.be('good');
+  for (const proxy of wires.values()) {
+    await proxy.up();
+    proxy.cutNextAnswers(0);
+    proxy.become({ kind: 'through' });
+  }
+}
+
+const processOf = ({ processes }: Place, { target }: Step) => processes.find(({ name }) => name === target)!;
+const agentOf = ({ agents }: Place, { target }: Step) => agents.find(({ name }) => name === target)!;
+const wireOf = ({ wires }: Place, { target }: Step): FaultProxy => wires.get(target)!;
+
+const weather =
+  (of: (step: Step) => Parameters<FaultProxy['become']>[0]): Act =>
+  (place, step) => {
+    const proxy = wireOf(place, step);
+    proxy.become(of(step));
+    return () => proxy.become({ kind: 'through' });
+  };
+
+const mood =
+  (name: Parameters<Place['agents'][number]['be']>[0]): Act =>
+  (place, step) => {
+    const agent = agentOf(place, step);
+    agent.be(name, step.amount);
+    return () => agent.be('good');
+  };
+
+const restart =
+  (signal: 'SIGINT' | 'SIGQUIT'): Act =>
+  ({ server }) => {
+    process.kill(server.pid, signal);
+  };
+
+const breakOff: Act = (place, step) => wireOf(place, step).cutNextAnswers(step.amount);
+
+const ACTS: Readonly<Record<FaultName, Act>> = {
+  'kill -9': (place, step) => processOf(place, step).end('SIGKILL', step.forMs),
+  SIGTERM: (place, step) => processOf(place, step).end('SIGTERM', step.forMs),
+  'SIGSTOP, later SIGCONT': (place, step) => {
+    const one = processOf(place, step);
+    one.freeze();
+    return () => one.thaw();
+  },
+  cut: (place, step) => wireOf(place, step).cut(),
+  refused: async (place, step) => {
+    const proxy = wireOf(place, step);
+    await proxy.down();
+    return () => proxy.up();
+  },
+  slow: weather(({ amount }) => ({ kind: 'slow', ms: amount })),
+  stalled: weather(() => ({ kind: 'stall' })),
+  'black hole': weather(() => ({ kind: 'hole' })),
+  'half-closed': (place, step) => wireOf(place, step).halfClose(),
+  'answers broken off': breakOff,
+  'carrier answers broken off': breakOff,
+  'every backend terminated': async ({ sql }) => {
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and application_name like 'darkspere\\_%'`;
+  },
+  // Its supervisor in this process starts it again at once.
+  'fast restart': restart('SIGINT'),
+  'immediate restart': restart('SIGQUIT'),
+  '429 storm': ({ simulator }, { amount }) => simulator.faults.set({ http429: amount }),
+  '500 before accepting': ({ simulator }, { amount }) => simulator.faults.set({ http500BeforeAccept: amount }),
+  '500 after accepting': ({ simulator }, { amount }) => simulator.faults.set({ http500AfterAccept: amount }),
+  'callbacks twice': ({ simulator }, { amount }) => simulator.faults.set({ duplicateCallbacks: amount }),
+  'no callbacks': ({ simulator }, { amount }) => simulator.faults.set({ missingCallbacks: amount }),
+  'messages that fail': ({ simulator }, { amount }) =>
+    simulator.faults.set({ failWith: { code: 30_008, count: amount } }),
+  'an agent that is slow': mood('slow'),
+  'an agent that hangs': mood('hanging'),
+  'an agent that is down': async (place, step) => {
+    const agent = agentOf(place, step);
+    await agent.down();
+    return () => agent.up();
+  },
+  'an agent that flaps': mood('flapping'),
+  'an agent that lies': mood('lying'),
+};

@@ -1,0 +1,67 @@
+// What the database says at the end of a run: the checker compares it with what was seen from outside.
+import type { Sql } from '../../src/database/pools.ts';
+
+export type Rows = {
+  readonly conversations: readonly {
+    readonly id: string;
+    readonly their_address: string;
+    readonly last_seq: number;
+    readonly done_seq: number;
+    readonly running_turn: string | null;
+  }[];
+  readonly messages: readonly {
+    readonly id: string;
+    readonly conversation_id: string;
+    readonly direction: 'in' | 'out';
+    readonly kind: string;
+    readonly seq: number | null;
+    readonly body: string;
+    readonly provider_id: string | null;
+    readonly refused: string | null;
+  }[];
+  readonly turns: readonly {
+    readonly id: string;
+    readonly conversation_id: string;
+    readonly from_seq: number;
+    readonly to_seq: number;
+    readonly state: string;
+    readonly reply_id: string | null;
+  }[];
+  readonly parts: readonly {
+    readonly id: string;
+    readonly conversation_id: string;
+    readonly message_id: string;
+    readonly position: number;
+    readonly kind: string;
+    readonly body: string;
+    readonly state: string;
+    readonly provider_id: string | null;
+    readonly error_code: string | null;
+    readonly sending_at: Date | null;
+  }[];
+  /** Jobs of texts and parts that are still to be done. */
+  readonly jobs: readonly { readonly task: string; readonly key: string | null }[];
+};
+
+/** Jobs without which a text or a part would be forgotten; the others are housekeeping, which never ends. */
+const PATH_JOBS = ['turn', 'send', 'settle'];
+
+/**
+ * The jobs that may still run. A job whose key was taken over while a worker had it is out of attempts: that worker's death
+ * leaves a row that nothing ever runs.
+ */
+export const openJobs = (sql: Sql) => sql`
+  select task_identifier as task, key, id::text from graphile_worker.jobs
+  where task_identifier = any (${PATH_JOBS}) and attempts < max_attempts`;
+
+export async function readRows(sql: Sql): Promise<Rows> {
+  const [conversations, messages, turns, parts, jobs] = await Promise.all([
+    sql`select id, their_address, last_seq, done_seq, running_turn from conversations order by id`,
+    sql`select id, conversation_id, direction, kind, seq, body, provider_id, refused from messages order by id`,
+    sql`select id, conversation_id, from_seq, to_seq, state, reply_id from turns order by id`,
+    sql`select id, conversation_id, message_id, position, kind, body, state, provider_id, error_code, sending_at
+        from outbound_parts order by id`,
+    openJobs(sql),
+  ]);
+  return { conversations, messages, turns, parts, jobs } as unknown as Rows;
+}

@@ -1,0 +1,171 @@
+// One run: people text while everything breaks, then all is put right, all work comes to its end, and the history is checked.
+import { setTimeout as pause } from 'node:timers/promises';
+import { check, type Violation } from './checker.ts';
+import { startCrowd } from './crowd.ts';
+import { acceptedFrom, type History, wordsIn } from './history.ts';
+import { unleash } from './nemesis.ts';
+import { OUR_NUMBERS, openPlace, type Place } from './place.ts';
+import { openJobs, type Rows, readRows } from './rows.ts';
+import { type FaultName, type Step, scheduleOf } from './schedule.ts';
+
+export type RunOptions = {
+  readonly seed: number;
+  readonly people: number;
+  readonly texts: number;
+  readonly durationMs: number;
+  /** Time between faults, on average. */
+  readonly everyMs: number;
+  readonly gateways: number;
+  readonly workers: number;
+  /**
+   * An unknown part is given up at the carrier after a minute. With `short`, that minute passes at once as soon as no request
+   * can be under way any more.
+   */
+  readonly grace: 'real' | 'short';
+  /** How long everything may take to come to an end after the last fault. */
+  readonly settleMs: number;
+  readonly say: (line: string) => void;
+  /** Told how to take everything down before the end. */
+  readonly opened?: (close: () => Promise<void>) => void;
+};
+
+export type Figures = {
+  readonly texts: number;
+  readonly acked: number;
+  /** Webhooks posted: repeats and duplicates included. */
+  readonly posts: number;
+  readonly answered: number;
+  readonly fellBack: number;
+  /** Cancelled by a STOP, refused after one, or answered when the answer was not to leave any more. */
+  readonly stopped: number;
+  readonly sent: number;
+  readonly agentCalls: number;
+  /** Parts of which nobody knew the end for a while. */
+  readonly unknown: number;
+  readonly restarts: number;
+  /** Deaths of processes that nobody asked for, each with its last words. */
+  readonly surprises: readonly string[];
+  /** Conversations that only the net below the mailbox found. */
+  readonly rescues: number;
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  /** From the 200 to the carrier, milliseconds. */
+  readonly answerMs: { readonly p50: number; readonly p99: number };
+};
+
+export type RunResult = {
+  readonly schedule: readonly Step[];
+  readonly history: History;
+  readonly rows: Rows;
+  readonly violations: readonly Violation[];
+  readonly figures: Figures;
+};
+
+/** Makes one run. Everything it starts is gone afterwards. */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { seed, say } = options;
+  const place = await openPlace(options);
+  options.opened?.(place.close);
+  try {
+    const schedule = scheduleOf(seed, place.targets, options.durationMs, options.everyMs);
+    const crowd = startCrowd({
+      ...options,
+      numbers: OUR_NUMBERS,
+      webhookUrl: place.webhookUrl,
+      account: place.account,
+    });
+    const progress = setInterval(() => say(`  ${crowd.acked} of ${crowd.planned} texts taken`), 10_000);
+    try {
+      await unleash(place, schedule, say).done;
+      await crowd.done;
+    } finally {
+      clearInterval(progress);
+    }
+    say('everything is put right; waiting for the end of all work');
+    const unknown = await settle(place, options);
+    for (const one of place.processes) await one.stop('SIGTERM');
+    const history: History = {
+      texts: crowd.texts,
+      calls: place.calls,
+      accepted: acceptedFrom(place.simulator.messages()),
+    };
+    const rows = await readRows(place.sql);
+    const figures = figuresOf(place, history, rows, schedule, unknown);
+    return { schedule, history, rows, violations: check(history, rows), figures };
+  } finally {
+    await place.close();
+  }
+}
+
+const LOOK_MS = 250;
+/** When the carrier took nothing for this long after all wires were put right, no request to it is on any of them. */
+const UNDER_WAY_MS = 3_000;
+
+/** Waits until nothing is open any more, or the time is over: what is open then is a violation. Gives the unknown parts seen. */
+async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions): Promise<number> {
+  const startedMs = performance.now();
+  const unknown = new Set<string>();
+  let quietSince = performance.now();
+  let textsOut = simulator.counts.textsOut;
+  while (performance.now() - startedMs < settleMs) {
+    const open = await sql<{ what: string; id: string }[]>`
+      select 'waiting' as what, id::text from conversations where last_seq > done_seq or running_turn is not null
+      union all select state, id::text from outbound_parts where state in ('queued', 'sending', 'unknown')
+      union all select 'job', id from (${openJobs(sql)}) jobs`.catch(() => null);
+    for (const row of open ?? []) if (row.what === 'unknown') unknown.add(row.id);
+    if (open?.length === 0) return unknown.size;
+    if (textsOut !== simulator.counts.textsOut) {
+      textsOut = simulator.counts.textsOut;
+      quietSince = performance.now();
+    }
+    if (grace === 'short' && performance.now() - quietSince > UNDER_WAY_MS) {
+      await sql`
+        update outbound_parts set sending_at = sending_at - interval '2 minutes'
+        where state = 'unknown' and sending_at > now() - interval '1 minute'`;
+      await sql`
+        update graphile_worker._private_jobs set run_at = now() where key like 'settle:%' and locked_at is null`;
+    }
+    await pause(LOOK_MS);
+  }
+  return unknown.size;
+}
+
+function figuresOf(place: Place, history: History, rows: Rows, schedule: readonly Step[], unknown: number): Figures {
+  const texts = history.texts.filter((text) => text.kind === 'text');
+  const answeredAt = new Map<string, number>();
+  for (const { body, atMs } of history.accepted)
+    for (const word of wordsIn(body)) if (!answeredAt.has(word)) answeredAt.set(word, atMs);
+  const took = texts
+    .flatMap(({ body, ackedAtMs }) => {
+      const at = answeredAt.get(body);
+      return at === undefined || ackedAtMs === null ? [] : [Math.max(0, at - ackedAtMs)];
+    })
+    .sort((a, b) => a - b);
+  const quantile = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? 0;
+  const textsOf = (state: string) =>
+    rows.turns.filter((turn) => turn.state === state).reduce((sum, turn) => sum + turn.to_seq - turn.from_seq + 1, 0);
+  const refused = rows.messages.filter((row) => row.refused !== null).length;
+  const silenced = new Set(rows.parts.filter((part) => part.error_code === 'opted_out').map((part) => part.message_id));
+  const unsaid = rows.messages
+    .filter((row) => silenced.has(row.id))
+    .flatMap((row) => wordsIn(row.body).filter((word) => !answeredAt.has(word)));
+  const faults: Partial<Record<FaultName, number>> = {};
+  for (const { fault } of schedule) faults[fault] = (faults[fault] ?? 0) + 1;
+  const sum = (of: (one: Place['processes'][number]) => number) =>
+    place.processes.reduce((total, one) => total + of(one), 0);
+  return {
+    texts: texts.length,
+    acked: texts.filter((text) => text.ackedAtMs !== null).length,
+    posts: history.texts.reduce((total, text) => total + text.posts, 0),
+    answered: texts.filter((text) => answeredAt.has(text.body)).length,
+    fellBack: textsOf('fell_back'),
+    stopped: textsOf('cancelled') + refused + unsaid.length,
+    sent: history.accepted.length,
+    agentCalls: history.calls.length,
+    unknown,
+    restarts: sum((one) => one.restarts - 1),
+    surprises: place.processes.flatMap((one) => one.surprises()),
+    rescues: sum((one) => one.output().split('texts waited without a job').length - 1),
+    faults,
+    answerMs: { p50: quantile(0.5), p99: quantile(0.99) },
+  };
+}
