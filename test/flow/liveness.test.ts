@@ -2,25 +2,30 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connectionUrl } from '../../src/database/connection.ts';
-import { startProxy } from '../support/proxy.ts';
+import { startProxy, type Wire } from '../support/proxy.ts';
 import { allSettled } from '../support/settled.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 describe('the living and the dead', () => {
   let world: World;
+  let wire: Wire | undefined;
   before(async () => {
     world = await startWorld({ parts: ['gateway', 'agent-registration'] });
   });
-  after(() => world.stop());
+  after(async () => {
+    await world.stop();
+    await wire?.down();
+  });
 
   test('after an outage nobody who lives is buried: no agent is asked twice', async (t) => {
     const { connection } = world.database;
     const { host, port } = connection;
-    const wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+    const proxy = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
     // Workers that a failed test leaves must be able to stop.
-    t.after(() => wire.up());
-    const url = connectionUrl({ ...connection, host: '127.0.0.1', port: wire.port });
+    t.after(() => proxy.up());
+    wire = proxy;
+    const url = connectionUrl({ ...connection, host: '127.0.0.1', port: proxy.port });
     const env = { DATABASE_URL: url, DARKSPERE_CONCURRENCY: '3' };
     const workers = [];
     // One of them has nothing to do: it would take over at once.
@@ -31,11 +36,11 @@ describe('the living and the dead', () => {
     const people = Array.from({ length: 9 }, () => line.person());
     for (const person of people) await person.text('hello');
     await until(() => agent.calls.length === 9, { what: 'three turns at each worker' });
-    await wire.down();
+    await proxy.down();
     // Longer than a silence that counts as death.
     const endsMs = performance.now() + 11_000;
     await until(() => performance.now() > endsMs, { timeoutMs: 15_000 });
-    await wire.up();
+    await proxy.up();
     await until(
       async () =>
         (await world.sql`select from worker_pools where heartbeat_at > now() - interval '1 second'`).length === 4,
