@@ -198,6 +198,35 @@ describe('STOP at each step of a send', () => {
     gate.open();
   });
 
+  test('between two parts: the second does not leave', async () => {
+    const it = await sending({});
+    await it.carrier.send(it.one);
+    assert.ok((await bridge.sendJobs()).has(it.two.id), 'the second part has no job yet');
+    await bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+    await it.sendAll();
+    assert.deepEqual(it.taken(), ['one']);
+    assert.deepEqual(await it.states(), [['accepted', null], VOID]);
+    await it.close();
+  });
+
+  test("with a text of an agent's own claimed: it does not leave", async () => {
+    const gate = boundary();
+    const it = await sending({ beforeRequest: gate.pass });
+    const post = [{ conversation_id: it.id, kind: 'proactive', body: 'news', parts: [{ text: 'news', segments: 1 }] }];
+    await db.admin`select queue_replies(${JSON.stringify(post)}::text::json, false)`;
+    const news = (await bridge.parts(it.id)).at(-1)!;
+    const sent = it.carrier.send(news);
+    await gate.reached;
+    const stopped = bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+    await until(async () => (await db.admin`select 1 from consents where their_address = ${it.phone}`).length === 1);
+    gate.open();
+    await Promise.all([sent, stopped]);
+    await it.sendAll();
+    assert.deepEqual(it.taken(), []);
+    assert.deepEqual(await it.states(), [VOID, VOID, VOID]);
+    await it.close();
+  });
+
   test('while a refused part waits for its next try: it is void', async () => {
     const it = await sending({});
     it.carrier.simulator.faults.set({ http429: 1 });
