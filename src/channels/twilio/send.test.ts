@@ -268,7 +268,7 @@ test('what is withheld at the last moment does not leave, and its connection ser
     sockets.add(request.socket);
     accept(response, asked, request);
   };
-  const own = createTwilioDispatcher(api.url);
+  const own = new Pool(api.url, { connections: 1 });
   const one = channel({ http: own });
   assert.equal((await one.send(PART, NEVER)).outcome.kind, 'accepted');
   assert.deepEqual((await one.send(PART, NEVER, () => false)).outcome, { kind: 'withheld' });
