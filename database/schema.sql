@@ -130,6 +130,7 @@ create table conversations (
   constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
 comment on table conversations is 'One person texting one of our numbers: the unit of order. Its waiting texts are the queue.';
+CREATE INDEX conversations_their_address ON public.conversations USING btree (their_address);
 grant delete, insert, select, update on conversations to darkspere_admin;
 grant select on conversations to darkspere_web;
 grant select on conversations to darkspere_worker;
@@ -203,6 +204,7 @@ create table outbound_parts (
   sent_at timestamp with time zone,
   ended_at timestamp with time zone,
   claimed_by text,
+  recalled boolean default false not null,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
   constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
@@ -386,6 +388,7 @@ AS $function$
 declare
   c conversations;
   stored uuid;
+  covered uuid[];
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -393,8 +396,9 @@ begin
   end if;
   perform new_conversations(
     json_build_array(json_build_object('ord', 0, 'channel', p_channel, 'ours', p_ours, 'theirs', p_theirs)), array[0]);
-  select * into c from conversations
-  where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs) for update;
+  covered := array(select conversations_of(p_channel, p_ours, p_theirs, case p_action when 'stop' then p_scope end));
+  perform 1 from conversations where id = any (covered) order by id for update;
+  select * into c from conversations where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs);
 
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
@@ -412,25 +416,7 @@ begin
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
     on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
-    -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
-    update turns set state = 'cancelled', ended_at = clock_timestamp() where id = c.running_turn and state = 'running';
-    update turns set state = 'cancelled', ended_at = clock_timestamp()
-    where conversation_id = c.id and state = 'deferred';
-    update outbound_parts set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
-    where id in (
-      select id from outbound_parts where conversation_id = c.id and position > c.out_seq - 1000 and state = 'queued'
-      order by id for update);
-    update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
-    where id = c.session_id and is_active;
-    update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0, running_turn = null,
-      session_id = null, first_pending_at = null, more = null, outage_told_at = null
-    where id = c.id;
-    -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
-    perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
-    -- Where the opt-out covers other numbers of ours too, what is claimed for those may not leave either.
-    perform pg_notify('darkspere_cancel', o.id || ' 0') from conversations o
-    where p_scope is not null and o.id <> c.id and o.channel = p_channel and o.their_address = p_theirs
-      and o.our_address = any (array(select n.address from phone_numbers n));
+    perform stop_conversations(covered);
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
@@ -450,7 +436,10 @@ begin
       json_build_array(json_build_object('conversation_id', c.id, 'kind', case p_action when 'more' then 'reply' else 'notice' end,
         'body', p_notice, 'parts', p_parts)), p_pacing);
   end if;
-  perform release_parts(array[c.id]);
+  perform release_parts(covered);
+  if p_parts is not null and p_action <> 'more' then
+    perform release_notice(c.id);
+  end if;
   return query select c.id, stored;
 end $function$;
 grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
@@ -492,17 +481,18 @@ begin
       error_reason = null,
       accepted_at = coalesce(p.accepted_at, clock_timestamp()),
       sent_at = case when r.state in ('sent', 'delivered', 'read') then coalesce(p.sent_at, clock_timestamp()) else p.sent_at end,
-      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) else p.ended_at end
+      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) end
     from report r
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
-      and state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+      and (state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+        or p.state = 'failed' and p.error_code = 'unknown_outcome')
     returning p.id, p.conversation_id, p.message_id, p.position, p.state
   ), voided as (
     -- The rest of a reply whose part did not arrive is not worth sending.
     update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
     from written w
     where w.state in ('failed', 'undelivered') and p.conversation_id = w.conversation_id and p.message_id = w.message_id
-      and p.position > w.position and p.state = 'queued'
+      and p.position > w.position and p.state = 'queued' and p.id not in (select part_id from report)
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
@@ -526,7 +516,7 @@ begin
   left join written w on w.id = s.part_id
   left join forward on true;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -573,7 +563,7 @@ begin
 
   with taken as (
     select p.id, p.kind, c.channel, c.our_address, c.their_address,
-      p.created_at < clock_timestamp() - interval '4 hours' as is_expired,
+      p.created_at + worth_sending(p.kind) <= clock_timestamp() as is_expired,
       -- Longer than the carrier is given to answer (30 s). A try from the future was made before the clock was set back.
       p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
         and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
@@ -629,7 +619,7 @@ begin
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
-    greatest(1, extract(epoch from p.created_at + interval '4 hours' - clock_timestamp()))::int
+    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int
   from outbound_parts p join conversations c on c.id = p.conversation_id
   where p.id = any (mine);
 end $function$;
@@ -687,6 +677,15 @@ $function$;
 grant execute on function conversation_context(uuid,integer) to darkspere_admin;
 grant execute on function conversation_context(uuid,integer) to darkspere_web;
 grant execute on function conversation_context(uuid,integer) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.conversations_of(p_channel text, p_ours text, p_theirs text, p_scope text)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.id from conversations c
+  where c.their_address = p_theirs and c.channel = p_channel and (c.our_address = p_ours or p_scope is not null)
+$function$;
 
 CREATE OR REPLACE FUNCTION public.drop_old_partitions()
  RETURNS integer
@@ -930,21 +929,19 @@ AS $function$
   select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
 $function$;
 
-CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_conversation uuid, p_scope text)
+CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select exists (
-    select 1 from conversations stopped
-    join conversations c on (c.channel, c.their_address) = (stopped.channel, stopped.their_address)
-      and c.our_address = any (array(select n.address from phone_numbers n where p_scope is not null) || stopped.our_address)
-    join outbound_parts p on p.conversation_id = c.id
-    where stopped.id = p_conversation and p.position > c.out_seq - 1000 and p.kind <> 'notice'
-      and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
+    select 1 from conversations_of(p_channel, p_ours, p_theirs, p_scope) covered (id)
+    join conversations c on c.id = covered.id
+    join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where p.recalled and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
 $function$;
-grant execute on function has_sends_under_way(uuid,text) to darkspere_web;
+grant execute on function has_sends_under_way(text,text,text,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.hold_conversations(p_conversations uuid[])
  RETURNS void
@@ -1163,14 +1160,22 @@ grant execute on function new_id() to darkspere_admin;
 grant execute on function new_id() to darkspere_web;
 grant execute on function new_id() to darkspere_worker;
 
-CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_scope text, p_their text)
+CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
+declare
+  covered uuid[];
 begin
-  insert into consents (channel, scope, their_address, state, source) values (p_channel, p_scope, p_their, 'out', 'carrier')
+  insert into consents (channel, scope, their_address, state, source)
+  values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'carrier')
   on conflict (channel, scope, their_address) do update set state = 'out', source = 'carrier', changed_at = clock_timestamp()
   where consents.state <> 'out';
+  if found then
+    covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
+    perform 1 from conversations c where c.id = any (covered) order by c.id for update;
+    perform stop_conversations(covered);
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.post_message(p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text, p_pacing boolean)
@@ -1300,11 +1305,17 @@ begin
     select r.our_address, r.is_bulk, r.rate, r.starts_at
     from reserve_time((select json_agg(load) from load), p_pacing) r
   ), placed as (
-    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at)
-    select p.conversation_id, p.message_id, p.turn_id, p.out_seq + p.n, p.kind, p.body, p.media_urls, p.segments,
-      sender.starts_at + interval '1 second' / sender.rate * (
-        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments)
-    from part p join sender using (our_address, is_bulk)
+    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at,
+      state, error_code, ended_at)
+    select t.conversation_id, t.message_id, t.turn_id, t.out_seq + t.n, t.kind, t.body, t.media_urls, t.segments, t.send_at,
+      case when late then 'void' else 'queued' end, case when late then 'expired' end, case when late then clock_timestamp() end
+    from (
+      select p.*, sender.starts_at + interval '1 second' / sender.rate * (
+        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments) as send_at
+      from part p join sender using (our_address, is_bulk)
+    ) t
+    -- Its turn would come when it is worth nothing any more: it is not kept in line for that.
+    cross join lateral (select t.send_at > clock_timestamp() + worth_sending(t.kind) as late) judged
     returning conversation_id
   )
   update conversations c set out_seq = c.out_seq + added.n
@@ -1362,19 +1373,21 @@ begin
     order by s.part_id, s.state = 'accepted' desc
   ), input as materialized (
     select n.*, p.state in ('sending', 'unknown') and p.attempts = n.attempts
-        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts
+        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts,
+      -- A STOP called it back: it surely did not leave, and never will.
+      n.state = 'queued' and p.recalled as withdrawn
     from news n join outbound_parts p on p.id = n.part_id
     where p.state <> 'void'
     order by p.id
     for update of p
   ), written as (
     update outbound_parts p set
-      state = case when i.counts then i.state else p.state end,
+      state = case when i.counts and i.withdrawn then 'void' when i.counts then i.state else p.state end,
       provider_id = coalesce(p.provider_id, i.provider_id),
       provider_segments = coalesce(i.segments, p.provider_segments),
       accepted_at = case when i.state = 'accepted' then coalesce(p.accepted_at, clock_timestamp()) else p.accepted_at end,
-      ended_at = case when i.counts and i.state = 'failed' then clock_timestamp() else p.ended_at end,
-      error_code = case when i.counts then i.error_code else p.error_code end,
+      ended_at = case when i.counts and (i.withdrawn or i.state = 'failed') then clock_timestamp() else p.ended_at end,
+      error_code = case when i.counts and i.withdrawn then 'opted_out' when i.counts then i.error_code else p.error_code end,
       error_reason = case when i.counts then i.error_reason else p.error_reason end
     from input i
     where p.id = i.part_id
@@ -1397,7 +1410,7 @@ begin
   )
   select touched into touched from again;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -1410,6 +1423,16 @@ begin
   end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select graphile_worker.add_job('send', json_build_object('p', p.id),
+    run_at := p.send_at, max_attempts := 1000, job_key := 'send:' || p.id, priority := -10 * c.priority)
+  from conversations c join outbound_parts p on p.conversation_id = c.id and p.position = c.out_seq
+  where c.id = p_conversation and p.position >= c.out_head and p.state = 'queued'
+$function$;
 
 CREATE OR REPLACE FUNCTION public.release_parts(p_conversations uuid[], p_hand_over boolean DEFAULT false)
  RETURNS uuid[]
@@ -1424,19 +1447,27 @@ begin
     with head as materialized (
       select c.id as conversation, c.priority, part.id as part, part.state,
         case
-          when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
-          when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
-          -- The answer to a STOP does not wait a minute for what became of another part.
-          when before.state = 'unknown' and part.kind = 'notice' then part.send_at
+          when part.kind = 'notice' then part.send_at
+          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown') then null
+          else greatest(part.send_at,
+            case when before.state = 'accepted' then before.accepted_at + interval '3 seconds' end,
+            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end)
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
       -- A void part is passed over: what was before it may still be on its way.
       left join lateral (
-        select earlier.id, earlier.state, earlier.accepted_at from outbound_parts earlier
+        select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
         order by earlier.position desc limit 1
       ) before on true
+      -- A notice may have gone while what was before it had not.
+      left join lateral (
+        select earlier.state, earlier.accepted_at from outbound_parts earlier
+        where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
+          and earlier.state <> 'void' and earlier.kind <> 'notice'
+        order by earlier.position desc limit 1
+      ) overtaken on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
     ), leaving as materialized (
       select part, priority, run_at, p_hand_over and run_at <= clock_timestamp() + interval '5 milliseconds' as at_once
@@ -1712,6 +1743,34 @@ grant execute on function state_rank(text) to darkspere_admin;
 grant execute on function state_rank(text) to darkspere_web;
 grant execute on function state_rank(text) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.stop_conversations(p_conversations uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  open_parts uuid[] := array(
+    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where c.id = any (p_conversations) and p.state in ('queued', 'sending', 'unknown'));
+begin
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where id = any (array(select c.running_turn from conversations c where c.id = any (p_conversations))) and state = 'running';
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where conversation_id = any (p_conversations) and state = 'deferred';
+  perform 1 from outbound_parts p where p.id = any (open_parts) order by p.id for update;
+  update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
+  where p.id = any (open_parts) and p.state = 'queued';
+  update outbound_parts p set recalled = true
+  where p.id = any (open_parts) and p.state in ('sending', 'unknown') and p.kind <> 'notice';
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
+  where s.id = any (array(select c.session_id from conversations c where c.id = any (p_conversations))) and s.is_active;
+  -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
+  update conversations c set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0,
+    running_turn = null, session_id = null, first_pending_at = null, more = null, outage_told_at = null
+  where c.id = any (p_conversations);
+  -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
+  perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -1732,6 +1791,14 @@ begin
   return due[1];
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case p_kind when 'proactive' then interval '12 hours' else interval '4 hours' end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.yields_to_replies(p_part outbound_parts)
  RETURNS boolean

@@ -163,6 +163,7 @@ export type OutboundPartsRow = {
   sent_at: Date | null;
   ended_at: Date | null;
   claimed_by: string | null;
+  recalled: boolean;
 };
 
 /** Which tables are split by month, and for how many months they are kept. */
