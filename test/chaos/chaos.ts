@@ -93,6 +93,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     answered: 'answered by a text',
     fellBack: 'told that nobody can answer',
     stopped: 'ended by a STOP',
+    onTheWire: 'messages on the wire at a STOP',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
     unknown: 'parts of unknown end, settled',

@@ -1,6 +1,6 @@
 // One run: people text while everything breaks, then all is put right, all work comes to its end, and the history is checked.
 import { setTimeout as pause } from 'node:timers/promises';
-import { check, type Violation } from './checker.ts';
+import { caughtOnTheWire, check, type Violation } from './checker.ts';
 import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
 import { unleash } from './nemesis.ts';
@@ -36,8 +36,10 @@ export type Figures = {
   readonly posts: number;
   readonly answered: number;
   readonly fellBack: number;
-  /** Cancelled by a STOP, refused after one, or answered when the answer was not to leave any more. */
+  /** Got neither: a STOP cancelled them, they came after one, or their answer was not to leave any more. */
   readonly stopped: number;
+  /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
+  readonly onTheWire: number;
   readonly sent: number;
   readonly agentCalls: number;
   /** Parts of which nobody knew the end for a while. */
@@ -143,11 +145,8 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
   const quantile = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? 0;
   const textsOf = (state: string) =>
     rows.turns.filter((turn) => turn.state === state).reduce((sum, turn) => sum + turn.to_seq - turn.from_seq + 1, 0);
-  const refused = rows.messages.filter((row) => row.refused !== null).length;
-  const silenced = new Set(rows.parts.filter((part) => part.error_code === 'opted_out').map((part) => part.message_id));
-  const unsaid = rows.messages
-    .filter((row) => silenced.has(row.id))
-    .flatMap((row) => wordsIn(row.body).filter((word) => !answeredAt.has(word)));
+  const fellBack = textsOf('fell_back');
+  const silent = texts.filter((text) => text.ackedAtMs !== null && !answeredAt.has(text.body)).length;
   const faults: Partial<Record<FaultName, number>> = {};
   for (const { fault } of schedule) faults[fault] = (faults[fault] ?? 0) + 1;
   const sum = (of: (one: Place['processes'][number]) => number) =>
@@ -157,8 +156,9 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     acked: texts.filter((text) => text.ackedAtMs !== null).length,
     posts: history.texts.reduce((total, text) => total + text.posts, 0),
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
-    fellBack: textsOf('fell_back'),
-    stopped: textsOf('cancelled') + refused + unsaid.length,
+    fellBack,
+    stopped: silent - fellBack,
+    onTheWire: caughtOnTheWire(history, rows),
     sent: history.accepted.length,
     agentCalls: history.calls.length,
     unknown,
