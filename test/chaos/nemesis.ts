@@ -72,8 +72,8 @@ const carrier =
 
 /** Below the product's own time-out of 15 s, so that the short run need not wait for it. */
 const HANG_MS = 5_000;
-/** Below the three seconds of silence after which the short run takes a message that is not listed for one never taken. */
-const UNLISTED_MS = 2_000;
+/** Above the five seconds after which the carrier is asked first, below the silence that the short run waits for (run.ts). */
+const UNLISTED_MS = 6_500;
 
 const breakOff: Act = (place, step) => wireOf(place, step).cutNextAnswers(step.amount);
 

@@ -100,7 +100,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
 const LOOK_MS = 250;
 /** When the carrier took nothing for this long after all wires were put right, no request to it is on any of them. */
-const UNDER_WAY_MS = 3_000;
+const UNDER_WAY_MS = 7_000;
 
 /** Waits until nothing is open any more, or the time is over: what is open then is a violation. Gives the unknown parts seen. */
 async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions): Promise<number> {
