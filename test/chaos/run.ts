@@ -17,6 +17,8 @@ export type RunOptions = {
   readonly everyMs: number;
   readonly gateways: number;
   readonly workers: number;
+  /** Keep on disk what the database cannot take. In order with one gateway only: two do not know of each other's. */
+  readonly spool: boolean;
   /**
    * An unknown part is given up at the carrier after a minute. With `short`, that minute passes at once as soon as no request
    * can be under way any more.
