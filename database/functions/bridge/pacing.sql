@@ -22,7 +22,7 @@ create or replace function window_capacity(p_campaign uuid, p_bulk boolean)
 returns table (campaign_id uuid, brand_id uuid, per_slot int, per_day int)
 language sql stable as $$
   select c.id, c.brand_id,
-    greatest(1, c.segments_per_minute / 7 * case when p_bulk then 4 else 5 end / 5),
+    case when c.segments_per_minute > 0 then greatest(1, c.segments_per_minute / 7 * case when p_bulk then 4 else 5 end / 5) end,
     b.daily_segments * case when p_bulk then 4 else 5 end / 5
   from campaigns c left join brands b on b.id = c.brand_id
   where c.id = p_campaign
