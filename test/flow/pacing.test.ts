@@ -14,6 +14,9 @@ type Limits = {
 type Load = { readonly sender: number; readonly isBulk: boolean; readonly parts: readonly number[] };
 type Sent = { readonly sender: number; readonly isBulk: boolean; readonly segments: number; readonly atMs: number };
 
+/** A failure is told as it was found: making it small takes a database minutes. */
+const RUNS = { numRuns: 20, endOnFailure: true };
+
 /** Timestamps here are milliseconds, those of the database microseconds. */
 const ROUNDING_MS = 1;
 /** Bulk whose sender is taken for less than this goes all the same. */
@@ -101,7 +104,10 @@ describe('pacing by sender, campaign and brand', () => {
 
   function assertSenders(limits: Limits, sent: readonly Sent[], toleranceMs = ROUNDING_MS): void {
     for (const [n, { perSecond }] of limits.senders.entries()) {
-      const line = sent.filter(({ sender }) => sender === n).toSorted((a, b) => a.atMs - b.atMs);
+      // Within the tolerance two may leave at once: the larger one was last.
+      const line = sent
+        .filter(({ sender }) => sender === n)
+        .toSorted((a, b) => a.atMs - b.atMs || a.segments - b.segments);
       for (const [i, next] of line.entries()) {
         const last = line[i - 1];
         if (last === undefined) continue;
@@ -161,7 +167,7 @@ describe('pacing by sender, campaign and brand', () => {
             assertDays(limits, line, isBulk ? 0.8 : 1);
           }
         }),
-        { numRuns: 15 },
+        RUNS,
       );
     });
   }
@@ -179,7 +185,7 @@ describe('pacing by sender, campaign and brand', () => {
         const load = { sender: 0, isBulk: false, parts: all };
         assertMinutes(limits, await reserve([load], Date.parse(MOMENTS['an ordinary noon']) + passedMs));
       }),
-      { numRuns: 15 },
+      RUNS,
     );
   });
 
@@ -196,7 +202,7 @@ describe('pacing by sender, campaign and brand', () => {
         };
         assert.deepEqual(await replies(true), await replies(false));
       }),
-      { numRuns: 20 },
+      RUNS,
     );
   });
 
@@ -271,7 +277,7 @@ describe('pacing by sender, campaign and brand', () => {
           select coalesce(sum(planned), 0)::int as planned from pacing_windows`;
         assert.equal(left!.planned, 0, 'places are planned for bulk that has left');
       }),
-      { numRuns: 20 },
+      RUNS,
     );
   });
 

@@ -221,7 +221,8 @@ begin
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
-      update sender_pacing set replies_until = now_at + p.segments / p.rate * interval '1 second' where sender = p.our_address;
+      update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
+      where sender = p.our_address;
     else
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
