@@ -1,9 +1,12 @@
 // `darkspere numbers` and `darkspere campaigns`, run as an operator runs them: each a process of its own.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { install, OUR_NUMBER, runProgram } from '../support/program.ts';
 import { until } from '../support/until.ts';
+
+const KEY = randomBytes(32).toString('base64');
 
 async function run(args: readonly string[], env: Readonly<Record<string, string>>) {
   const { child, exited } = runProgram(args, env);
@@ -19,7 +22,7 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
   let env: Record<string, string>;
   before(async () => {
     db = await freshDatabase({ web: 1, worker: 1, admin: 1 });
-    env = { DATABASE_URL: db.url, TWILIO_PHONE_NUMBERS: '+15550001111' };
+    env = { DATABASE_URL: db.url, DARKSPERE_SECRET_KEY: KEY, TWILIO_PHONE_NUMBERS: '+15550001111' };
   });
   after(() => db.drop());
 
@@ -131,7 +134,10 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
   }
 
   test('exit code 1 when the database does not answer, and no password in what is said', async () => {
-    const { code, complained } = await run(['numbers'], { DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/nowhere' });
+    const { code, complained } = await run(['numbers'], {
+      ...env,
+      DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/nowhere',
+    });
     assert.equal(code, 1);
     assert.match(complained, /^database_unreachable: PostgreSQL at 127\.0\.0\.1:1\/nowhere/);
     assert.doesNotMatch(complained, /secret/);
