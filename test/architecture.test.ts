@@ -44,6 +44,8 @@ const domainOf = (path: string) => path.split('/')[1]!.replace(/\.ts$/, '');
 /** Which folder may write a table; everybody else calls the owner's functions. */
 const OWNERS: Readonly<Record<string, string>> = {
   phone_numbers: 'accounts',
+  brands: 'accounts',
+  campaigns: 'accounts',
   contacts: 'accounts',
   agent_registry: 'agents',
   agent_sessions: 'agents',
@@ -55,6 +57,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   outbound_parts: 'bridge',
   exchanges: 'bridge',
   sender_pacing: 'bridge',
+  pacing_windows: 'bridge',
   worker_pools: 'jobs',
   partitioned_tables: 'database',
   schema_migrations: 'database',

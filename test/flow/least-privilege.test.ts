@@ -13,6 +13,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   // Web reads all of it but the column with the secrets.
   agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
   agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },
+  brands: { darkspere_web: '', darkspere_worker: '' },
+  campaigns: { darkspere_web: '', darkspere_worker: '' },
   consents: { darkspere_web: 's', darkspere_worker: 's' },
   contacts: { darkspere_web: 's', darkspere_worker: 's' },
   conversations: { darkspere_web: 's', darkspere_worker: 's' },
@@ -20,6 +22,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   message_log: { darkspere_web: 's', darkspere_worker: 's' },
   messages: { darkspere_web: 's', darkspere_worker: 's' },
   outbound_parts: { darkspere_web: 's', darkspere_worker: 's' },
+  pacing_windows: { darkspere_web: '', darkspere_worker: '' },
   partitioned_tables: { darkspere_web: 's', darkspere_worker: 's' },
   phone_numbers: { darkspere_web: 's', darkspere_worker: 's' },
   schema_migrations: { darkspere_web: 's', darkspere_worker: 's' },
@@ -154,6 +157,8 @@ describe('the roles of the database', () => {
     ],
     ['overrule an opt-out', ROLES, `update consents set state = 'in'`],
     ['add a number', ROLES, `insert into phone_numbers (address) values ('+15550002222')`],
+    ['raise what a campaign may send', ROLES, 'update campaigns set segments_per_minute = null'],
+    ['forget what was sent today', ROLES, 'delete from pacing_windows'],
     ['change how a number behaves', ROLES, 'update phone_numbers set segments_per_second = 1000'],
     [
       'register an agent',

@@ -36,10 +36,11 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments from part group by our_address, is_bulk
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    from part group by our_address, is_bulk
   ), sender as materialized (
-    -- One row per sender is locked here, so reservations of several processes line up. `end` is where this batch ends.
-    select r.our_address, r.is_bulk, r.rate, r.starts_at
+    -- One row per sender is locked here, so reservations of several processes line up.
+    select r.our_address, r.is_bulk, r.rate, r.starts_at, r.part_times
     from reserve_time((select json_agg(load) from load), p_pacing) r
   ), placed as (
     insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at,
@@ -47,9 +48,10 @@ begin
     select t.conversation_id, t.message_id, t.turn_id, t.out_seq + t.n, t.kind, t.body, t.media_urls, t.segments, t.send_at,
       case when late then 'void' else 'queued' end, case when late then 'expired' end, case when late then clock_timestamp() end
     from (
-      select p.*, sender.starts_at + interval '1 second' / sender.rate * (
-        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments) as send_at
+      select p.*, coalesce(sender.part_times[row_number() over line],
+        sender.starts_at + interval '1 second' / sender.rate * (sum(p.segments) over line - p.segments)) as send_at
       from part p join sender using (our_address, is_bulk)
+      window line as (partition by p.our_address, p.is_bulk order by p.place, p.n)
     ) t
     -- Its turn would come when it is worth nothing any more: it is not kept in line for that.
     cross join lateral (select t.send_at > clock_timestamp() + worth_sending(t.kind) as late) judged
@@ -147,17 +149,12 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-  yielding uuid[];
   claimable uuid[];
   under_way uuid[];
   blocked uuid[];
   mine uuid[];
   lost uuid[];
 begin
-  -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
-  select array_agg(id) into yielding
-  from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
-
   with taken as (
     select p.id, p.kind, c.channel, c.our_address, c.their_address,
       p.created_at + worth_sending(p.kind) <= clock_timestamp() as is_expired,
@@ -165,7 +162,7 @@ begin
       p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
         and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
     from outbound_parts p join conversations c on c.id = p.conversation_id
-    where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
+    where p.id = any (p_parts) and p.state in ('queued', 'sending')
     order by p.id
     for update of p
   ), judged as (
@@ -188,6 +185,8 @@ begin
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
     perform release_parts(blocked);
   end if;
+  -- Bulk gives way to replies. Last, because the locks of the pacing come after those of conversations and parts.
+  claimable := without_yielding(claimable);
 
   with moved as (
     update outbound_parts p set
