@@ -71,6 +71,34 @@ grant delete, insert, select, update on agent_sessions to darkspere_admin;
 grant select on agent_sessions to darkspere_web;
 grant select on agent_sessions to darkspere_worker;
 
+create table brands (
+  id uuid default new_id() not null,
+  name text not null,
+  daily_segments integer,
+  created_at timestamp with time zone default now() not null,
+  constraint brands_pkey PRIMARY KEY (id),
+  constraint brands_name_key UNIQUE (name),
+  constraint brands_daily_segments_check CHECK ((daily_segments >= 100)),
+  constraint brands_name_check CHECK (((length(name) >= 1) AND (length(name) <= 50)))
+);
+comment on table brands is 'Who is registered with the carriers; the cap of a day is shared by all campaigns of a brand.';
+grant delete, insert, select, update on brands to darkspere_admin;
+
+create table campaigns (
+  id uuid default new_id() not null,
+  name text not null,
+  brand_id uuid,
+  segments_per_minute integer,
+  created_at timestamp with time zone default now() not null,
+  constraint campaigns_pkey PRIMARY KEY (id),
+  constraint campaigns_name_key UNIQUE (name),
+  constraint campaigns_brand_id_fkey FOREIGN KEY (brand_id) REFERENCES brands(id),
+  constraint campaigns_name_check CHECK (((length(name) >= 1) AND (length(name) <= 50))),
+  constraint campaigns_segments_per_minute_check CHECK ((segments_per_minute >= 10))
+);
+comment on table campaigns is 'What a brand may send, as registered; its numbers share the limit of a minute.';
+grant delete, insert, select, update on campaigns to darkspere_admin;
+
 create table consents (
   channel text not null,
   scope text not null,
@@ -130,6 +158,7 @@ create table conversations (
   constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
 comment on table conversations is 'One person texting one of our numbers: the unit of order. Its waiting texts are the queue.';
+CREATE INDEX conversations_their_address ON public.conversations USING btree (their_address);
 grant delete, insert, select, update on conversations to darkspere_admin;
 grant select on conversations to darkspere_web;
 grant select on conversations to darkspere_worker;
@@ -203,6 +232,7 @@ create table outbound_parts (
   sent_at timestamp with time zone,
   ended_at timestamp with time zone,
   claimed_by text,
+  recalled boolean default false not null,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
   constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
@@ -212,6 +242,16 @@ comment on table outbound_parts is 'What is handed to the carrier, one row per S
 grant delete, insert, select, update on outbound_parts to darkspere_admin;
 grant select on outbound_parts to darkspere_web;
 grant select on outbound_parts to darkspere_worker;
+
+create table pacing_windows (
+  holder uuid not null,
+  starts_at timestamp with time zone not null,
+  taken integer default 0 not null,
+  planned integer default 0 not null,
+  constraint pacing_windows_pkey PRIMARY KEY (holder, starts_at)
+) with (fillfactor=50);
+comment on table pacing_windows is 'What campaigns and brands have reserved of their limits; windows that nothing was reserved in have no row.';
+grant delete, insert, select, update on pacing_windows to darkspere_admin;
 
 create table partitioned_tables (
   table_name text not null,
@@ -238,8 +278,10 @@ create table phone_numbers (
   busy_policy text default 'collect'::text not null,
   hold_ms integer,
   hold_text text default 'One moment please, I am working on it.'::text not null,
+  campaign_id uuid,
   constraint phone_numbers_pkey PRIMARY KEY (id),
   constraint phone_numbers_address_key UNIQUE (address),
+  constraint phone_numbers_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id),
   constraint phone_numbers_busy_policy_check CHECK ((busy_policy = ANY (ARRAY['collect'::text, 'interrupt'::text, 'queue'::text]))),
   constraint phone_numbers_hold_ms_check CHECK (((hold_ms >= 1000) AND (hold_ms <= 600000))),
   constraint phone_numbers_hold_text_check CHECK (((length(hold_text) >= 1) AND (length(hold_text) <= 300))),
@@ -386,6 +428,7 @@ AS $function$
 declare
   c conversations;
   stored uuid;
+  covered uuid[];
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -393,8 +436,9 @@ begin
   end if;
   perform new_conversations(
     json_build_array(json_build_object('ord', 0, 'channel', p_channel, 'ours', p_ours, 'theirs', p_theirs)), array[0]);
-  select * into c from conversations
-  where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs) for update;
+  covered := array(select conversations_of(p_channel, p_ours, p_theirs, case p_action when 'stop' then p_scope end));
+  perform 1 from conversations where id = any (covered) order by id for update;
+  select * into c from conversations where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs);
 
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
@@ -412,25 +456,7 @@ begin
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
     on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
-    -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
-    update turns set state = 'cancelled', ended_at = clock_timestamp() where id = c.running_turn and state = 'running';
-    update turns set state = 'cancelled', ended_at = clock_timestamp()
-    where conversation_id = c.id and state = 'deferred';
-    update outbound_parts set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
-    where id in (
-      select id from outbound_parts where conversation_id = c.id and position > c.out_seq - 1000 and state = 'queued'
-      order by id for update);
-    update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
-    where id = c.session_id and is_active;
-    update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0, running_turn = null,
-      session_id = null, first_pending_at = null, more = null, outage_told_at = null
-    where id = c.id;
-    -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
-    perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
-    -- Where the opt-out covers other numbers of ours too, what is claimed for those may not leave either.
-    perform pg_notify('darkspere_cancel', o.id || ' 0') from conversations o
-    where p_scope is not null and o.id <> c.id and o.channel = p_channel and o.their_address = p_theirs
-      and o.our_address = any (array(select n.address from phone_numbers n));
+    perform stop_conversations(covered);
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
@@ -450,7 +476,10 @@ begin
       json_build_array(json_build_object('conversation_id', c.id, 'kind', case p_action when 'more' then 'reply' else 'notice' end,
         'body', p_notice, 'parts', p_parts)), p_pacing);
   end if;
-  perform release_parts(array[c.id]);
+  perform release_parts(covered);
+  if p_parts is not null and p_action <> 'more' then
+    perform release_notice(c.id);
+  end if;
   return query select c.id, stored;
 end $function$;
 grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
@@ -492,17 +521,18 @@ begin
       error_reason = null,
       accepted_at = coalesce(p.accepted_at, clock_timestamp()),
       sent_at = case when r.state in ('sent', 'delivered', 'read') then coalesce(p.sent_at, clock_timestamp()) else p.sent_at end,
-      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) else p.ended_at end
+      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) end
     from report r
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
-      and state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+      and (state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+        or p.state = 'failed' and p.error_code = 'unknown_outcome')
     returning p.id, p.conversation_id, p.message_id, p.position, p.state
   ), voided as (
     -- The rest of a reply whose part did not arrive is not worth sending.
     update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
     from written w
     where w.state in ('failed', 'undelivered') and p.conversation_id = w.conversation_id and p.message_id = w.message_id
-      and p.position > w.position and p.state = 'queued'
+      and p.position > w.position and p.state = 'queued' and p.id not in (select part_id from report)
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
@@ -526,7 +556,7 @@ begin
   left join written w on w.id = s.part_id
   left join forward on true;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -560,25 +590,20 @@ CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text, p_po
 AS $function$
 #variable_conflict use_column
 declare
-  yielding uuid[];
   claimable uuid[];
   under_way uuid[];
   blocked uuid[];
   mine uuid[];
   lost uuid[];
 begin
-  -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
-  select array_agg(id) into yielding
-  from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
-
   with taken as (
     select p.id, p.kind, c.channel, c.our_address, c.their_address,
-      p.created_at < clock_timestamp() - interval '4 hours' as is_expired,
+      p.created_at + worth_sending(p.kind) <= clock_timestamp() as is_expired,
       -- Longer than the carrier is given to answer (30 s). A try from the future was made before the clock was set back.
       p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
         and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
     from outbound_parts p join conversations c on c.id = p.conversation_id
-    where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
+    where p.id = any (p_parts) and p.state in ('queued', 'sending')
     order by p.id
     for update of p
   ), judged as (
@@ -601,6 +626,8 @@ begin
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
     perform release_parts(blocked);
   end if;
+  -- Bulk gives way to replies. Last, because the locks of the pacing come after those of conversations and parts.
+  claimable := without_yielding(claimable);
 
   with moved as (
     update outbound_parts p set
@@ -629,7 +656,7 @@ begin
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
-    greatest(1, extract(epoch from p.created_at + interval '4 hours' - clock_timestamp()))::int
+    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int
   from outbound_parts p join conversations c on c.id = p.conversation_id
   where p.id = any (mine);
 end $function$;
@@ -687,6 +714,44 @@ $function$;
 grant execute on function conversation_context(uuid,integer) to darkspere_admin;
 grant execute on function conversation_context(uuid,integer) to darkspere_web;
 grant execute on function conversation_context(uuid,integer) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.conversations_of(p_channel text, p_ours text, p_theirs text, p_scope text)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.id from conversations c
+  where c.their_address = p_theirs and c.channel = p_channel and (c.our_address = p_ours or p_scope is not null)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.count_in(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_at timestamp with time zone, p_taken integer, p_planned integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  n_windows int := (p_segments + p_capacity - 1) / p_capacity;
+  share int := (p_segments + n_windows - 1) / n_windows;
+begin
+  if p_capacity is null then
+    return;
+  end if;
+  insert into pacing_windows as w (holder, starts_at, taken, planned)
+  select p_holder, window_at(p_at, p_daily, n), share * p_taken, greatest(0, share * p_planned)
+  from generate_series(0, n_windows - 1) n
+  on conflict (holder, starts_at) do update set
+    taken = w.taken + share * p_taken,
+    -- The limits may have been changed since it was planned.
+    planned = greatest(0, w.planned + share * p_planned);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.count_in_windows(p_campaign uuid, p_segments integer, p_bulk boolean, p_at timestamp with time zone, p_taken integer, p_planned integer)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select count_in(l.campaign_id, false, l.per_slot, p_segments, p_at, p_taken, p_planned),
+    count_in(l.brand_id, true, l.per_day, p_segments, p_at, p_taken, p_planned)
+  from window_capacity(p_campaign, p_bulk) l
+$function$;
 
 CREATE OR REPLACE FUNCTION public.drop_old_partitions()
  RETURNS integer
@@ -930,21 +995,19 @@ AS $function$
   select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
 $function$;
 
-CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_conversation uuid, p_scope text)
+CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select exists (
-    select 1 from conversations stopped
-    join conversations c on (c.channel, c.their_address) = (stopped.channel, stopped.their_address)
-      and c.our_address = any (array(select n.address from phone_numbers n where p_scope is not null) || stopped.our_address)
-    join outbound_parts p on p.conversation_id = c.id
-    where stopped.id = p_conversation and p.position > c.out_seq - 1000 and p.kind <> 'notice'
-      and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
+    select 1 from conversations_of(p_channel, p_ours, p_theirs, p_scope) covered (id)
+    join conversations c on c.id = covered.id
+    join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where p.recalled and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
 $function$;
-grant execute on function has_sends_under_way(uuid,text) to darkspere_web;
+grant execute on function has_sends_under_way(text,text,text,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.hold_conversations(p_conversations uuid[])
  RETURNS void
@@ -1112,6 +1175,17 @@ AS $function$
 $function$;
 grant execute on function keyword_state(text,text,text,text) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.lock_campaigns(p_campaigns uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform 1 from brands b
+  where b.id = any (array(select c.brand_id from campaigns c where c.id = any (p_campaigns)))
+  order by b.id for no key update;
+  perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.new_conversations(p_texts json, p_ords integer[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1163,18 +1237,26 @@ grant execute on function new_id() to darkspere_admin;
 grant execute on function new_id() to darkspere_web;
 grant execute on function new_id() to darkspere_worker;
 
-CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_scope text, p_their text)
+CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
+declare
+  covered uuid[];
 begin
-  insert into consents (channel, scope, their_address, state, source) values (p_channel, p_scope, p_their, 'out', 'carrier')
+  insert into consents (channel, scope, their_address, state, source)
+  values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'carrier')
   on conflict (channel, scope, their_address) do update set state = 'out', source = 'carrier', changed_at = clock_timestamp()
   where consents.state <> 'out';
+  if found then
+    covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
+    perform 1 from conversations c where c.id = any (covered) order by c.id for update;
+    perform stop_conversations(covered);
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.post_message(p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text, p_pacing boolean)
- RETURNS TABLE(verdict text, message_id uuid)
+ RETURNS TABLE(verdict text, message_id uuid, free_at timestamp with time zone)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1188,10 +1270,11 @@ declare
   s agent_sessions;
   t turns;
   posted uuid;
+  room_at timestamptz;
 begin
   select * into c from conversations where id = p_conversation for update;
   if not found then
-    return query select 'not_found', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'not_found';
   end if;
   -- A STOP ended the session; its agent is still told why it may not write.
   select * into s from agent_sessions
@@ -1204,30 +1287,28 @@ begin
   end if;
   -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
   if t.state = 'running' then
-    return query select 'turn_running', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'turn_running';
   end if;
   -- Somebody else's conversation looks like one that is not there.
   if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
-    return query select 'not_found', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'not_found';
   end if;
   if p_key is not null then
     insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id from webhook_receipts r
+      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
       where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
       return;
     end if;
   end if;
   if exists (select 1 from consents x
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
-    delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-    return query select 'opted_out', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'opted_out';
   end if;
   if p_in_reply_to is not null then
     if t.state is distinct from 'deferred' then
-      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select 'turn_closed', null::uuid; return;
+      raise exception sqlstate 'DS001' using message = 'turn_closed';
     end if;
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
@@ -1235,20 +1316,27 @@ begin
     update agent_sessions set proactive_left = proactive_left - 1
     where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;
     if not found then
-      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end, null::uuid;
-      return;
+      raise exception sqlstate 'DS001' using message =
+        case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end;
     end if;
   end if;
 
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', t.id, 'kind', case when t.id is null then 'proactive' else 'reply' end,
     'body', p_body, 'parts', p_parts)), p_pacing);
+  -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
+  select max(send_at) - interval '10 hours' into room_at
+  from outbound_parts where conversation_id = c.id and position > c.out_seq and kind = 'proactive';
+  if room_at > clock_timestamp() then
+    raise exception sqlstate 'DS001' using message = 'sender_busy';
+  end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
   update webhook_receipts set message_id = posted
   where p_key is not null and channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-  return query select 'ok', posted;
+  return query select 'ok', posted, null::timestamptz;
+exception when sqlstate 'DS001' then
+  return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
 
@@ -1263,6 +1351,7 @@ declare
 begin
   delete from webhook_receipts where received_at < clock_timestamp() - p_older_than;
   get diagnostics n = row_count;
+  delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
   return n;
 end $function$;
 grant execute on function prune_receipts(interval) to darkspere_worker;
@@ -1294,17 +1383,25 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments from part group by our_address, is_bulk
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    from part group by our_address, is_bulk
   ), sender as materialized (
-    -- One row per sender is locked here, so reservations of several processes line up. `end` is where this batch ends.
-    select r.our_address, r.is_bulk, r.rate, r.starts_at
+    -- One row per sender is locked here, so reservations of several processes line up.
+    select r.our_address, r.is_bulk, r.rate, r.starts_at, r.part_times
     from reserve_time((select json_agg(load) from load), p_pacing) r
   ), placed as (
-    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at)
-    select p.conversation_id, p.message_id, p.turn_id, p.out_seq + p.n, p.kind, p.body, p.media_urls, p.segments,
-      sender.starts_at + interval '1 second' / sender.rate * (
-        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments)
-    from part p join sender using (our_address, is_bulk)
+    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at,
+      state, error_code, ended_at)
+    select t.conversation_id, t.message_id, t.turn_id, t.out_seq + t.n, t.kind, t.body, t.media_urls, t.segments, t.send_at,
+      case when late then 'void' else 'queued' end, case when late then 'expired' end, case when late then clock_timestamp() end
+    from (
+      select p.*, coalesce(sender.part_times[row_number() over line],
+        sender.starts_at + interval '1 second' / sender.rate * (sum(p.segments) over line - p.segments)) as send_at
+      from part p join sender using (our_address, is_bulk)
+      window line as (partition by p.our_address, p.is_bulk order by p.place, p.n)
+    ) t
+    -- Its turn would come when it is worth nothing any more: it is not kept in line for that.
+    cross join lateral (select t.send_at > clock_timestamp() + worth_sending(t.kind) as late) judged
     returning conversation_id
   )
   update conversations c set out_seq = c.out_seq + added.n
@@ -1362,19 +1459,21 @@ begin
     order by s.part_id, s.state = 'accepted' desc
   ), input as materialized (
     select n.*, p.state in ('sending', 'unknown') and p.attempts = n.attempts
-        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts
+        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts,
+      -- A STOP called it back: it surely did not leave, and never will.
+      n.state = 'queued' and p.recalled as withdrawn
     from news n join outbound_parts p on p.id = n.part_id
     where p.state <> 'void'
     order by p.id
     for update of p
   ), written as (
     update outbound_parts p set
-      state = case when i.counts then i.state else p.state end,
+      state = case when i.counts and i.withdrawn then 'void' when i.counts then i.state else p.state end,
       provider_id = coalesce(p.provider_id, i.provider_id),
       provider_segments = coalesce(i.segments, p.provider_segments),
       accepted_at = case when i.state = 'accepted' then coalesce(p.accepted_at, clock_timestamp()) else p.accepted_at end,
-      ended_at = case when i.counts and i.state = 'failed' then clock_timestamp() else p.ended_at end,
-      error_code = case when i.counts then i.error_code else p.error_code end,
+      ended_at = case when i.counts and (i.withdrawn or i.state = 'failed') then clock_timestamp() else p.ended_at end,
+      error_code = case when i.counts and i.withdrawn then 'opted_out' when i.counts then i.error_code else p.error_code end,
       error_reason = case when i.counts then i.error_reason else p.error_reason end
     from input i
     where p.id = i.part_id
@@ -1397,7 +1496,7 @@ begin
   )
   select touched into touched from again;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -1410,6 +1509,16 @@ begin
   end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select graphile_worker.add_job('send', json_build_object('p', p.id),
+    run_at := p.send_at, max_attempts := 1000, job_key := 'send:' || p.id, priority := -10 * c.priority)
+  from conversations c join outbound_parts p on p.conversation_id = c.id and p.position = c.out_seq
+  where c.id = p_conversation and p.position >= c.out_head and p.state = 'queued'
+$function$;
 
 CREATE OR REPLACE FUNCTION public.release_parts(p_conversations uuid[], p_hand_over boolean DEFAULT false)
  RETURNS uuid[]
@@ -1424,19 +1533,27 @@ begin
     with head as materialized (
       select c.id as conversation, c.priority, part.id as part, part.state,
         case
-          when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
-          when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
-          -- The answer to a STOP does not wait a minute for what became of another part.
-          when before.state = 'unknown' and part.kind = 'notice' then part.send_at
+          when part.kind = 'notice' then part.send_at
+          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown') then null
+          else greatest(part.send_at,
+            case when before.state = 'accepted' then before.accepted_at + interval '3 seconds' end,
+            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end)
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
       -- A void part is passed over: what was before it may still be on its way.
       left join lateral (
-        select earlier.id, earlier.state, earlier.accepted_at from outbound_parts earlier
+        select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
         order by earlier.position desc limit 1
       ) before on true
+      -- A notice may have gone while what was before it had not.
+      left join lateral (
+        select earlier.state, earlier.accepted_at from outbound_parts earlier
+        where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
+          and earlier.state <> 'void' and earlier.kind <> 'notice'
+        order by earlier.position desc limit 1
+      ) overtaken on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
     ), leaving as materialized (
       select part, priority, run_at, p_hand_over and run_at <= clock_timestamp() + interval '5 milliseconds' as at_once
@@ -1514,36 +1631,88 @@ begin
 end $function$;
 grant execute on function rescue_conversations(interval) to darkspere_worker;
 
-CREATE OR REPLACE FUNCTION public.reserve_time(p_load json, p_pacing boolean)
- RETURNS TABLE(our_address text, is_bulk boolean, rate double precision, starts_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION public.reserve_time(p_load json, p_pacing boolean, p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS TABLE(our_address text, is_bulk boolean, rate double precision, starts_at timestamp with time zone, part_times timestamp with time zone[])
  LANGUAGE plpgsql
 AS $function$
 #variable_conflict use_column
 declare
   l record;
+  limited uuid[];
   free_at timestamptz;
+  first_at timestamptz;
+  part_segments int;
+  times timestamptz[];
 begin
+  if not p_pacing then
+    return query
+    select t.our_address, t.is_bulk, 1e9::double precision, clock_timestamp(), null::timestamptz[]
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean);
+    return;
+  end if;
+  limited := array(
+    select n.campaign_id from json_to_recordset(p_load) t (our_address text)
+    join phone_numbers n on n.address = t.our_address and n.campaign_id is not null);
+  if limited <> '{}' then
+    perform lock_campaigns(limited);
+  end if;
+
   for l in
-    select t.our_address, t.is_bulk, t.segments, coalesce(n.segments_per_second, 1)::double precision as rate
-    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int)
+    select t.our_address, t.is_bulk, t.segments, t.parts, n.campaign_id,
+      coalesce(n.segments_per_second, 1)::double precision as rate
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
   loop
-    if not p_pacing then
-      return query select l.our_address, l.is_bulk, 1e9::double precision, clock_timestamp();
-      continue;
-    end if;
     insert into sender_pacing (sender) values (l.our_address) on conflict do nothing;
-    select case when l.is_bulk then greatest(bulk_until, replies_until, clock_timestamp())
-      else greatest(replies_until, clock_timestamp()) end
+    select case when l.is_bulk then greatest(bulk_until, replies_until, coalesce(p_now, clock_timestamp()))
+      else greatest(replies_until, coalesce(p_now, clock_timestamp())) end
     into free_at from sender_pacing where sender = l.our_address for update;
+
+    first_at := free_at;
+    times := null;
+    if l.campaign_id is null then
+      free_at := free_at + l.segments / l.rate * interval '1 second';
+    else
+      foreach part_segments in array l.parts loop
+        free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
+        perform count_in_windows(l.campaign_id, part_segments, l.is_bulk, free_at, (not l.is_bulk)::int, l.is_bulk::int);
+        times := times || free_at;
+        free_at := free_at + part_segments / l.rate * interval '1 second';
+      end loop;
+    end if;
+
     update sender_pacing set
-      replies_until = case when l.is_bulk then replies_until
-        else free_at + l.segments / l.rate * interval '1 second' end,
-      bulk_until = case when l.is_bulk then free_at + l.segments / l.rate * interval '1 second' else bulk_until end
+      replies_until = case when l.is_bulk then replies_until else free_at end,
+      bulk_until = case when l.is_bulk then free_at else bulk_until end
     where sender = l.our_address;
-    return query select l.our_address, l.is_bulk, l.rate, free_at;
+    return query select l.our_address, l.is_bulk, l.rate, first_at, times;
   end loop;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.room_from(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_planned boolean, p_from timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  n_windows int := (p_segments + p_capacity - 1) / p_capacity;
+  share int := (p_segments + n_windows - 1) / n_windows;
+  fits_at timestamptz := p_from;
+  full_at timestamptz;
+begin
+  if p_capacity is null then
+    return p_from;
+  end if;
+  loop
+    select max(w.starts_at) into full_at
+    from pacing_windows w
+    where w.holder = p_holder
+      and w.starts_at between window_at(fits_at, p_daily) and window_at(fits_at, p_daily, n_windows - 1)
+      and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity;
+    exit when full_at is null;
+    fits_at := window_at(full_at, p_daily, 1);
+  end loop;
+  return fits_at;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
@@ -1712,6 +1881,34 @@ grant execute on function state_rank(text) to darkspere_admin;
 grant execute on function state_rank(text) to darkspere_web;
 grant execute on function state_rank(text) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.stop_conversations(p_conversations uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  open_parts uuid[] := array(
+    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where c.id = any (p_conversations) and p.state in ('queued', 'sending', 'unknown'));
+begin
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where id = any (array(select c.running_turn from conversations c where c.id = any (p_conversations))) and state = 'running';
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where conversation_id = any (p_conversations) and state = 'deferred';
+  perform 1 from outbound_parts p where p.id = any (open_parts) order by p.id for update;
+  update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
+  where p.id = any (open_parts) and p.state = 'queued';
+  update outbound_parts p set recalled = true
+  where p.id = any (open_parts) and p.state in ('sending', 'unknown') and p.kind <> 'notice';
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
+  where s.id = any (array(select c.session_id from conversations c where c.id = any (p_conversations))) and s.is_active;
+  -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
+  update conversations c set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0,
+    running_turn = null, session_id = null, first_pending_at = null, more = null, outage_told_at = null
+  where c.id = any (p_conversations);
+  -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
+  perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -1733,23 +1930,107 @@ begin
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
 
-CREATE OR REPLACE FUNCTION public.yields_to_replies(p_part outbound_parts)
- RETURNS boolean
+CREATE OR REPLACE FUNCTION public.window_at(p_at timestamp with time zone, p_daily boolean, p_ahead integer DEFAULT 0)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when p_daily
+    then (date_trunc('day', p_at at time zone 'America/Los_Angeles') + p_ahead * interval '1 day') at time zone 'America/Los_Angeles'
+    else date_bin('10 seconds', p_at, timestamptz '2000-01-01 00:00:00Z') + p_ahead * interval '10 seconds' end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.window_capacity(p_campaign uuid, p_bulk boolean)
+ RETURNS TABLE(campaign_id uuid, brand_id uuid, per_slot integer, per_day integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.id, c.brand_id,
+    case when c.segments_per_minute > 0 then greatest(1, c.segments_per_minute / 7 * case when p_bulk then 4 else 5 end / 5) end,
+    b.daily_segments * case when p_bulk then 4 else 5 end / 5
+  from campaigns c left join brands b on b.id = c.brand_id
+  where c.id = p_campaign
+$function$;
+
+CREATE OR REPLACE FUNCTION public.windows_from(p_campaign uuid, p_segments integer, p_bulk boolean, p_planned boolean, p_from timestamp with time zone)
+ RETURNS timestamp with time zone
  LANGUAGE plpgsql
 AS $function$
 declare
-  our text;
-  busy_until timestamptz;
-  rate real;
+  l record;
+  slot_at timestamptz;
+  fits_at timestamptz := p_from;
 begin
-  select c.our_address, coalesce(n.segments_per_second, 1) into our, rate
-  from conversations c left join phone_numbers n on n.address = c.our_address where c.id = p_part.conversation_id;
-  select replies_until into busy_until from sender_pacing where sender = our for update;
-  if busy_until > clock_timestamp() + interval '50 milliseconds' then
-    perform graphile_worker.add_job('send', json_build_object('p', p_part.id),
-      run_at := busy_until, max_attempts := 1000, job_key := 'send:' || p_part.id);
-    return true;
+  select * into l from window_capacity(p_campaign, p_bulk);
+  if not found then
+    return p_from;
   end if;
-  update sender_pacing set replies_until = clock_timestamp() + p_part.segments / rate * interval '1 second' where sender = our;
-  return false;
+  loop
+    slot_at := room_from(l.campaign_id, false, l.per_slot, p_segments, p_planned, fits_at);
+    fits_at := room_from(l.brand_id, true, l.per_day, p_segments, p_planned, slot_at);
+    exit when fits_at = slot_at;
+  end loop;
+  return fits_at;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.without_yielding(p_parts uuid[], p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+  bulk uuid[];
+  yielding uuid[] := '{}';
+  p record;
+  busy_until timestamptz;
+  now_at timestamptz;
+  fits_at timestamptz;
+begin
+  bulk := array(select id from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued');
+  if bulk = '{}' then
+    return p_parts;
+  end if;
+  perform lock_campaigns(array(
+    select n.campaign_id from outbound_parts part
+    join conversations c on c.id = part.conversation_id
+    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    where part.id = any (bulk)));
+
+  for p in
+    select part.id, part.segments, part.send_at, c.our_address, n.campaign_id,
+      coalesce(n.segments_per_second, 1)::double precision as rate
+    from outbound_parts part
+    join conversations c on c.id = part.conversation_id
+    left join phone_numbers n on n.address = c.our_address
+    where part.id = any (bulk)
+    order by c.our_address, part.send_at, part.id
+  loop
+    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    -- Nothing was ever reserved on this sender: there is no pacing.
+    continue when not found;
+    now_at := coalesce(p_now, clock_timestamp());
+    fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
+    if fits_at <= now_at then
+      perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
+      update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
+      where sender = p.our_address;
+    else
+      fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
+      perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
+      update outbound_parts set send_at = fits_at where id = p.id;
+      perform graphile_worker.add_job('send', json_build_object('p', p.id),
+        run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+      yielding := yielding || p.id;
+    end if;
+  end loop;
+  return array(select id from unnest(p_parts) id where id <> all (yielding));
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case p_kind when 'proactive' then interval '12 hours' else interval '4 hours' end
+$function$;

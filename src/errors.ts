@@ -313,6 +313,13 @@ export const CATALOGUE = {
     title: 'The session has used up the texts an agent may send on its own.',
     fix: 'Answer what the person texts: replies are free of this budget. A new session has a new one.',
   },
+  sender_busy: {
+    category: 'rate_limit',
+    status: 429,
+    retry: 'same',
+    title: 'Texts of agents’ own wait for this number for more than ten hours already; nothing was charged.',
+    fix: 'Post again after the time in the message and in Retry-After, or raise the limits of the number and its campaign (`darkspere numbers`, `darkspere campaigns`).',
+  },
   turn_closed: {
     category: 'validation',
     status: 409,

@@ -26,9 +26,9 @@ export async function keepNumbers(sql: Sql, addresses: readonly string[]): Promi
 
 /**
  * What carriers take from a sender, segments per second (Twilio: 1 for a US long code, 3 toll-free, 100 short code).
- * A 10DLC campaign may allow more: set phone_numbers.segments_per_second.
+ * A 10DLC campaign may allow more: `darkspere numbers set … --mps`.
  */
-function segmentsPerSecond(address: string): number {
+export function segmentsPerSecond(address: string): number {
   if (/^\+1(800|833|844|855|866|877|888)\d{7}$/.test(address)) return 3;
   return /^\d{3,8}$/.test(address) ? 100 : 1;
 }

@@ -154,6 +154,8 @@ export function createHealthRecorder(deps: {
 }
 
 type HealthRow = {
+  /** The transaction that wrote it. */
+  row_version: string;
   status: AgentStatus;
   health_score: number;
   consecutive_failures: number;
@@ -161,30 +163,39 @@ type HealthRow = {
   last_failure_at: Date | null;
 };
 
-/** Applies events in order to the row itself, which other processes change too. Null when the agent is gone. */
+/**
+ * Applies events in order to the row itself, which other processes change too. Null when the agent is gone.
+ *
+ * Written only over the version that was read, else read again, instead of locked in a transaction: when the connection of a
+ * `sql.begin` breaks, postgres.js 3.4.9 sends its rollback on what is no connection any more, which ends the process or never
+ * ends at all (test/flow/broken-writes.test.ts).
+ */
 async function store(sql: Sql, agentId: string, events: readonly HealthEvent[]): Promise<HealthState | null> {
-  return sql.begin(async (tx) => {
-    const [row] = await tx<HealthRow[]>`
-      select status, health_score, consecutive_failures, cooling_until, last_failure_at
-      from agent_registry where id = ${agentId} for update`;
+  const succeeded = events.some((event) => event.kind === 'success');
+  const failure = events.findLast((event) => event.kind === 'failure');
+  for (;;) {
+    const [row] = await sql<HealthRow[]>`
+      select xmin::text as row_version, status, health_score, consecutive_failures, cooling_until, last_failure_at
+      from agent_registry where id = ${agentId}`;
     if (row === undefined) return null;
     const state = fold(row, events);
-    const succeeded = events.some((event) => event.kind === 'success');
-    const failure = events.findLast((event) => event.kind === 'failure');
-    await tx`
-      update agent_registry set
-        status = ${state.status},
-        health_score = ${state.healthScore},
-        consecutive_failures = ${state.consecutiveFailures},
-        cooling_until = ${state.coolingUntil},
-        last_success_at = case when ${succeeded} then now() else last_success_at end,
-        last_failure_at = greatest(last_failure_at, ${failure?.at ?? null}),
-        updated_at = now()
-      where id = ${agentId}`;
     // Processes on other machines hear of trouble (and of its end) at commit, not at their next look.
-    await tx`select pg_notify('agents_changed', ${agentId})`;
-    return state;
-  });
+    const written = await sql`
+      with changed as (
+        update agent_registry set
+          status = ${state.status},
+          health_score = ${state.healthScore},
+          consecutive_failures = ${state.consecutiveFailures},
+          cooling_until = ${state.coolingUntil},
+          last_success_at = case when ${succeeded} then now() else last_success_at end,
+          last_failure_at = greatest(last_failure_at, ${failure?.at ?? null}),
+          updated_at = now()
+        where id = ${agentId} and xmin = ${row.row_version}::text::xid
+        returning id
+      )
+      select pg_notify('agents_changed', id::text) from changed`;
+    if (written.length > 0) return state;
+  }
 }
 
 function fold(row: HealthRow, events: readonly HealthEvent[]): HealthState {

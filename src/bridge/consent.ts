@@ -22,8 +22,8 @@ export type Consent = {
   concerns(text: Inbound): boolean;
 };
 
-/** The webhook has 0.9 s; what a dead worker left behind must not use it up. */
-const LAST_SENDS_MS = 400;
+/** The webhook has 0.9 s, which what a dead worker left behind must not use up. Longer than a claim holds (outbound.ts). */
+const LAST_SENDS_MS = 700;
 const LOOK_AGAIN_MS = 20;
 
 const HANDLED: Readonly<Record<'STOP' | 'START' | 'HELP', Keyword>> = { STOP: 'stop', START: 'start', HELP: 'help' };
@@ -48,8 +48,9 @@ function keywordFor(text: Inbound): Keyword | null {
 async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword, 'more'>): Promise<true> {
   // Where the carrier has already confirmed, a second confirmation would be one too many.
   const notice = text.optOutHandled ? null : packNotice(NOTICES[keyword]);
-  const conversation = await write(deps, text, keyword, notice, null);
-  if (keyword === 'stop' && conversation !== null) await lastSends(deps, conversation);
+  const startedMs = performance.now();
+  await write(deps, text, keyword, notice, null);
+  if (keyword === 'stop') await lastSends(deps, text, startedMs + (deps.lastSendsMs ?? LAST_SENDS_MS));
   return true;
 }
 
@@ -57,11 +58,10 @@ async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword,
  * From the commit of a STOP on no part is claimed. One that was claimed before has left, or its worker hears of the STOP and
  * withholds it: waits until that is written down, so that nothing leaves after the STOP is acknowledged.
  */
-async function lastSends({ sql, optOutScope, lastSendsMs }: ConsentDeps, conversationId: string): Promise<void> {
-  const untilMs = performance.now() + (lastSendsMs ?? LAST_SENDS_MS);
+async function lastSends({ sql, optOutScope }: ConsentDeps, text: Inbound, untilMs: number): Promise<void> {
   while (performance.now() < untilMs) {
     const [row] = await sql<{ some: boolean }[]>`
-      select has_sends_under_way(${conversationId}, ${optOutScope}) as some`;
+      select has_sends_under_way(${text.channel}, ${text.to}, ${text.from}, ${optOutScope}) as some`;
     if (!row?.some) return;
     await sleep(LOOK_AGAIN_MS);
   }
@@ -90,12 +90,11 @@ async function write(
   keyword: Keyword,
   notice: { body: string; parts: readonly unknown[] } | null,
   rest: string | null,
-): Promise<string | null> {
-  const [row] = await retryRollbacks(
-    () => deps.sql<{ conversation_id: string }[]>`
-    select conversation_id from apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
+): Promise<void> {
+  await retryRollbacks(
+    () => deps.sql`
+    select apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
       ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${rest},
       ${deps.pacing})`,
   );
-  return row?.conversation_id ?? null;
 }

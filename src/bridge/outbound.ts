@@ -9,6 +9,7 @@ import { DarkspereError, messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { sendExchange } from './exchange.ts';
+import { createSlots, SlotsClosed } from './slots.ts';
 import { type ClaimedPart, claimParts, recordSends, type SendRecord } from './store.ts';
 
 export type OutboundDeps = {
@@ -20,6 +21,9 @@ export type OutboundDeps = {
   readonly logger: Logger;
   readonly metrics: Metrics;
 };
+
+/** A part in this process's hands, and when it asked for it, monotonic milliseconds. */
+type Claim = { readonly part: ClaimedPart; readonly askedMs: number };
 
 export type SendPayload = { readonly p: string };
 
@@ -42,19 +46,28 @@ const LONGEST_RETRY_MS = 120_000;
 const FIRST_LOOK_MS = 5_000;
 /** The text is with the carrier already: nobody waits for the record, and it costs less in company. */
 const RECORD_LINGER_MS = 5;
-/** Parts under way ahead of their jobs; more wait for one of these to end, or for their job. */
-const MAX_AHEAD = 200;
-/** Something may have happened since the claim that this process has not heard of, a STOP above all: it claims again. */
-const CLAIM_HOLDS_MS = 2_000;
+/** Parts claimed and not with the carrier yet: fewer than it has connections, so that no claim waits for one to be free. */
+const MAX_UNDER_WAY = 240;
+/**
+ * Something may have happened since the claim that this process has not heard of, a STOP above all: it claims again. Less than
+ * what a STOP waits for sends under way (LAST_SENDS_MS), so that nothing leaves after it even if nobody hears of it. Twice
+ * as long with each try, so that a slow database or connection makes a text late and never stops it.
+ */
+const CLAIM_HOLDS_MS = 500;
+const LONGEST_HOLD_MS = 8_000;
 
 export function createOutbound(deps: OutboundDeps): Outbound {
   const { sql, logger, metrics } = deps;
   const refuse = () => new DarkspereError('storage_unavailable');
-  const claims = microBatch<string, ClaimedPart | null>({
+  const claims = microBatch<string, Claim | null>({
     maxSize: 128,
     flights: 2,
     maxWaiting: 100_000,
-    flush: (ids) => claimParts(sql, ids, deps.optOutScope, deps.poolId),
+    async flush(ids) {
+      const askedMs = performance.now();
+      const claimed = await claimParts(sql, ids, deps.optOutScope, deps.poolId);
+      return claimed.map((part) => part && { part, askedMs });
+    },
     refuse,
   });
   const records = microBatch<SendRecord, null>({
@@ -83,60 +96,59 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     }
   }
 
+  const underWay = createSlots(MAX_UNDER_WAY);
+
   async function send({ p }: SendPayload): Promise<void> {
-    const askedMs = performance.now();
-    const claimed = await claims.add(p);
-    if (!claimed) return;
-    const { outcome, call } = await deps.channel.send(toPart(claimed), AbortSignal.timeout(30_000), () =>
-      mayLeave(claimed, askedMs),
-    );
+    const sent = await underWay.run(() => claimAndSend(p));
+    if (sent) await record(sent);
+  }
+
+  /** What is to be recorded; null when the part is not ours to send. */
+  async function claimAndSend(p: string): Promise<SendRecord | null> {
+    const claim = await claims.add(p);
+    if (!claim) return null;
+    const { part } = claim;
+    const { outcome, call } = await deps.channel.send(toPart(part), AbortSignal.timeout(30_000), () => mayLeave(claim));
     metrics.sends.inc({ outcome: outcome.kind });
-    if (outcome.kind === 'withheld') return record(toRecord(claimed, outcome));
+    if (outcome.kind === 'withheld') return toRecord(part, outcome);
     if (outcome.kind !== 'accepted') {
       logger.warn(
         { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
         'a part was not accepted',
       );
     }
-    await record({ ...toRecord(claimed, outcome), exchanges: [sendExchange(claimed.attempts, outcome, call)] });
+    return { ...toRecord(part, outcome), exchanges: [sendExchange(part.attempts, outcome, call)] };
   }
 
   /** Conversations that were stopped of late, and when this process heard it, monotonic milliseconds. */
   const stops = new Map<string, number>();
 
   /** Asked when the request is about to leave: the claim may have been overtaken by a STOP, or this process suspended. */
-  function mayLeave(claimed: ClaimedPart, askedMs: number): boolean {
-    if (claimed.kind === 'notice') return true;
-    const stoppedMs = stops.get(claimed.conversation_id) ?? Number.NEGATIVE_INFINITY;
-    return stoppedMs < askedMs && performance.now() - askedMs < CLAIM_HOLDS_MS;
+  function mayLeave({ part, askedMs }: Claim): boolean {
+    if (part.kind === 'notice') return true;
+    const stoppedMs = stops.get(part.conversation_id) ?? Number.NEGATIVE_INFINITY;
+    const holdsMs = Math.min(LONGEST_HOLD_MS, CLAIM_HOLDS_MS * 2 ** (part.attempts - 1));
+    return stoppedMs < askedMs && performance.now() - askedMs < holdsMs;
   }
 
   const ahead = new Set<Promise<void>>();
-  const waiting: string[] = [];
-
-  function sendAhead(partId: string): void {
-    const sent = send({ p: partId })
-      .catch((error) => logger.warn({ part: partId, error: messageOf(error) }, 'a part waits for its job'))
-      .finally(() => {
-        ahead.delete(sent);
-        const next = waiting.shift();
-        if (next !== undefined) sendAhead(next);
-      });
-    ahead.add(sent);
-  }
-
   return {
     send,
     record,
     sendNow(partId) {
-      if (ahead.size < MAX_AHEAD) sendAhead(partId);
-      else waiting.push(partId);
+      const sent = send({ p: partId })
+        .catch((error) => {
+          if (!(error instanceof SlotsClosed))
+            logger.warn({ part: partId, error: messageOf(error) }, 'a part waits for its job');
+        })
+        .finally(() => ahead.delete(sent));
+      ahead.add(sent);
     },
     cancel(notice) {
       const nowMs = performance.now();
       // Older ones stop nothing: their claims have lost their hold.
       for (const [conversation, atMs] of stops) {
-        if (nowMs - atMs < 2 * CLAIM_HOLDS_MS) break;
+        if (nowMs - atMs < 2 * LONGEST_HOLD_MS) break;
         stops.delete(conversation);
       }
       const [conversation = ''] = notice.split(' ');
@@ -144,7 +156,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       stops.set(conversation, nowMs);
     },
     async idle() {
-      waiting.length = 0;
+      underWay.close();
       await Promise.all(ahead);
     },
   };

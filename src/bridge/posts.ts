@@ -25,13 +25,13 @@ type Verdict =
   | 'ok'
   | 'duplicate'
   | 'turn_running'
-  | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'opted_out'>;
+  | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'sender_busy' | 'opted_out'>;
 
 /** How long an answer waits for the record of the 202 that it belongs to. */
 const TURN_END_MS = 5_000;
 const LOOK_AGAIN_MS = 50;
 
-/** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent or opted_out. */
+/** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent, sender_busy or opted_out. */
 export async function postMessage(
   sql: Sql,
   post: Post,
@@ -42,7 +42,7 @@ export async function postMessage(
     throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
   }
   const store = async () => {
-    const [row] = await sql<{ verdict: Verdict; message_id: string | null }[]>`
+    const [row] = await sql<{ verdict: Verdict; message_id: string | null; free_at: Date | null }[]>`
       select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
         ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`;
     return row!;
@@ -61,7 +61,16 @@ export async function postMessage(
   if (verdict === 'turn_running') {
     throw new DarkspereError('conflict', 'The call that this answers is still open. Answer it with 202 first.');
   }
+  if (verdict === 'sender_busy') throw busyUntil(row.free_at!);
   throw new DarkspereError(verdict);
+}
+
+function busyUntil(freeAt: Date): DarkspereError {
+  return new DarkspereError(
+    'sender_busy',
+    `Texts of agents’ own wait for this number for ten hours already. Post again after ${freeAt.toISOString()}; nothing was charged.`,
+    { facts: { retryAfterSeconds: Math.max(1, Math.ceil((freeAt.getTime() - Date.now()) / 1000)) } },
+  );
 }
 
 /** Segments that a text on this conversation's number may have. */

@@ -76,17 +76,22 @@ function list(channel: Channel, part: UnknownPart): Promise<SentMessage[]> {
 /**
  * The message at the carrier that is this part: the same words, not one of the conversation's other parts. The carrier may
  * change what is between the words (smart encoding), and a Twilio trial account puts some before them. Failing that, a message
- * made by us at the time of the try that is nobody else's: better to believe that than to send a second one.
+ * made by us at the time of the try that is nobody else's: better to believe that than to send a second one. One with the
+ * words of another part under way (a notice that overtook this one) is that part's.
  */
 function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage | undefined {
   const known = new Set(part.known_ids);
   const unclaimed = messages.filter((message) => !known.has(message.providerId));
   const words = wordsOf(part.body);
+  const others = new Set(part.other_bodies.map(wordsOf));
   const triedMs = part.sending_at.getTime();
   return (
     unclaimed.find((message) => message.text === part.body) ??
     unclaimed.find((message) => wordsOf(message.text).endsWith(words)) ??
-    unclaimed.find(({ isAsked, createdAt }) => isAsked && Math.abs(createdAt.getTime() - triedMs) < TRY_MS)
+    unclaimed.find(
+      ({ isAsked, createdAt, text }) =>
+        isAsked && Math.abs(createdAt.getTime() - triedMs) < TRY_MS && !others.has(wordsOf(text)),
+    )
   );
 }
 

@@ -311,6 +311,8 @@ export type UnknownPart = {
   readonly age_ms: number;
   /** Provider ids of this conversation's other parts: taken. */
   readonly known_ids: string[];
+  /** What else of this conversation may be at the carrier without our knowing its id. */
+  readonly other_bodies: string[];
 };
 
 /** A part whose send nobody knows the end of; null once it is settled. */
@@ -319,7 +321,10 @@ export async function findUnknownPart(sql: Sql, partId: string): Promise<Unknown
     select p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.attempts, p.sending_at,
       (extract(epoch from clock_timestamp() - p.sending_at) * 1000)::float8 as age_ms,
       array(select o.provider_id from outbound_parts o
-        where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.provider_id is not null) as known_ids
+        where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.provider_id is not null) as known_ids,
+      array(select o.body from outbound_parts o
+        where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.id <> p.id
+          and o.provider_id is null and o.state in ('sending', 'unknown')) as other_bodies
     from outbound_parts p join conversations c on c.id = p.conversation_id
     where p.id = ${partId} and p.state = 'unknown'`;
   return row ?? null;

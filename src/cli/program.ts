@@ -2,6 +2,8 @@
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { PARTS, type Part } from '../config.ts';
+import { addCampaignCommands } from './campaigns.ts';
+import { addNumberCommands } from './numbers.ts';
 
 /** Runs one command line; resolves with the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
@@ -44,6 +46,12 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         code = await phoneCommand(message, options);
       },
     );
+
+  const onCode = (result: number) => {
+    code = result;
+  };
+  addNumberCommands(program, onCode);
+  addCampaignCommands(program, onCode);
 
   try {
     await program.parseAsync(argv, { from: 'user' });

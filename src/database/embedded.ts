@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -118,6 +118,19 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       await shutDown();
     },
   };
+}
+
+/**
+ * The database of a copy that runs now, for tools beside it; undefined when none runs. Throws database_in_use when the
+ * copy is in another container or on another machine, where its socket cannot be reached.
+ */
+export async function findEmbedded(dataDir: string): Promise<Connection | undefined> {
+  const folder = resolve(dataDir);
+  if (!existsSync(join(folder, 'postgres'))) return undefined;
+  const cluster = await openCluster(folder, () => {});
+  if (await ownedElsewhere(cluster.home)) throw inUse(cluster, 'in another container or on another machine');
+  const server = await findRunning(cluster);
+  return server === undefined ? undefined : connectionTo(cluster, server, 'darkspere');
 }
 
 function connectionTo(cluster: Cluster, server: Postmaster, database: string): Connection {

@@ -40,6 +40,23 @@ export type AgentSessionsRow = {
   end_reason: string | null;
 };
 
+/** Who is registered with the carriers; the cap of a day is shared by all campaigns of a brand. */
+export type BrandsRow = {
+  id: string;
+  name: string;
+  daily_segments: number | null;
+  created_at: Date;
+};
+
+/** What a brand may send, as registered; its numbers share the limit of a minute. */
+export type CampaignsRow = {
+  id: string;
+  name: string;
+  brand_id: string | null;
+  segments_per_minute: number | null;
+  created_at: Date;
+};
+
 /** Who has opted out of what. A row with state out blocks every send at send time. */
 export type ConsentsRow = {
   channel: string;
@@ -163,6 +180,15 @@ export type OutboundPartsRow = {
   sent_at: Date | null;
   ended_at: Date | null;
   claimed_by: string | null;
+  recalled: boolean;
+};
+
+/** What campaigns and brands have reserved of their limits; windows that nothing was reserved in have no row. */
+export type PacingWindowsRow = {
+  holder: string;
+  starts_at: Date;
+  taken: number;
+  planned: number;
 };
 
 /** Which tables are split by month, and for how many months they are kept. */
@@ -186,6 +212,7 @@ export type PhoneNumbersRow = {
   busy_policy: string;
   hold_ms: number | null;
   hold_text: string;
+  campaign_id: string | null;
 };
 
 export type SchemaMigrationsRow = {

@@ -1,6 +1,6 @@
 // Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
 //   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
-//                    [--interleavings 1000] [--json]
+//                    [--spool] [--interleavings 1000] [--json]
 // Then the statements behind it in any order, as many sequences as --interleavings says.
 // Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
 import { parseArgs } from 'node:util';
@@ -24,6 +24,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     gateways: { type: 'string', default: '2' },
     workers: { type: 'string', default: '3' },
+    /** Default: with one gateway. */
+    spool: { type: 'boolean' },
     /** Time between faults, milliseconds. */
     every: { type: 'string', default: '1000' },
     interleavings: { type: 'string', default: '1000' },
@@ -47,6 +49,7 @@ const result = await run({
   everyMs: Number(values.every),
   gateways: Number(values.gateways),
   workers: Number(values.workers),
+  spool: values.spool ?? Number(values.gateways) === 1,
   grace: 'real',
   settleMs: SETTLE_MS,
   say,
@@ -93,6 +96,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     answered: 'answered by a text',
     fellBack: 'told that nobody can answer',
     stopped: 'ended by a STOP',
+    onTheWire: 'messages on the wire at a STOP',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
     unknown: 'parts of unknown end, settled',

@@ -1,7 +1,7 @@
 // The checker sees each way to break the promise: a sound history passes, and each doctored one does not.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { check, excerpt, RULES, type Rule } from './checker.ts';
+import { caughtOnTheWire, check, excerpt, RULES, type Rule } from './checker.ts';
 import type { Accepted, AgentCall, SentText } from './history.ts';
 import type { Rows } from './rows.ts';
 
@@ -229,6 +229,7 @@ describe('the checker', () => {
     story.accepted.push({ sid: 'OUT0', to: ALICE, body: 'You said 1.3', partId: 'p0', atMs: 411 });
     const { rows, ...history } = story;
     assert.deepEqual(check(history, rows), []);
+    assert.equal(caughtOnTheWire(history, rows), 1);
   });
 
   it('shows of a violation what that person said, was answered and what was stored of it', () => {

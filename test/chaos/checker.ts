@@ -188,26 +188,39 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
 }
 
 /**
- * From the 200 to a STOP until a START is posted, the carrier takes nothing from us for this person but notices. A part that
- * had been claimed when the STOP was stored may be on the wire.
+ * From the 200 to a STOP until a START is posted, the carrier takes nothing from us for this person but notices. A request that
+ * had left before it may still be on the wire: that is counted, see `caughtOnTheWire`.
  */
 function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
-  const consents = story.texts.filter((text) => text.kind === 'stop' || text.kind === 'start');
+  return takenAfterStop(story, parts)
+    .filter(({ claimedAtMs, stop }) => claimedAtMs >= stop.ackedAtMs!)
+    .map(({ message, stop }) => ({
+      rule: 'after stop' as const,
+      person: story.person,
+      what: `${message.atMs - stop.ackedAtMs!} ms after the 200 to ${stop.body} the carrier took: ${head(message.body)}`,
+    }));
+}
+
+/** Messages that the carrier took after the 200 to a STOP, of parts that a worker had claimed before it. */
+export function caughtOnTheWire(history: History, rows: Rows): number {
+  const parts = new Map(rows.parts.map((part) => [part.id, part]));
+  const taken = storiesOf(history, rows).flatMap((story) => takenAfterStop(story, parts));
+  return taken.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
+}
+
+function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, Part>) {
+  const consents = texts.filter((text) => text.kind === 'stop' || text.kind === 'start');
   return consents.flatMap((stop, n) => {
     const { ackedAtMs } = stop;
     if (stop.kind !== 'stop' || ackedAtMs === null) return [];
     const until = consents.slice(n + 1).find((text) => text.kind === 'start')?.postedAtMs ?? Number.POSITIVE_INFINITY;
-    return story.accepted
+    return accepted
       .filter((message) => message.atMs > ackedAtMs && message.atMs < until)
-      .filter((message) => {
+      .flatMap((message) => {
         const part = parts.get(message.partId ?? '');
-        return part?.kind !== 'notice' && !(part?.sending_at && part.sending_at.getTime() < ackedAtMs);
-      })
-      .map((message) => ({
-        rule: 'after stop' as const,
-        person: story.person,
-        what: `${message.atMs - ackedAtMs} ms after the 200 to ${stop.body} the carrier took: ${head(message.body)}`,
-      }));
+        const claimedAtMs = part?.sending_at?.getTime() ?? Number.POSITIVE_INFINITY;
+        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs }];
+      });
   });
 }
 

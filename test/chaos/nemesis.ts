@@ -1,5 +1,6 @@
 // Makes the schedule happen, and puts everything right again.
 import { setTimeout as pause } from 'node:timers/promises';
+import type { FaultPlan } from '../../src/channels/simulator/faults.ts';
 import type { FaultProxy } from './fault-proxy.ts';
 import type { Place } from './place.ts';
 import { describeStep, type FaultName, type Step } from './schedule.ts';
@@ -63,6 +64,17 @@ const restart =
     process.kill(server.pid, signal);
   };
 
+/** Misbehaviour of the carrier itself, counted in messages. */
+const carrier =
+  (plan: (count: number) => FaultPlan): Act =>
+  ({ simulator }, { amount }) =>
+    simulator.faults.set(plan(amount));
+
+/** Below the product's own time-out of 15 s, so that the short run need not wait for it. */
+const HANG_MS = 5_000;
+/** Above the five seconds after which the carrier is asked first, below the silence that the short run waits for (run.ts). */
+const UNLISTED_MS = 6_500;
+
 const breakOff: Act = (place, step) => wireOf(place, step).cutNextAnswers(step.amount);
 
 const ACTS: Readonly<Record<FaultName, Act>> = {
@@ -93,13 +105,30 @@ const ACTS: Readonly<Record<FaultName, Act>> = {
   // Its supervisor in this process starts it again at once.
   'fast restart': restart('SIGINT'),
   'immediate restart': restart('SIGQUIT'),
-  '429 storm': ({ simulator }, { amount }) => simulator.faults.set({ http429: amount }),
-  '500 before accepting': ({ simulator }, { amount }) => simulator.faults.set({ http500BeforeAccept: amount }),
-  '500 after accepting': ({ simulator }, { amount }) => simulator.faults.set({ http500AfterAccept: amount }),
-  'callbacks twice': ({ simulator }, { amount }) => simulator.faults.set({ duplicateCallbacks: amount }),
-  'no callbacks': ({ simulator }, { amount }) => simulator.faults.set({ missingCallbacks: amount }),
-  'messages that fail': ({ simulator }, { amount }) =>
-    simulator.faults.set({ failWith: { code: 30_008, count: amount } }),
+  '429 storm': carrier((count) => ({ http429: count })),
+  '500 before accepting': carrier((count) => ({ http500BeforeAccept: count })),
+  '500 after accepting': carrier((count) => ({ http500AfterAccept: count })),
+  'callbacks twice': carrier((count) => ({ duplicateCallbacks: count })),
+  'no callbacks': carrier((count) => ({ missingCallbacks: count })),
+  'callbacks before the answer': carrier((count) => ({ earlyCallbacks: count })),
+  'callbacks out of order': carrier((count) => ({ reorderedCallbacks: count })),
+  'late callbacks': carrier((count) => ({ lateCallbacks: { count, delayMs: 2_000 } })),
+  'callbacks of strangers': carrier((count) => ({ unknownCallbacks: count, foreignCallbacks: count })),
+  'messages that fail': carrier((count) => ({ failWith: { code: 30_008, count } })),
+  'a hang before accepting': carrier((count) => ({ hangBeforeAccept: { count, hangMs: HANG_MS } })),
+  'a hang after accepting': carrier((count) => ({ hangAfterAccept: { count, hangMs: HANG_MS } })),
+  'a cut before accepting': carrier((count) => ({ cutBeforeAccept: count })),
+  'a cut after accepting': carrier((count) => ({ cutAfterAccept: count })),
+  'an answer cut in two': carrier((count) => ({ cutAnswer: count })),
+  'an answer that drips': carrier((count) => ({ slowAnswer: { count, overMs: 3_000 } })),
+  'an answer that is not JSON': carrier((count) => ({ malformedAnswer: count })),
+  'messages not listed yet': carrier((count) => ({
+    lateInList: { count, delayMs: UNLISTED_MS },
+    // Only what has to be looked for is missed.
+    http500AfterAccept: count,
+  })),
+  'lookups that fail': carrier((count) => ({ http500OnLookup: count })),
+  'nobody listens': ({ simulator }, { forMs }) => simulator.faults.set({ refuseConnections: { forMs } }),
   'an agent that is slow': mood('slow'),
   'an agent that hangs': mood('hanging'),
   'an agent that is down': async (place, step) => {

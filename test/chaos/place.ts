@@ -31,6 +31,8 @@ export const OUR_NUMBERS = Object.keys(NUMBERS);
 export type PlaceOptions = {
   readonly gateways: number;
   readonly workers: number;
+  /** Whether gateways keep on disk what the database cannot take. */
+  readonly spool: boolean;
   /** Texts that the carrier has to remember. */
   readonly texts: number;
 };
@@ -118,6 +120,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     DARKSPERE_WORKER_POOL: '6',
     DARKSPERE_ADMIN_POOL: '1',
     REGISTRATION_SECRET: registrationSecret,
+    ...(options.spool ? {} : { DARKSPERE_SPOOL_MAX_MB: '0' }),
     LOG_LEVEL: 'warn',
     DARKSPERE_LOG_FORMAT: 'json',
   };

@@ -31,7 +31,7 @@ export function supervise({ name, part, env }: Slot) {
       const { code, signal } = await current.exited;
       deaths += 1;
       outputs.push(current.output());
-      if (!isIntended) lastWords.push(`${name} (${code ?? signal}): ${current.output().trim().split('\n').at(-1)}`);
+      if (!isIntended) lastWords.push(`${name} (${code ?? signal}): ${tailOf(current.output())}`);
       isIntended = false;
       if (stopping) return { code, signal };
       await pause(downMs);
@@ -71,4 +71,11 @@ export function supervise({ name, part, env }: Slot) {
       return watched;
     },
   };
+}
+
+/** The end of what a process printed: its last line in the log, or the stack of what killed it. */
+function tailOf(output: string): string {
+  const lines = output.trim().split('\n');
+  const thrown = lines.findLastIndex((line) => /^\w*Error\b/.test(line));
+  return thrown >= 0 ? lines.slice(thrown, thrown + 6).join('\n') : (lines.at(-1) ?? '');
 }

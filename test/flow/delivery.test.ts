@@ -152,6 +152,17 @@ describe('states of a part', () => {
     });
   }
 
+  test('a part that was given up because nobody could be asked is corrected by what the carrier reports later', async () => {
+    const one = await sending();
+    await one.lose();
+    const part = { part_id: one.part, conversation_id: one.conversation };
+    await bridge.record([sendRecord(part, { state: 'failed', error_code: 'unknown_outcome' })]);
+    await bridge.status([{ part: one.part, sid: one.sid, state: 'sent' }]);
+    assert.deepEqual([(await one.now()).state, (await one.now()).error_code], ['sent', null]);
+    await bridge.status([{ part: one.part, sid: one.sid, state: 'delivered' }]);
+    assert.equal((await one.now()).state, 'delivered');
+  });
+
   test('a failed part stays failed whatever is reported later', async () => {
     const one = await sending();
     await one.accept(one.sid);

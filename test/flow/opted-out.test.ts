@@ -1,7 +1,8 @@
 // After a STOP nothing but the answers to START and HELP may leave, whatever state things were in.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Bridge, bridgeOf, sendRecord, somebody } from '../support/bridge.ts';
+import { recordSends } from '../../src/bridge/store.ts';
+import { type Bridge, bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
@@ -33,13 +34,13 @@ describe('somebody who has opted out', () => {
     const [one] = await bridge.parts(id);
     const [claimed] = await bridge.claim([one!.id]);
     await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
-    await bridge.keyword(ann, 'Start.');
-    const [, two, welcome] = await bridge.parts(id);
+    await bridge.keyword(ann, 'START', { optOutHandled: 'START' });
+    await bridge.answered(ann, ['next']);
+    const [, two, next] = await bridge.parts(id);
     assert.equal(two!.state, 'void');
-    assert.equal(welcome!.kind, 'notice');
-    assert.equal((await bridge.sendJobs()).has(welcome!.id), false, 'it would overtake the first part');
+    assert.equal((await bridge.sendJobs()).has(next!.id), false, 'it would overtake the first part');
     await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: newSid() })]);
-    assert.equal((await bridge.sendJobs()).has(welcome!.id), true);
+    assert.equal((await bridge.sendJobs()).has(next!.id), true);
   });
 
   test('the answer to a keyword does not wait for what became of an unknown part; an answer of an agent does', async () => {
@@ -53,5 +54,55 @@ describe('somebody who has opted out', () => {
     const [, notice, next] = await bridge.parts(id);
     const jobs = await bridge.sendJobs();
     assert.deepEqual([jobs.has(notice!.id), jobs.has(next!.id)], [true, false]);
+
+    const [sent] = await bridge.claim([notice!.id]);
+    await bridge.record([sendRecord(sent!, { state: 'accepted', provider_id: newSid() })]);
+    assert.equal((await bridge.sendJobs()).has(next!.id), false, 'it overtakes the unknown part behind the notice');
+    await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: newSid() })]);
+    assert.equal((await bridge.sendJobs()).has(next!.id), true);
   });
+
+  test('the answer to a keyword does not wait for parts that wait themselves', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['one', 'two']);
+    const [one, two] = await bridge.parts(id);
+    const [claimed] = await bridge.claim([one!.id]);
+    await bridge.record([sendRecord(claimed!, { state: 'unknown', run_at_ms: 60_000 })]);
+    await bridge.keyword(ann, 'Help!', { optOutHandled: null });
+    const help = (await bridge.parts(id)).find(({ kind }) => kind === 'notice');
+    const jobs = await bridge.sendJobs();
+    assert.deepEqual([jobs.has(two!.id), jobs.has(help!.id)], [false, true]);
+    const [sent] = await bridge.claim([help!.id]);
+    await bridge.record([sendRecord(sent!, { state: 'accepted', provider_id: newSid() })]);
+    await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: newSid() })]);
+    assert.ok((await bridge.sendJobs()).has(two!.id), 'the second part is forgotten');
+  });
+
+  test('has nothing running any more when the carrier says it (21610), with any number that the opt-out covers', async () => {
+    const ann = somebody();
+    const elsewhere = (await bridge.arrive(ann, 'hello', { to: '+15550008888' }))!.conversationId;
+    const turn = (await bridge.start(elsewhere))!;
+    const id = await bridge.answered(ann, ['one', 'two']);
+    await bridge.arrive(ann, 'and again');
+    const [one] = await bridge.parts(id);
+    const [claimed] = await recordWithScope('MG1', one!.id);
+    assert.equal(claimed!.part_id, one!.id);
+    assert.deepEqual(
+      (await bridge.parts(id)).map(({ state, error_code }) => [state, error_code]),
+      [
+        ['failed', '21610'],
+        ['void', 'earlier_part_failed'],
+      ],
+    );
+    assert.equal(await bridge.start(id), null, 'a turn starts for somebody who may not be answered');
+    assert.deepEqual(await bridge.finish([reply(turn, ['too late'])]), [null]);
+  });
+
+  /** Claims a part and records that the carrier refused it because the person has opted out of the whole service. */
+  async function recordWithScope(scope: string, partId: string) {
+    const claimed = await bridge.claim([partId]);
+    const refused = { state: 'failed', error_code: '21610', opted_out: true } as const;
+    await recordSends(db.pools.worker, [sendRecord(claimed[0]!, refused)], scope);
+    return claimed;
+  }
 });

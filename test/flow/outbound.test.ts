@@ -201,6 +201,39 @@ describe('pacing', () => {
     assert.ok(d.send_at.getTime() >= sent!.at.getTime() + 1_000 - 50, 'the bulk part was not counted');
   });
 
+  test('a reply whose turn would come when it is worth nothing any more is void at once', async () => {
+    await db.admin`update phone_numbers set segments_per_second = 1`;
+    await db.admin`
+      insert into sender_pacing (sender, replies_until) values (${OURS}, clock_timestamp() + interval '4 hours' - interval '10 seconds')
+      on conflict (sender) do update set replies_until = excluded.replies_until`;
+    const { conversationId } = (await bridge.arrive(somebody(), 'hello'))!;
+    const turn = (await bridge.start(conversationId))!;
+    await bridge.finish([reply(turn, ['in time', 'too late'], 15)]);
+    assert.deepEqual(
+      (await bridge.parts(conversationId)).map(({ state, error_code }) => [state, error_code]),
+      [
+        ['queued', null],
+        ['void', 'expired'],
+      ],
+    );
+    await db.admin`delete from sender_pacing`;
+    const next = await bridge.answered(somebody(), ['next']);
+    assert.equal((await bridge.parts(next))[0]?.state, 'queued');
+  });
+
+  test('bulk that waited ten hours for its turn still leaves, a reply of that age does not', async () => {
+    await db.admin`delete from sender_pacing`;
+    const bulk = (await bridge.parts(await proactive(['news'])))[0]!;
+    const answer = (await bridge.parts(await bridge.answered(somebody(), ['the answer'])))[0]!;
+    await db.admin`
+      update outbound_parts set created_at = created_at - interval '10 hours' where id in (${bulk.id}, ${answer.id})`;
+    await db.admin`delete from sender_pacing`;
+    const [news, late] = await bridge.claim([bulk.id, answer.id]);
+    assert.equal(news?.part_id, bulk.id);
+    assert.ok(news.valid_seconds > 7_000 && news.valid_seconds <= 7_200);
+    assert.equal(late, null);
+  });
+
   /** A text of an agent's own, to somebody who has been answered before. */
   async function proactive(bodies: string[]): Promise<string> {
     const { conversationId } = (await bridge.arrive(somebody(), 'remind me'))!;
@@ -331,6 +364,29 @@ describe('trouble at the carrier', () => {
     await carrier.send(part);
     assert.deepEqual([(await now()).state, (await now()).error_code], ['void', 'opted_out']);
     assert.equal(carrier.taken(phone).length, 0);
+  });
+
+  test('a notice that overtook an unknown part is not taken for it', async () => {
+    const { phone, part, now } = await waiting('the answer');
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(part);
+    await bridge.keyword(phone, 'RESET');
+    const [row] = await db.admin<
+      { id: string }[]
+    >`select conversation_id as id from outbound_parts where id = ${part.id}`;
+    const notice = (await bridge.parts(row!.id)).find(({ kind }) => kind === 'notice')!;
+    // The carrier has the notice, and we do not know it yet.
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(notice);
+    await carrier.settle(part);
+    assert.equal((await now()).state, 'unknown', 'the notice was taken for the answer');
+    await carrier.settle(notice);
+    await carrier.settle(part, 0);
+    await carrier.send(part);
+    assert.deepEqual(
+      carrier.taken(phone).map(({ body }) => body),
+      [notice.body, 'the answer'],
+    );
   });
 
   test('two parts with the same words are never matched to one message', async () => {

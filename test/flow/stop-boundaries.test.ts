@@ -83,29 +83,59 @@ describe('STOP at each step of a send', () => {
     assert.equal(acknowledged, false);
     gate.open();
     await Promise.all([sent, stopped]);
-    assert.deepEqual(it.taken(), []);
-    assert.equal((await it.states())[0]![0], 'queued', 'it surely did not leave');
+    assert.deepEqual(await it.states(), [VOID, VOID], 'it waits for another try');
     await it.sendAll();
     assert.deepEqual(it.taken(), []);
     assert.deepEqual(await it.states(), [VOID, VOID]);
     await it.close();
   });
 
-  test('between claim and request, with a START behind it: the part leaves, once', async () => {
-    const gates = [boundary(), boundary()];
-    let pass = 0;
-    const it = await sending({ beforeRequest: () => gates[pass++]?.pass() ?? Promise.resolve() });
-    const sent = it.carrier.send(it.one);
-    await gates[0]!.reached;
-    const stopped = bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
-    gates[0]!.open();
-    gates[1]!.open();
-    await Promise.all([sent, stopped]);
+  for (const deaf of [false, true]) {
+    test(`between claim and request, with a START behind it${deaf ? ' that is all its sender sees' : ''}: nothing comes back`, async () => {
+      const gate = boundary();
+      const it = await sending({ beforeRequest: gate.pass }, { deaf });
+      const sent = it.carrier.send(it.one);
+      await gate.reached;
+      const stopped = bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+      const consent = (state: string) =>
+        until(async () => {
+          const rows = await db.admin`select 1 from consents where (their_address, state) = (${it.phone}, ${state})`;
+          return rows.length === 1;
+        });
+      await consent('out');
+      await bridge.keyword(it.phone, 'START', { optOutHandled: 'START' });
+      await consent('in');
+      const wokenMs = performance.now() + 600;
+      await until(() => !deaf || performance.now() > wokenMs);
+      gate.open();
+      await Promise.all([sent, stopped]);
+      await it.sendAll();
+      assert.deepEqual(it.taken(), []);
+      assert.deepEqual(await it.states(), [VOID, VOID]);
+      await it.close();
+    });
+  }
+
+  test('while the end of a part is unknown, with a START behind it: it is not sent again', async () => {
+    const it = await sending({});
+    it.carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await it.carrier.send(it.one);
+    await bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
     await bridge.keyword(it.phone, 'START', { optOutHandled: 'START' });
+    await it.carrier.settle(it.one, 0);
     await it.sendAll();
-    assert.deepEqual(it.taken(), ['one']);
-    // Nothing comes back that a STOP has voided.
-    assert.deepEqual((await it.states())[1], VOID);
+    assert.deepEqual(it.taken(), []);
+    assert.deepEqual(await it.states(), [VOID, VOID]);
+    await it.close();
+  });
+
+  test('after a STOP and a START the next text is answered at once', async () => {
+    const it = await sending({});
+    await bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+    await bridge.keyword(it.phone, 'START', { optOutHandled: 'START' });
+    await bridge.answered(it.phone, ['three']);
+    await it.sendAll();
+    assert.deepEqual(it.taken(), ['three']);
     await it.close();
   });
 
@@ -166,6 +196,35 @@ describe('STOP at each step of a send', () => {
     assert.equal(await bridgeOf(db).keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' }), true);
     await it.close();
     gate.open();
+  });
+
+  test('between two parts: the second does not leave', async () => {
+    const it = await sending({});
+    await it.carrier.send(it.one);
+    assert.ok((await bridge.sendJobs()).has(it.two.id), 'the second part has no job yet');
+    await bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+    await it.sendAll();
+    assert.deepEqual(it.taken(), ['one']);
+    assert.deepEqual(await it.states(), [['accepted', null], VOID]);
+    await it.close();
+  });
+
+  test("with a text of an agent's own claimed: it does not leave", async () => {
+    const gate = boundary();
+    const it = await sending({ beforeRequest: gate.pass });
+    const post = [{ conversation_id: it.id, kind: 'proactive', body: 'news', parts: [{ text: 'news', segments: 1 }] }];
+    await db.admin`select queue_replies(${JSON.stringify(post)}::text::json, false)`;
+    const news = (await bridge.parts(it.id)).at(-1)!;
+    const sent = it.carrier.send(news);
+    await gate.reached;
+    const stopped = bridge.keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+    await until(async () => (await db.admin`select 1 from consents where their_address = ${it.phone}`).length === 1);
+    gate.open();
+    await Promise.all([sent, stopped]);
+    await it.sendAll();
+    assert.deepEqual(it.taken(), []);
+    assert.deepEqual(await it.states(), [VOID, VOID, VOID]);
+    await it.close();
   });
 
   test('while a refused part waits for its next try: it is void', async () => {

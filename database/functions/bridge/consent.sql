@@ -1,12 +1,59 @@
 -- Keywords: STOP, START, HELP, RESET and MORE, each as one transaction that no turn and no send can cut into.
 
-create or replace function opt_out(p_channel text, p_scope text, p_their text)
+-- The conversations that an opt-out covers: the one with our number, or those with all of them where a messaging
+-- service is the scope.
+create or replace function conversations_of(p_channel text, p_ours text, p_theirs text, p_scope text)
+returns setof uuid language sql stable
+as $$
+  select c.id from conversations c
+  where c.their_address = p_theirs and c.channel = p_channel and (c.our_address = p_ours or p_scope is not null)
+$$;
+
+-- Ends everything that is under way for these conversations; callers hold their locks. What a worker has in its hands is
+-- called back: it is cut off if it has not left, and whatever became of it, it never waits in line again.
+create or replace function stop_conversations(p_conversations uuid[])
 returns void language plpgsql
 as $$
+declare
+  open_parts uuid[] := array(
+    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where c.id = any (p_conversations) and p.state in ('queued', 'sending', 'unknown'));
 begin
-  insert into consents (channel, scope, their_address, state, source) values (p_channel, p_scope, p_their, 'out', 'carrier')
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where id = any (array(select c.running_turn from conversations c where c.id = any (p_conversations))) and state = 'running';
+  update turns set state = 'cancelled', ended_at = clock_timestamp()
+  where conversation_id = any (p_conversations) and state = 'deferred';
+  perform 1 from outbound_parts p where p.id = any (open_parts) order by p.id for update;
+  update outbound_parts p set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
+  where p.id = any (open_parts) and p.state = 'queued';
+  update outbound_parts p set recalled = true
+  where p.id = any (open_parts) and p.state in ('sending', 'unknown') and p.kind <> 'notice';
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
+  where s.id = any (array(select c.session_id from conversations c where c.id = any (p_conversations))) and s.is_active;
+  -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
+  update conversations c set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0,
+    running_turn = null, session_id = null, first_pending_at = null, more = null, outage_told_at = null
+  where c.id = any (p_conversations);
+  -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
+  perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+end $$;
+
+-- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw.
+create or replace function opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
+returns void language plpgsql
+as $$
+declare
+  covered uuid[];
+begin
+  insert into consents (channel, scope, their_address, state, source)
+  values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'carrier')
   on conflict (channel, scope, their_address) do update set state = 'out', source = 'carrier', changed_at = clock_timestamp()
   where consents.state <> 'out';
+  if found then
+    covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
+    perform 1 from conversations c where c.id = any (covered) order by c.id for update;
+    perform stop_conversations(covered);
+  end if;
 end $$;
 
 -- p_action: stop, start, help, reset or more. p_parts: the notice to send, null for none. Gives the conversation, or no row
@@ -22,6 +69,7 @@ as $$
 declare
   c conversations;
   stored uuid;
+  covered uuid[];
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -29,8 +77,9 @@ begin
   end if;
   perform new_conversations(
     json_build_array(json_build_object('ord', 0, 'channel', p_channel, 'ours', p_ours, 'theirs', p_theirs)), array[0]);
-  select * into c from conversations
-  where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs) for update;
+  covered := array(select conversations_of(p_channel, p_ours, p_theirs, case p_action when 'stop' then p_scope end));
+  perform 1 from conversations where id = any (covered) order by id for update;
+  select * into c from conversations where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs);
 
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
@@ -48,25 +97,7 @@ begin
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
     on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
-    -- Raising the epoch refuses whatever the running turn still wants to write; the new token ends its job.
-    update turns set state = 'cancelled', ended_at = clock_timestamp() where id = c.running_turn and state = 'running';
-    update turns set state = 'cancelled', ended_at = clock_timestamp()
-    where conversation_id = c.id and state = 'deferred';
-    update outbound_parts set state = 'void', error_code = 'opted_out', ended_at = clock_timestamp()
-    where id in (
-      select id from outbound_parts where conversation_id = c.id and position > c.out_seq - 1000 and state = 'queued'
-      order by id for update);
-    update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'stop'
-    where id = c.session_id and is_active;
-    update conversations set epoch = epoch + 1, token = token + 1, done_seq = last_seq, attempts = 0, interrupts = 0, running_turn = null,
-      session_id = null, first_pending_at = null, more = null, outage_told_at = null
-    where id = c.id;
-    -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
-    perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch + 1);
-    -- Where the opt-out covers other numbers of ours too, what is claimed for those may not leave either.
-    perform pg_notify('darkspere_cancel', o.id || ' 0') from conversations o
-    where p_scope is not null and o.id <> c.id and o.channel = p_channel and o.their_address = p_theirs
-      and o.our_address = any (array(select n.address from phone_numbers n));
+    perform stop_conversations(covered);
   elsif p_action = 'start' then
     insert into consents (channel, scope, their_address, state, source)
     values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
@@ -86,23 +117,23 @@ begin
       json_build_array(json_build_object('conversation_id', c.id, 'kind', case p_action when 'more' then 'reply' else 'notice' end,
         'body', p_notice, 'parts', p_parts)), p_pacing);
   end if;
-  perform release_parts(array[c.id]);
+  perform release_parts(covered);
+  if p_parts is not null and p_action <> 'more' then
+    perform release_notice(c.id);
+  end if;
   return query select c.id, stored;
 end $$;
 
--- Whether a part of a reply to this person is between its claim and the record of what became of it: from this number, or
--- from any where an opt-out covers them all. One that is so for longer than a send takes waits for being looked up, and does
--- not leave.
-create or replace function has_sends_under_way(p_conversation uuid, p_scope text) returns boolean
+-- Whether a part for somebody who has stopped is between its claim and the record of what became of it. One that is so for
+-- longer than a send takes waits for being looked up, and does not leave.
+create or replace function has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text) returns boolean
 language sql stable security definer set search_path = public, pg_temp
 as $$
   select exists (
-    select 1 from conversations stopped
-    join conversations c on (c.channel, c.their_address) = (stopped.channel, stopped.their_address)
-      and c.our_address = any (array(select n.address from phone_numbers n where p_scope is not null) || stopped.our_address)
-    join outbound_parts p on p.conversation_id = c.id
-    where stopped.id = p_conversation and p.position > c.out_seq - 1000 and p.kind <> 'notice'
-      and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
+    select 1 from conversations_of(p_channel, p_ours, p_theirs, p_scope) covered (id)
+    join conversations c on c.id = covered.id
+    join outbound_parts p on p.conversation_id = c.id and p.position > c.out_seq - 1000
+    where p.recalled and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
 $$;
 
 -- What MORE would send, and whether the person has opted out: asked before a keyword is decided.
@@ -116,7 +147,8 @@ as $$
       where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out'))
 $$;
 
-revoke execute on function opt_out(text, text, text), has_sends_under_way(uuid, text), keyword_state(text, text, text, text),
+revoke execute on function conversations_of(text, text, text, text), stop_conversations(uuid[]), opt_out(text, text, text, text),
+  has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text),
   apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean) from public;
-grant execute on function has_sends_under_way(uuid, text), keyword_state(text, text, text, text),
+grant execute on function has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text),
   apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean) to darkspere_web;

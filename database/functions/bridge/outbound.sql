@@ -1,5 +1,12 @@
 -- Parts: queue them with a reserved time, release them one after the other, claim, record what the carrier said.
 
+-- How long after it was made a text is worth delivering. Bulk may have a place in line ten hours ahead (as long as Twilio keeps
+-- a text itself) and gives way to replies after that.
+create or replace function worth_sending(p_kind text) returns interval
+language sql immutable parallel safe as $$
+  select case p_kind when 'proactive' then interval '12 hours' else interval '4 hours' end
+$$;
+
 -- Puts replies into the log and their parts in line, and reserves the sender's time. Callers hold the conversation locks.
 -- Gives what release_parts gives.
 -- kind proactive is bulk: it queues behind every reply of its sender.
@@ -29,17 +36,25 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments from part group by our_address, is_bulk
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    from part group by our_address, is_bulk
   ), sender as materialized (
-    -- One row per sender is locked here, so reservations of several processes line up. `end` is where this batch ends.
-    select r.our_address, r.is_bulk, r.rate, r.starts_at
+    -- One row per sender is locked here, so reservations of several processes line up.
+    select r.our_address, r.is_bulk, r.rate, r.starts_at, r.part_times
     from reserve_time((select json_agg(load) from load), p_pacing) r
   ), placed as (
-    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at)
-    select p.conversation_id, p.message_id, p.turn_id, p.out_seq + p.n, p.kind, p.body, p.media_urls, p.segments,
-      sender.starts_at + interval '1 second' / sender.rate * (
-        sum(p.segments) over (partition by p.our_address, p.is_bulk order by p.place, p.n) - p.segments)
-    from part p join sender using (our_address, is_bulk)
+    insert into outbound_parts (conversation_id, message_id, turn_id, position, kind, body, media_urls, segments, send_at,
+      state, error_code, ended_at)
+    select t.conversation_id, t.message_id, t.turn_id, t.out_seq + t.n, t.kind, t.body, t.media_urls, t.segments, t.send_at,
+      case when late then 'void' else 'queued' end, case when late then 'expired' end, case when late then clock_timestamp() end
+    from (
+      select p.*, coalesce(sender.part_times[row_number() over line],
+        sender.starts_at + interval '1 second' / sender.rate * (sum(p.segments) over line - p.segments)) as send_at
+      from part p join sender using (our_address, is_bulk)
+      window line as (partition by p.our_address, p.is_bulk order by p.place, p.n)
+    ) t
+    -- Its turn would come when it is worth nothing any more: it is not kept in line for that.
+    cross join lateral (select t.send_at > clock_timestamp() + worth_sending(t.kind) as late) judged
     returning conversation_id
   )
   update conversations c set out_seq = c.out_seq + added.n
@@ -50,7 +65,8 @@ begin
 end $$;
 
 -- Gives the next part of each conversation its send job, if its predecessor allows: a settled one at once, an accepted one
--- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet.
+-- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet. Notices, the answers
+-- to STOP and its relatives, wait for nobody.
 --
 -- With p_hand_over the caller sends at once what may leave at once, and those parts come back. Their jobs are there all the
 -- same, two seconds later: if the caller dies they send the part, and else they find it gone. By way of
@@ -67,19 +83,27 @@ begin
     with head as materialized (
       select c.id as conversation, c.priority, part.id as part, part.state,
         case
-          when before.id is null or before.state not in ('queued', 'sending', 'unknown', 'accepted') then part.send_at
-          when before.state = 'accepted' then greatest(part.send_at, before.accepted_at + interval '3 seconds')
-          -- The answer to a STOP does not wait a minute for what became of another part.
-          when before.state = 'unknown' and part.kind = 'notice' then part.send_at
+          when part.kind = 'notice' then part.send_at
+          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown') then null
+          else greatest(part.send_at,
+            case when before.state = 'accepted' then before.accepted_at + interval '3 seconds' end,
+            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end)
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
       -- A void part is passed over: what was before it may still be on its way.
       left join lateral (
-        select earlier.id, earlier.state, earlier.accepted_at from outbound_parts earlier
+        select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
         order by earlier.position desc limit 1
       ) before on true
+      -- A notice may have gone while what was before it had not.
+      left join lateral (
+        select earlier.state, earlier.accepted_at from outbound_parts earlier
+        where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
+          and earlier.state <> 'void' and earlier.kind <> 'notice'
+        order by earlier.position desc limit 1
+      ) overtaken on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
     ), leaving as materialized (
       select part, priority, run_at, p_hand_over and run_at <= clock_timestamp() + interval '5 milliseconds' as at_once
@@ -104,9 +128,17 @@ begin
   return handed_over;
 end $$;
 
+-- Gives the newest part of a conversation its send job although others wait before it.
+create or replace function release_notice(p_conversation uuid) returns void
+language sql as $$
+  select graphile_worker.add_job('send', json_build_object('p', p.id),
+    run_at := p.send_at, max_attempts := 1000, job_key := 'send:' || p.id, priority := -10 * c.priority)
+  from conversations c join outbound_parts p on p.conversation_id = c.id and p.position = c.out_seq
+  where c.id = p_conversation and p.position >= c.out_head and p.state = 'queued'
+$$;
+
 -- Takes parts for the pool p_pool to send, and gives a row for each that is to be sent, with the seconds for which it is still
--- worth delivering. What it does not give: a part that an opt-out blocks, or that is older than a chat answer may be (four
--- hours), becomes void. One that is `sending` already is left to its pool while that lives, for as long as a send can take;
+-- worth delivering. What it does not give: a part that an opt-out blocks, or that is worth nothing any more, becomes void. One that is `sending` already is left to its pool while that lives, for as long as a send can take;
 -- otherwise nobody knows, so it becomes `unknown` and gets a job that looks for it.
 create or replace function claim_parts(p_parts uuid[], p_scope text, p_pool text default null)
 returns table (part_id uuid, conversation_id uuid, channel text, our_address text, their_address text,
@@ -117,25 +149,20 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
-  yielding uuid[];
   claimable uuid[];
   under_way uuid[];
   blocked uuid[];
   mine uuid[];
   lost uuid[];
 begin
-  -- Bulk gives way: if replies have reserved the sender, the bulk part goes behind them; if not, it takes its time from them.
-  select array_agg(id) into yielding
-  from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued' and yields_to_replies(outbound_parts);
-
   with taken as (
     select p.id, p.kind, c.channel, c.our_address, c.their_address,
-      p.created_at < clock_timestamp() - interval '4 hours' as is_expired,
+      p.created_at + worth_sending(p.kind) <= clock_timestamp() as is_expired,
       -- Longer than the carrier is given to answer (30 s). A try from the future was made before the clock was set back.
       p.state = 'sending' and abs(extract(epoch from clock_timestamp() - p.sending_at)) < 40
         and exists (select 1 from worker_pools w where w.pool_id = p.claimed_by) as is_under_way
     from outbound_parts p join conversations c on c.id = p.conversation_id
-    where p.id = any (p_parts) and p.id <> all (coalesce(yielding, '{}')) and p.state in ('queued', 'sending')
+    where p.id = any (p_parts) and p.state in ('queued', 'sending')
     order by p.id
     for update of p
   ), judged as (
@@ -158,6 +185,8 @@ begin
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
     perform release_parts(blocked);
   end if;
+  -- Bulk gives way to replies. Last, because the locks of the pacing come after those of conversations and parts.
+  claimable := without_yielding(claimable);
 
   with moved as (
     update outbound_parts p set
@@ -186,7 +215,7 @@ begin
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
-    greatest(1, extract(epoch from p.created_at + interval '4 hours' - clock_timestamp()))::int
+    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int
   from outbound_parts p join conversations c on c.id = p.conversation_id
   where p.id = any (mine);
 end $$;
@@ -214,19 +243,21 @@ begin
     order by s.part_id, s.state = 'accepted' desc
   ), input as materialized (
     select n.*, p.state in ('sending', 'unknown') and p.attempts = n.attempts
-        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts
+        or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts,
+      -- A STOP called it back: it surely did not leave, and never will.
+      n.state = 'queued' and p.recalled as withdrawn
     from news n join outbound_parts p on p.id = n.part_id
     where p.state <> 'void'
     order by p.id
     for update of p
   ), written as (
     update outbound_parts p set
-      state = case when i.counts then i.state else p.state end,
+      state = case when i.counts and i.withdrawn then 'void' when i.counts then i.state else p.state end,
       provider_id = coalesce(p.provider_id, i.provider_id),
       provider_segments = coalesce(i.segments, p.provider_segments),
       accepted_at = case when i.state = 'accepted' then coalesce(p.accepted_at, clock_timestamp()) else p.accepted_at end,
-      ended_at = case when i.counts and i.state = 'failed' then clock_timestamp() else p.ended_at end,
-      error_code = case when i.counts then i.error_code else p.error_code end,
+      ended_at = case when i.counts and (i.withdrawn or i.state = 'failed') then clock_timestamp() else p.ended_at end,
+      error_code = case when i.counts and i.withdrawn then 'opted_out' when i.counts then i.error_code else p.error_code end,
       error_reason = case when i.counts then i.error_reason else p.error_reason end
     from input i
     where p.id = i.part_id
@@ -249,7 +280,7 @@ begin
   )
   select touched into touched from again;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -262,7 +293,8 @@ begin
   end if;
 end $$;
 
--- Delivery callbacks. Ranks only rise, so duplicates and late ones change nothing; an end is an end.
+-- Delivery callbacks. Ranks only rise, so duplicates and late ones change nothing; an end is an end, except the one that is
+-- only our guess (`unknown_outcome`: the carrier could not be asked).
 create or replace function apply_statuses(p_statuses json, p_scope text)
 returns table (part_id uuid, outcome text)
 language plpgsql security definer
@@ -296,17 +328,18 @@ begin
       error_reason = null,
       accepted_at = coalesce(p.accepted_at, clock_timestamp()),
       sent_at = case when r.state in ('sent', 'delivered', 'read') then coalesce(p.sent_at, clock_timestamp()) else p.sent_at end,
-      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) else p.ended_at end
+      ended_at = case when state_rank(r.state) >= 4 then coalesce(p.ended_at, clock_timestamp()) end
     from report r
     where p.id = r.part_id and coalesce(p.provider_id, r.provider_id) = r.provider_id
-      and state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+      and (state_rank(r.state) > state_rank(p.state) and p.state not in ('failed', 'undelivered')
+        or p.state = 'failed' and p.error_code = 'unknown_outcome')
     returning p.id, p.conversation_id, p.message_id, p.position, p.state
   ), voided as (
     -- The rest of a reply whose part did not arrive is not worth sending.
     update outbound_parts p set state = 'void', error_code = 'earlier_part_failed', ended_at = clock_timestamp()
     from written w
     where w.state in ('failed', 'undelivered') and p.conversation_id = w.conversation_id and p.message_id = w.message_id
-      and p.position > w.position and p.state = 'queued'
+      and p.position > w.position and p.state = 'queued' and p.id not in (select part_id from report)
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
@@ -330,7 +363,7 @@ begin
   left join written w on w.id = s.part_id
   left join forward on true;
 
-  perform opt_out(c.channel, coalesce(p_scope, c.our_address), c.their_address)
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
   from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
   join outbound_parts p on p.id = s.part_id
   join conversations c on c.id = p.conversation_id
@@ -353,7 +386,8 @@ create or replace function state_rank(p_state text) returns int language sql imm
     else 9 end
 $$;
 
-revoke execute on function queue_replies(json, boolean, boolean), release_parts(uuid[], boolean),
+revoke execute on function worth_sending(text), queue_replies(json, boolean, boolean), release_parts(uuid[], boolean),
+  release_notice(uuid),
   claim_parts(uuid[], text, text), record_sends(json, text), apply_statuses(json, text) from public;
 grant execute on function claim_parts(uuid[], text, text), record_sends(json, text) to darkspere_worker;
 grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;

@@ -1,58 +1,241 @@
--- When a part may leave: no faster than the carrier takes segments from its sender, replies before bulk.
+-- When a part may leave: no faster than the carrier takes segments from its sender, from its campaign in a minute and from
+-- its brand in a day. A reservation is rows, so it is right for any number of processes and nobody has to tick.
+--
+-- A sender's row holds the time up to which it is taken (GCRA). Campaigns and brands are counted in windows: ten seconds, and
+-- days. Any minute touches seven windows of a campaign, so a window holds a seventh of its limit and no minute, whichever one
+-- looks at, holds more than the limit.
+--
+-- Replies go before bulk at each of the three: a reply takes its place when it is queued and passes all bulk in line. Bulk
+-- plans its place, and takes one when it leaves, out of what replies left. A fifth of each window it never takes, so that a
+-- day's bulk leaves an evening's replies their room.
 
--- Reserves segments on senders (GCRA: a sender's row holds the time up to which it is taken). Without pacing every part may
--- leave at once.
-create or replace function reserve_time(p_load json, p_pacing boolean)
-returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz)
+-- The start of the window that holds p_at, or of one that comes p_ahead windows later. Days have 23 or 25 hours twice a year.
+create or replace function window_at(p_at timestamptz, p_daily boolean, p_ahead int default 0) returns timestamptz
+language sql stable as $$
+  select case when p_daily
+    then (date_trunc('day', p_at at time zone 'America/Los_Angeles') + p_ahead * interval '1 day') at time zone 'America/Los_Angeles'
+    else date_bin('10 seconds', p_at, timestamptz '2000-01-01 00:00:00Z') + p_ahead * interval '10 seconds' end
+$$;
+
+-- What a window of a campaign and one of its brand hold; null: not limited.
+create or replace function window_capacity(p_campaign uuid, p_bulk boolean)
+returns table (campaign_id uuid, brand_id uuid, per_slot int, per_day int)
+language sql stable as $$
+  select c.id, c.brand_id,
+    case when c.segments_per_minute > 0 then greatest(1, c.segments_per_minute / 7 * case when p_bulk then 4 else 5 end / 5) end,
+    b.daily_segments * case when p_bulk then 4 else 5 end / 5
+  from campaigns c left join brands b on b.id = c.brand_id
+  where c.id = p_campaign
+$$;
+
+-- The first moment from p_from on at which a holder has room for a part. One that is larger than a window is spread over
+-- several in equal shares. With p_planned the bulk in line counts too.
+create or replace function room_from(
+  p_holder uuid, p_daily boolean, p_capacity int, p_segments int, p_planned boolean, p_from timestamptz)
+returns timestamptz language plpgsql
+as $$
+declare
+  n_windows int := (p_segments + p_capacity - 1) / p_capacity;
+  share int := (p_segments + n_windows - 1) / n_windows;
+  fits_at timestamptz := p_from;
+  full_at timestamptz;
+begin
+  if p_capacity is null then
+    return p_from;
+  end if;
+  loop
+    select max(w.starts_at) into full_at
+    from pacing_windows w
+    where w.holder = p_holder
+      and w.starts_at between window_at(fits_at, p_daily) and window_at(fits_at, p_daily, n_windows - 1)
+      and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity;
+    exit when full_at is null;
+    fits_at := window_at(full_at, p_daily, 1);
+  end loop;
+  return fits_at;
+end $$;
+
+-- The same for a part's campaign and its brand together. A full day moves it to the next one, where the campaign is asked anew.
+create or replace function windows_from(
+  p_campaign uuid, p_segments int, p_bulk boolean, p_planned boolean, p_from timestamptz)
+returns timestamptz language plpgsql
+as $$
+declare
+  l record;
+  slot_at timestamptz;
+  fits_at timestamptz := p_from;
+begin
+  select * into l from window_capacity(p_campaign, p_bulk);
+  if not found then
+    return p_from;
+  end if;
+  loop
+    slot_at := room_from(l.campaign_id, false, l.per_slot, p_segments, p_planned, fits_at);
+    fits_at := room_from(l.brand_id, true, l.per_day, p_segments, p_planned, slot_at);
+    exit when fits_at = slot_at;
+  end loop;
+  return fits_at;
+end $$;
+
+-- Counts a part in the windows of a holder. p_taken and p_planned say how: 1, 0 or -1.
+create or replace function count_in(
+  p_holder uuid, p_daily boolean, p_capacity int, p_segments int, p_at timestamptz, p_taken int, p_planned int)
+returns void language plpgsql
+as $$
+declare
+  n_windows int := (p_segments + p_capacity - 1) / p_capacity;
+  share int := (p_segments + n_windows - 1) / n_windows;
+begin
+  if p_capacity is null then
+    return;
+  end if;
+  insert into pacing_windows as w (holder, starts_at, taken, planned)
+  select p_holder, window_at(p_at, p_daily, n), share * p_taken, greatest(0, share * p_planned)
+  from generate_series(0, n_windows - 1) n
+  on conflict (holder, starts_at) do update set
+    taken = w.taken + share * p_taken,
+    -- The limits may have been changed since it was planned.
+    planned = greatest(0, w.planned + share * p_planned);
+end $$;
+
+create or replace function count_in_windows(
+  p_campaign uuid, p_segments int, p_bulk boolean, p_at timestamptz, p_taken int, p_planned int)
+returns void language sql
+as $$
+  select count_in(l.campaign_id, false, l.per_slot, p_segments, p_at, p_taken, p_planned),
+    count_in(l.brand_id, true, l.per_day, p_segments, p_at, p_taken, p_planned)
+  from window_capacity(p_campaign, p_bulk) l
+$$;
+
+-- Whoever reserves or gives way holds these first, and the senders' rows after them: each by its order, so nobody waits in a
+-- circle.
+create or replace function lock_campaigns(p_campaigns uuid[]) returns void language plpgsql
+as $$
+begin
+  perform 1 from brands b
+  where b.id = any (array(select c.brand_id from campaigns c where c.id = any (p_campaigns)))
+  order by b.id for no key update;
+  perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
+end $$;
+
+-- Reserves the times of parts: per sender, replies and bulk apart, `parts` are their segments in order. A number without a
+-- campaign takes them one after the other from starts_at on, at its rate; part_times has the times of all others. Without
+-- pacing every part may leave at once.
+create or replace function reserve_time(p_load json, p_pacing boolean, p_now timestamptz default null)
+returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz, part_times timestamptz[])
 language plpgsql
 as $$
 #variable_conflict use_column
 declare
   l record;
+  limited uuid[];
   free_at timestamptz;
+  first_at timestamptz;
+  part_segments int;
+  times timestamptz[];
 begin
+  if not p_pacing then
+    return query
+    select t.our_address, t.is_bulk, 1e9::double precision, clock_timestamp(), null::timestamptz[]
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean);
+    return;
+  end if;
+  limited := array(
+    select n.campaign_id from json_to_recordset(p_load) t (our_address text)
+    join phone_numbers n on n.address = t.our_address and n.campaign_id is not null);
+  if limited <> '{}' then
+    perform lock_campaigns(limited);
+  end if;
+
   for l in
-    select t.our_address, t.is_bulk, t.segments, coalesce(n.segments_per_second, 1)::double precision as rate
-    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int)
+    select t.our_address, t.is_bulk, t.segments, t.parts, n.campaign_id,
+      coalesce(n.segments_per_second, 1)::double precision as rate
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
   loop
-    if not p_pacing then
-      return query select l.our_address, l.is_bulk, 1e9::double precision, clock_timestamp();
-      continue;
-    end if;
     insert into sender_pacing (sender) values (l.our_address) on conflict do nothing;
-    select case when l.is_bulk then greatest(bulk_until, replies_until, clock_timestamp())
-      else greatest(replies_until, clock_timestamp()) end
+    select case when l.is_bulk then greatest(bulk_until, replies_until, coalesce(p_now, clock_timestamp()))
+      else greatest(replies_until, coalesce(p_now, clock_timestamp())) end
     into free_at from sender_pacing where sender = l.our_address for update;
+
+    first_at := free_at;
+    times := null;
+    if l.campaign_id is null then
+      free_at := free_at + l.segments / l.rate * interval '1 second';
+    else
+      foreach part_segments in array l.parts loop
+        free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
+        perform count_in_windows(l.campaign_id, part_segments, l.is_bulk, free_at, (not l.is_bulk)::int, l.is_bulk::int);
+        times := times || free_at;
+        free_at := free_at + part_segments / l.rate * interval '1 second';
+      end loop;
+    end if;
+
     update sender_pacing set
-      replies_until = case when l.is_bulk then replies_until
-        else free_at + l.segments / l.rate * interval '1 second' end,
-      bulk_until = case when l.is_bulk then free_at + l.segments / l.rate * interval '1 second' else bulk_until end
+      replies_until = case when l.is_bulk then replies_until else free_at end,
+      bulk_until = case when l.is_bulk then free_at else bulk_until end
     where sender = l.our_address;
-    return query select l.our_address, l.is_bulk, l.rate, free_at;
+    return query select l.our_address, l.is_bulk, l.rate, first_at, times;
   end loop;
 end $$;
 
--- Whether a bulk part gives way: if replies have reserved its sender it goes behind them; if not, it takes its time from them.
-create or replace function yields_to_replies(p_part outbound_parts)
-returns boolean language plpgsql
+-- Of parts that are about to leave, those that may. Bulk takes its room now, from what replies left; where they left none it
+-- gives way: it is planned anew and its job moves. Callers hold the parts' locks.
+create or replace function without_yielding(p_parts uuid[], p_now timestamptz default null)
+returns uuid[] language plpgsql
 as $$
 declare
-  our text;
+  bulk uuid[];
+  yielding uuid[] := '{}';
+  p record;
   busy_until timestamptz;
-  rate real;
+  now_at timestamptz;
+  fits_at timestamptz;
 begin
-  select c.our_address, coalesce(n.segments_per_second, 1) into our, rate
-  from conversations c left join phone_numbers n on n.address = c.our_address where c.id = p_part.conversation_id;
-  select replies_until into busy_until from sender_pacing where sender = our for update;
-  if busy_until > clock_timestamp() + interval '50 milliseconds' then
-    perform graphile_worker.add_job('send', json_build_object('p', p_part.id),
-      run_at := busy_until, max_attempts := 1000, job_key := 'send:' || p_part.id);
-    return true;
+  bulk := array(select id from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued');
+  if bulk = '{}' then
+    return p_parts;
   end if;
-  update sender_pacing set replies_until = clock_timestamp() + p_part.segments / rate * interval '1 second' where sender = our;
-  return false;
+  perform lock_campaigns(array(
+    select n.campaign_id from outbound_parts part
+    join conversations c on c.id = part.conversation_id
+    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    where part.id = any (bulk)));
+
+  for p in
+    select part.id, part.segments, part.send_at, c.our_address, n.campaign_id,
+      coalesce(n.segments_per_second, 1)::double precision as rate
+    from outbound_parts part
+    join conversations c on c.id = part.conversation_id
+    left join phone_numbers n on n.address = c.our_address
+    where part.id = any (bulk)
+    order by c.our_address, part.send_at, part.id
+  loop
+    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    -- Nothing was ever reserved on this sender: there is no pacing.
+    continue when not found;
+    now_at := coalesce(p_now, clock_timestamp());
+    fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
+    if fits_at <= now_at then
+      perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
+      update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
+      where sender = p.our_address;
+    else
+      fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
+      perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
+      update outbound_parts set send_at = fits_at where id = p.id;
+      perform graphile_worker.add_job('send', json_build_object('p', p.id),
+        run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+      yielding := yielding || p.id;
+    end if;
+  end loop;
+  return array(select id from unnest(p_parts) id where id <> all (yielding));
 end $$;
 
-revoke execute on function reserve_time(json, boolean), yields_to_replies(outbound_parts) from public;
+revoke execute on function window_at(timestamptz, boolean, int), window_capacity(uuid, boolean),
+  room_from(uuid, boolean, int, int, boolean, timestamptz), windows_from(uuid, int, boolean, boolean, timestamptz),
+  count_in(uuid, boolean, int, int, timestamptz, int, int), count_in_windows(uuid, int, boolean, timestamptz, int, int),
+  lock_campaigns(uuid[]), reserve_time(json, boolean, timestamptz), without_yielding(uuid[], timestamptz) from public;

@@ -1,11 +1,12 @@
 -- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
 
 -- Gives a verdict: ok, duplicate (with the first message's id), not_found, turn_running, turn_closed, send_budget_spent,
--- opted_out. The recipient is the session's person, never chosen by the agent.
+-- opted_out, or sender_busy with the time at which there is room again. The recipient is the session's person, never chosen
+-- by the agent. A refused post leaves nothing behind: no key, no charge, no reserved time.
 create or replace function post_message(
   p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
   p_pacing boolean)
-returns table (verdict text, message_id uuid)
+returns table (verdict text, message_id uuid, free_at timestamptz)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
@@ -15,10 +16,11 @@ declare
   s agent_sessions;
   t turns;
   posted uuid;
+  room_at timestamptz;
 begin
   select * into c from conversations where id = p_conversation for update;
   if not found then
-    return query select 'not_found', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'not_found';
   end if;
   -- A STOP ended the session; its agent is still told why it may not write.
   select * into s from agent_sessions
@@ -31,30 +33,28 @@ begin
   end if;
   -- The agent was faster than our record of its 202: whose turn it is will be known in a moment.
   if t.state = 'running' then
-    return query select 'turn_running', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'turn_running';
   end if;
   -- Somebody else's conversation looks like one that is not there.
   if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
-    return query select 'not_found', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'not_found';
   end if;
   if p_key is not null then
     insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id from webhook_receipts r
+      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
       where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
       return;
     end if;
   end if;
   if exists (select 1 from consents x
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
-    delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-    return query select 'opted_out', null::uuid; return;
+    raise exception sqlstate 'DS001' using message = 'opted_out';
   end if;
   if p_in_reply_to is not null then
     if t.state is distinct from 'deferred' then
-      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select 'turn_closed', null::uuid; return;
+      raise exception sqlstate 'DS001' using message = 'turn_closed';
     end if;
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
@@ -62,20 +62,27 @@ begin
     update agent_sessions set proactive_left = proactive_left - 1
     where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;
     if not found then
-      delete from webhook_receipts where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return query select case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end, null::uuid;
-      return;
+      raise exception sqlstate 'DS001' using message =
+        case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end;
     end if;
   end if;
 
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', t.id, 'kind', case when t.id is null then 'proactive' else 'reply' end,
     'body', p_body, 'parts', p_parts)), p_pacing);
+  -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
+  select max(send_at) - interval '10 hours' into room_at
+  from outbound_parts where conversation_id = c.id and position > c.out_seq and kind = 'proactive';
+  if room_at > clock_timestamp() then
+    raise exception sqlstate 'DS001' using message = 'sender_busy';
+  end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
   update webhook_receipts set message_id = posted
   where p_key is not null and channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-  return query select 'ok', posted;
+  return query select 'ok', posted, null::timestamptz;
+exception when sqlstate 'DS001' then
+  return query select sqlerrm, null::uuid, room_at;
 end $$;
 
 -- Ends turns whose agent said 202 and never came back. Gives the conversations whose person has to be told.

@@ -78,11 +78,9 @@ export function call(
     const handler: Dispatcher.DispatchHandler = {
       // Called when the request has a connection and its first byte is about to be written.
       onRequestStart(started) {
-        if (over) return started.abort(new Error('given up before it left'));
-        if (!mayLeave()) {
-          finish(WITHHELD);
-          return started.abort(new Error(WITHHELD));
-        }
+        if (!over && !mayLeave()) finish(WITHHELD);
+        // Thrown, it ends this request only; an abort would close the connection, which others can use.
+        if (over) throw new Error('given up before it left');
         left = true;
         controller = started;
         expectWithin(timeouts.headersMs, 'headers_timeout');

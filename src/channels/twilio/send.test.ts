@@ -260,3 +260,20 @@ test('a shutdown: before the request nothing happened, after it nobody knows', a
   stop.abort();
   assert.equal((await sending).outcome.kind, 'unknown');
 });
+
+test('what is withheld at the last moment does not leave, and its connection serves the next part', async () => {
+  const sockets = new Set<unknown>();
+  const accept = json(201, { sid: SID, num_segments: '1', status: 'queued' });
+  api.script = (response, asked, request) => {
+    sockets.add(request.socket);
+    accept(response, asked, request);
+  };
+  const own = new Pool(api.url, { connections: 1 });
+  const one = channel({ http: own });
+  assert.equal((await one.send(PART, NEVER)).outcome.kind, 'accepted');
+  assert.deepEqual((await one.send(PART, NEVER, () => false)).outcome, { kind: 'withheld' });
+  assert.equal((await one.send(PART, NEVER, () => true)).outcome.kind, 'accepted');
+  assert.equal(api.asked.length, 2);
+  assert.equal(sockets.size, 1);
+  await own.destroy();
+});

@@ -41,7 +41,12 @@ export function postRoutes(app: FastifyInstance, deps: { sql: Sql; policy: PostP
         idempotencyKey: idempotencyKeyOf(request),
       },
       deps.policy,
-    );
+    ).catch((error: unknown) => {
+      if (error instanceof DarkspereError && error.code === 'sender_busy') {
+        reply.header('retry-after', String(error.facts.retryAfterSeconds));
+      }
+      throw error;
+    });
     return reply.code(isNew ? 201 : 200).send({ id: messageId, status: 'queued' });
   });
 }

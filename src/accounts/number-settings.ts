@@ -1,0 +1,50 @@
+// How each of our numbers behaves. In force at once: the text path reads the table with each text.
+import type { Sql } from '../database/pools.ts';
+import type { PhoneNumbersRow } from '../database/tables.ts';
+import { campaignId } from './campaigns.ts';
+import { segmentsPerSecond } from './numbers.ts';
+
+type Columns = Pick<
+  PhoneNumbersRow,
+  | 'is_active'
+  | 'agent_type'
+  | 'busy_policy'
+  | 'quiet_ms'
+  | 'hold_ms'
+  | 'hold_text'
+  | 'max_segments'
+  | 'segments_per_second'
+>;
+
+export type NumberSettings = Columns & {
+  readonly address: string;
+  readonly session_idle_seconds: number;
+  readonly campaign: string | null;
+};
+
+/** What is to change; what is absent stays. `campaign` is a name; `session_idle` an interval of PostgreSQL. */
+export type NumberChange = Partial<Columns> & { readonly session_idle?: string; readonly campaign?: string | null };
+
+export async function listNumbers(sql: Sql): Promise<NumberSettings[]> {
+  return sql<NumberSettings[]>`
+    select n.address, n.is_active, n.agent_type, n.busy_policy, n.quiet_ms, n.hold_ms, n.hold_text, n.max_segments,
+      n.segments_per_second, extract(epoch from n.session_idle)::int as session_idle_seconds, c.name as campaign
+    from phone_numbers n left join campaigns c on c.id = n.campaign_id
+    order by n.address`;
+}
+
+/** Changes one of our numbers, or adds it. Throws not_found for a campaign that is not there. */
+export async function setNumber(sql: Sql, address: string, change: NumberChange): Promise<{ isNew: boolean }> {
+  const { campaign, ...columns } = change;
+  return sql.begin(async (tx) => {
+    const { count } = await tx`
+      insert into phone_numbers (address, segments_per_second) values (${address}, ${segmentsPerSecond(address)})
+      on conflict (address) do nothing`;
+    const values = {
+      ...columns,
+      ...(campaign === undefined ? {} : { campaign_id: campaign === null ? null : await campaignId(tx, campaign) }),
+    };
+    if (Object.keys(values).length > 0) await tx`update phone_numbers set ${tx(values)} where address = ${address}`;
+    return { isNew: count > 0 };
+  });
+}

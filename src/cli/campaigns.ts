@@ -1,0 +1,72 @@
+// `darkspere campaigns`: what the carriers let American numbers send.
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Campaign, type CampaignChange, listCampaigns, setCampaign } from '../accounts/campaigns.ts';
+import { withDatabase } from './database.ts';
+import { table } from './table.ts';
+import { campaignName, offOr } from './values.ts';
+
+/** Adds the commands; `onCode` is told the exit code. */
+export function addCampaignCommands(program: Command, onCode: (code: number) => void): void {
+  const campaigns = program
+    .command('campaigns')
+    .description('10DLC campaigns: what numbers may send in a minute, and brands in a day')
+    .option('--json', 'one JSON object per line', false)
+    .action(async (options: { json: boolean }) => {
+      onCode(await withDatabase(async (sql) => print(await listCampaigns(sql), options.json)));
+    });
+
+  campaigns
+    .command('set')
+    .description('make a campaign or change its limits, in force at once')
+    .argument('<name>', 'a name of your own for it', newName)
+    .option('--brand <name>', 'the brand it is registered for; a new one is made', campaignName)
+    .option('--segments-per-minute <n|off>', 'all its numbers together', offOr(10, 1_000_000))
+    .option('--daily-segments <n|off>', 'of its brand, all campaigns of the brand together', offOr(100, 100_000_000))
+    .action(async (name: string, wanted: CampaignChange) => {
+      const { json } = campaigns.opts<{ json: boolean }>();
+      onCode(
+        await withDatabase(async (sql) => {
+          await setCampaign(sql, name, wanted);
+          const all = await listCampaigns(sql);
+          print(
+            all.filter((campaign) => campaign.name === name),
+            json,
+          );
+          if (wanted.dailySegments !== undefined) sayWhoShares(all, name);
+        }),
+      );
+    });
+}
+
+/** Somebody who caps a campaign's day caps its brand's: the others must not be a surprise. */
+function sayWhoShares(all: readonly Campaign[], name: string): void {
+  const brand = all.find((campaign) => campaign.name === name)?.brand;
+  const sharing = all.filter((campaign) => campaign.brand === brand).map((campaign) => campaign.name);
+  process.stderr.write(`The cap of a day belongs to the brand ${brand}; it counts for: ${sharing.join(', ')}.\n`);
+}
+
+function print(campaigns: readonly Campaign[], json: boolean): void {
+  if (json) {
+    for (const campaign of campaigns) process.stdout.write(`${JSON.stringify(campaign)}\n`);
+    return;
+  }
+  if (campaigns.length === 0) {
+    process.stderr.write('There are no campaigns yet: darkspere campaigns set NAME makes one.\n');
+    return;
+  }
+  const limit = (segments: number | null) => (segments === null ? 'off' : String(segments));
+  const rows = campaigns.map((campaign) => [
+    campaign.name,
+    limit(campaign.segments_per_minute),
+    campaign.brand ?? 'none',
+    limit(campaign.daily_segments),
+    campaign.numbers.join(' ') || 'none',
+  ]);
+  process.stdout.write(table(['campaign', 'segments/minute', 'brand', 'segments/day of the brand', 'numbers'], rows));
+}
+
+function newName(value: string): string {
+  // `numbers set --campaign none` means none at all.
+  if (value !== 'none') return campaignName(value);
+  throw new InvalidArgumentError('"none" stands for no campaign; take another name.');
+}
