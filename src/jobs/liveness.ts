@@ -3,7 +3,7 @@
 // the case that a whole host goes away silently. Whoever sees a pool gone gives its jobs back.
 import { hostname } from 'node:os';
 import type { Outage } from '../database/outage.ts';
-import type { Sql, Tx } from '../database/pools.ts';
+import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -27,13 +27,6 @@ const UNSTEADY_MS = 2_000;
 const STEP_SECONDS = 2;
 /** Every how many beats locks of workers that nobody knows are looked for. */
 const STRAY_EVERY = 20;
-
-/** How far the newest beat lies in the future. */
-async function stepSeconds(sql: Sql | Tx): Promise<number> {
-  const [row] = await sql<{ step: number }[]>`
-    select coalesce(extract(epoch from max(heartbeat_at) - clock_timestamp()), 0)::float8 as step from worker_pools`;
-  return row!.step;
-}
 
 /** `sql` must be a pool of one connection: it holds the session lock. */
 export async function startLiveness(deps: {
@@ -93,17 +86,19 @@ export async function startLiveness(deps: {
 
   /** The database's clock was set back: what it had promised for later would wait for the old time. */
   async function absorbClockStep(): Promise<void> {
-    if ((await stepSeconds(sql)) < STEP_SECONDS) return;
-    const seconds = await sql.begin(async (tx) => {
-      await tx`select pg_advisory_xact_lock(${LOCK_CLASS}, 0)`;
-      // Another pool may have been faster.
-      const step = await stepSeconds(tx);
-      if (step < STEP_SECONDS) return 0;
-      await tx`select shift_times(${step})`;
-      await tx`update worker_pools set heartbeat_at = clock_timestamp() where heartbeat_at > clock_timestamp()`;
-      return step;
-    });
-    if (seconds > 0) logger.warn({ ms: Math.round(seconds * 1000) }, 'the clock of the database was set back');
+    // Whoever is second waits for these rows and finds them mended.
+    const [row] = await sql<{ seconds: number }[]>`
+      with ahead as (
+        select pool_id, heartbeat_at from worker_pools
+        where heartbeat_at > clock_timestamp() + ${STEP_SECONDS} * interval '1 second'
+        order by pool_id
+        for update
+      ), mended as (
+        update worker_pools p set heartbeat_at = clock_timestamp() from ahead where p.pool_id = ahead.pool_id
+        returning extract(epoch from ahead.heartbeat_at - clock_timestamp())::float8 as step
+      )
+      select max(step) as seconds, shift_times(max(step)) from mended having count(*) > 0`;
+    if (row) logger.warn({ ms: Math.round(row.seconds * 1000) }, 'the clock of the database was set back');
   }
 
   async function buryDead(): Promise<void> {

@@ -120,12 +120,22 @@ describe('texts', { concurrency: 6 }, () => {
 
   test('fifty texts of one person reach a slow agent in order, none twice, none lost', async () => {
     const line = await world.line({ quiet_ms: 0 });
-    const agent = await line.agent(() => ({ text: 'ok', delayMs: 60 }));
+    let posted = 0;
+    const agent = await line.agent(async () => {
+      // Slow enough that ten more texts come meanwhile: few enough turns to be taken for a person.
+      const enough = Math.min(50, posted + 10);
+      await until(() => posted >= enough, { timeoutMs: 30_000 });
+      return 'ok';
+    });
     const ann = line.person();
     const sent = Array.from({ length: 50 }, (_, n) => `text ${n}`);
     await ann.text(sent[0]!);
+    posted = 1;
     await until(() => agent.calls.length === 1);
-    for (const text of sent.slice(1)) await ann.text(text);
+    for (const text of sent.slice(1)) {
+      await ann.text(text);
+      posted++;
+    }
     const story = await line.story(ann);
     assert.deepEqual(
       agent.heard().flatMap((heard) => heard.split('\n')),
