@@ -87,6 +87,14 @@ function counted(violations: readonly Violation[]): Record<string, number> {
   return Object.fromEntries(RULES.map((rule) => [rule, violations.filter((one) => one.rule === rule).length]));
 }
 
+/** One to show for each rule that was broken, with a person to show it of. */
+function firstOfEachRule(violations: readonly Violation[]): { rule: string; person: string }[] {
+  return RULES.flatMap((rule) => {
+    const person = violations.find((one) => one.rule === rule && one.person !== null)?.person;
+    return person ? [{ rule, person }] : [];
+  });
+}
+
 function report({ figures, schedule, violations, history, rows }: RunResult): string {
   const { faults, answerMs, surprises, ...counts } = figures;
   const names: Readonly<Record<keyof typeof counts, string>> = {
@@ -97,6 +105,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     fellBack: 'told that nobody can answer',
     stopped: 'ended by a STOP',
     onTheWire: 'messages on the wire at a STOP',
+    stopSpooled: 'messages while a STOP was spooled',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
     unknown: 'parts of unknown end, settled',
@@ -114,7 +123,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     table(broken),
     ...[...new Set(surprises)].map((words) => words.slice(0, 300)),
     ...violations.slice(0, SHOWN).map(({ rule, person, what }) => `${rule} (${person ?? 'nobody'}): ${what}`),
-    ...(violations[0]?.person ? ['', ...excerpt(violations[0].person, history, rows)] : []),
+    ...firstOfEachRule(violations).flatMap(({ rule, person }) => ['', `${rule}:`, ...excerpt(person, history, rows)]),
     ...(violations.length > 0 ? ['', `Again: npm run chaos -- --seed ${seed}`] : []),
     '',
   ].join('\n');

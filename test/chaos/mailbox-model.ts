@@ -18,6 +18,8 @@ export type Conversation = {
   done: number;
   epoch: number;
   optedOut: boolean;
+  /** Parts up to this position were made before the newest STOP: nobody may take them any more. */
+  recalledUpTo: number;
   running: string | null;
   /** Turns that workers hold, presumed dead ones too. */
   readonly held: Turn[];
@@ -47,6 +49,7 @@ function newConversation(): Conversation {
     done: 0,
     epoch: 0,
     optedOut: false,
+    recalledUpTo: 0,
     running: null,
     held: [],
     endedTokens: new Set(),
@@ -150,7 +153,9 @@ export async function keyword(one: Conversation, { db, bridge }: Real, word: Wor
   one.done = one.fates.length;
   one.epoch += 1;
   one.running = null;
-  const waiting = (await bridge.parts(one.id!)).filter((part) => part.state === 'queued' && part.kind !== 'notice');
+  const parts = await bridge.parts(one.id!);
+  one.recalledUpTo = Number(parts.findLast((part) => part.kind !== 'notice')?.position ?? 0);
+  const waiting = parts.filter((part) => part.state === 'queued' && part.kind !== 'notice');
   assert.deepEqual(waiting, [], 'an answer waits for a START that comes after the STOP');
 }
 
@@ -245,8 +250,11 @@ export async function claim(one: Conversation, real: Real, n: number): Promise<b
   const before = await real.bridge.parts(one.id!);
   const [part] = await real.bridge.claim([id]);
   if (!part) return true;
-  const { kind } = before.find((row) => row.id === id)!;
-  assert.ok(!(one.optedOut && kind !== 'notice'), 'a part was claimed after a STOP');
+  const { kind, position } = before.find((row) => row.id === id)!;
+  if (kind !== 'notice') {
+    assert.ok(!one.optedOut, 'a part was claimed after a STOP');
+    assert.ok(Number(position) > one.recalledUpTo, 'a part from before a STOP was claimed after the START');
+  }
   one.claims.push({ part, took: undefined });
   return true;
 }

@@ -1,6 +1,6 @@
 // One run: people text while everything breaks, then all is put right, all work comes to its end, and the history is checked.
 import { setTimeout as pause } from 'node:timers/promises';
-import { caughtOnTheWire, check, type Violation } from './checker.ts';
+import { check, leftAfterStop, type Violation } from './checker.ts';
 import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
 import { unleash } from './nemesis.ts';
@@ -42,6 +42,8 @@ export type Figures = {
   readonly stopped: number;
   /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
   readonly onTheWire: number;
+  /** The same where the STOP lay in a gateway's spool and the worker that claimed them could not know. */
+  readonly stopSpooled: number;
   readonly sent: number;
   readonly agentCalls: number;
   /** Parts of which nobody knew the end for a while. */
@@ -160,7 +162,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
     fellBack,
     stopped: silent - fellBack,
-    onTheWire: caughtOnTheWire(history, rows),
+    ...leftAfterStop(history, rows),
     sent: history.accepted.length,
     agentCalls: history.calls.length,
     unknown,
