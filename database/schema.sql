@@ -1639,8 +1639,12 @@ AS $function$
 declare
   l record;
   limited uuid[];
+  now_at timestamptz;
+  latest_at timestamptz;
   free_at timestamptz;
+  taken_until timestamptz;
   first_at timestamptz;
+  is_late boolean;
   part_segments int;
   times timestamptz[];
 begin
@@ -1665,26 +1669,36 @@ begin
     order by t.our_address, t.is_bulk
   loop
     insert into sender_pacing (sender) values (l.our_address) on conflict do nothing;
-    select case when l.is_bulk then greatest(bulk_until, replies_until, coalesce(p_now, clock_timestamp()))
-      else greatest(replies_until, coalesce(p_now, clock_timestamp())) end
+    select case when l.is_bulk then greatest(bulk_until, replies_until) else replies_until end
     into free_at from sender_pacing where sender = l.our_address for update;
+    now_at := coalesce(p_now, clock_timestamp());
+    free_at := greatest(free_at, now_at);
+    latest_at := now_at + worth_sending(case when l.is_bulk then 'proactive' else 'reply' end);
 
     first_at := free_at;
     times := null;
+    taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
+      if first_at <= latest_at then
+        taken_until := free_at;
+      end if;
     else
       foreach part_segments in array l.parts loop
         free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
-        perform count_in_windows(l.campaign_id, part_segments, l.is_bulk, free_at, (not l.is_bulk)::int, l.is_bulk::int);
         times := times || free_at;
+        is_late := free_at > latest_at;
         free_at := free_at + part_segments / l.rate * interval '1 second';
+        continue when is_late;
+        perform count_in_windows(
+          l.campaign_id, part_segments, l.is_bulk, times[cardinality(times)], (not l.is_bulk)::int, l.is_bulk::int);
+        taken_until := free_at;
       end loop;
     end if;
 
     update sender_pacing set
-      replies_until = case when l.is_bulk then replies_until else free_at end,
-      bulk_until = case when l.is_bulk then free_at else bulk_until end
+      replies_until = case when l.is_bulk then replies_until else taken_until end,
+      bulk_until = case when l.is_bulk then taken_until else bulk_until end
     where sender = l.our_address;
     return query select l.our_address, l.is_bulk, l.rate, first_at, times;
   end loop;

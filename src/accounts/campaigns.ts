@@ -1,5 +1,5 @@
 // 10DLC campaigns and their brands: what the carriers let our American numbers send. `bridge` paces by them.
-import type { Sql, Tx } from '../database/pools.ts';
+import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 
 export type Campaign = {
@@ -27,36 +27,38 @@ export async function listCampaigns(sql: Sql): Promise<Campaign[]> {
     order by c.name`;
 }
 
-/** Makes a campaign, and its brand, or changes them. Throws invalid_request. */
+/**
+ * Makes a campaign, and its brand, or changes them; said again it changes nothing more, so one that broke half way is run
+ * again. Throws invalid_request.
+ */
 export async function setCampaign(sql: Sql, name: string, change: CampaignChange): Promise<void> {
-  const { brand, segmentsPerMinute, dailySegments } = change;
-  await sql.begin(async (tx) => {
-    await tx`insert into campaigns (name) values (${name}) on conflict (name) do nothing`;
-    if (brand !== undefined) {
-      await tx`insert into brands (name) values (${brand}) on conflict (name) do nothing`;
-      await tx`update campaigns set brand_id = (select id from brands where name = ${brand}) where name = ${name}`;
-    }
-    if (segmentsPerMinute !== undefined)
-      await tx`update campaigns set segments_per_minute = ${segmentsPerMinute} where name = ${name}`;
-    if (dailySegments !== undefined) await capBrand(tx, name, dailySegments);
-  });
+  const { segmentsPerMinute, dailySegments } = change;
+  const brand = change.brand ?? (await brandOf(sql, name));
+  if (dailySegments !== undefined && brand === null) {
+    throw new DarkspereError(
+      'invalid_request',
+      `--daily-segments: the cap of a day belongs to a brand, and "${name}" has none. Name it too: --brand NAME.`,
+      { param: '--daily-segments' },
+    );
+  }
+  if (brand !== null) await sql`insert into brands (name) values (${brand}) on conflict (name) do nothing`;
+  await sql`
+    insert into campaigns (name, brand_id) values (${name}, (select id from brands where name = ${brand}))
+    on conflict (name) do update set brand_id = excluded.brand_id`;
+  if (segmentsPerMinute !== undefined)
+    await sql`update campaigns set segments_per_minute = ${segmentsPerMinute} where name = ${name}`;
+  if (dailySegments !== undefined) await sql`update brands set daily_segments = ${dailySegments} where name = ${brand}`;
 }
 
-async function capBrand(tx: Tx, campaign: string, dailySegments: number | null): Promise<void> {
-  const { count } = await tx`
-    update brands set daily_segments = ${dailySegments}
-    where id = (select brand_id from campaigns where name = ${campaign})`;
-  if (count > 0) return;
-  throw new DarkspereError(
-    'invalid_request',
-    `--daily-segments: the cap of a day belongs to a brand, and "${campaign}" has none. Name it too: --brand NAME.`,
-    { param: '--daily-segments' },
-  );
+async function brandOf(sql: Sql, campaign: string): Promise<string | null> {
+  const [row] = await sql<{ name: string }[]>`
+    select b.name from campaigns c join brands b on b.id = c.brand_id where c.name = ${campaign}`;
+  return row?.name ?? null;
 }
 
 /** Throws not_found, with the names there are. */
-export async function campaignId(tx: Tx, name: string): Promise<string> {
-  const rows = await tx<{ id: string; name: string }[]>`select id, name from campaigns order by name`;
+export async function campaignId(sql: Sql, name: string): Promise<string> {
+  const rows = await sql<{ id: string; name: string }[]>`select id, name from campaigns order by name`;
   const found = rows.find((row) => row.name === name);
   if (found) return found.id;
   const known = rows.length === 0 ? 'There are none yet.' : `There are: ${rows.map((row) => row.name).join(', ')}.`;

@@ -36,15 +36,14 @@ export async function listNumbers(sql: Sql): Promise<NumberSettings[]> {
 /** Changes one of our numbers, or adds it. Throws not_found for a campaign that is not there. */
 export async function setNumber(sql: Sql, address: string, change: NumberChange): Promise<{ isNew: boolean }> {
   const { campaign, ...columns } = change;
-  return sql.begin(async (tx) => {
-    const { count } = await tx`
-      insert into phone_numbers (address, segments_per_second) values (${address}, ${segmentsPerSecond(address)})
-      on conflict (address) do nothing`;
-    const values = {
-      ...columns,
-      ...(campaign === undefined ? {} : { campaign_id: campaign === null ? null : await campaignId(tx, campaign) }),
-    };
-    if (Object.keys(values).length > 0) await tx`update phone_numbers set ${tx(values)} where address = ${address}`;
-    return { isNew: count > 0 };
-  });
+  const values = {
+    address,
+    ...columns,
+    ...(campaign === undefined ? {} : { campaign_id: campaign === null ? null : await campaignId(sql, campaign) }),
+  };
+  const [row] = await sql<{ is_new: boolean }[]>`
+    insert into phone_numbers ${sql({ segments_per_second: segmentsPerSecond(address), ...values })}
+    on conflict (address) do update set ${sql(values)}
+    returning xmax = 0 as is_new`;
+  return { isNew: row!.is_new };
 }

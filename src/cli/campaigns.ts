@@ -3,7 +3,13 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type Campaign, type CampaignChange, listCampaigns, setCampaign } from '../accounts/campaigns.ts';
 import { withDatabase } from './database.ts';
 import { table } from './table.ts';
-import { campaignName, offOr } from './values.ts';
+import { campaignName, limitOf, offOr } from './values.ts';
+
+type SetOptions = {
+  readonly brand?: string;
+  readonly segmentsPerMinute?: number | string;
+  readonly dailySegments?: number | string;
+};
 
 /** Adds the commands; `onCode` is told the exit code. */
 export function addCampaignCommands(program: Command, onCode: (code: number) => void): void {
@@ -22,7 +28,8 @@ export function addCampaignCommands(program: Command, onCode: (code: number) => 
     .option('--brand <name>', 'the brand it is registered for; a new one is made', campaignName)
     .option('--segments-per-minute <n|off>', 'all its numbers together', offOr(10, 1_000_000))
     .option('--daily-segments <n|off>', 'of its brand, all campaigns of the brand together', offOr(100, 100_000_000))
-    .action(async (name: string, wanted: CampaignChange) => {
+    .action(async (name: string, options: SetOptions) => {
+      const wanted = changeOf(options);
       const { json } = campaigns.opts<{ json: boolean }>();
       onCode(
         await withDatabase(async (sql) => {
@@ -36,6 +43,16 @@ export function addCampaignCommands(program: Command, onCode: (code: number) => 
         }),
       );
     });
+}
+
+function changeOf({ brand, ...limits }: SetOptions): CampaignChange {
+  const segmentsPerMinute = limitOf(limits.segmentsPerMinute);
+  const dailySegments = limitOf(limits.dailySegments);
+  return {
+    ...(brand === undefined ? {} : { brand }),
+    ...(segmentsPerMinute === undefined ? {} : { segmentsPerMinute }),
+    ...(dailySegments === undefined ? {} : { dailySegments }),
+  };
 }
 
 /** Somebody who caps a campaign's day caps its brand's: the others must not be a surprise. */

@@ -3,13 +3,13 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { listNumbers, type NumberChange, type NumberSettings, setNumber } from '../accounts/number-settings.ts';
 import { withDatabase } from './database.ts';
 import { table } from './table.ts';
-import { campaignName, offOr, wholeNumber } from './values.ts';
+import { campaignName, limitOf, offOr, wholeNumber } from './values.ts';
 
 type SetOptions = {
   readonly busyPolicy?: string;
-  readonly holdMs?: number | null;
+  readonly holdMs?: number | string;
   readonly holdText?: string;
-  readonly quietMs?: number | null;
+  readonly quietMs?: number | string;
   readonly maxSegments?: number;
   readonly mps?: number;
   readonly sessionIdle?: string;
@@ -71,9 +71,9 @@ function changeOf(options: SetOptions): NumberChange {
   const { active, campaign } = options;
   const wanted = {
     busy_policy: options.busyPolicy,
-    hold_ms: options.holdMs,
+    hold_ms: limitOf(options.holdMs),
     hold_text: options.holdText,
-    quiet_ms: options.quietMs,
+    quiet_ms: limitOf(options.quietMs),
     max_segments: options.maxSegments,
     segments_per_second: options.mps,
     session_idle: options.sessionIdle,

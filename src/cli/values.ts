@@ -10,9 +10,14 @@ export function wholeNumber(min: number, max: number, instead?: string): (value:
   };
 }
 
-/** The same, or the word that takes the setting away. */
-export function offOr(min: number, max: number, word = 'off'): (value: string) => number | null {
-  return (value) => (value === word ? null : wholeNumber(min, max, word)(value));
+/** The same, or the word that takes the setting away. Not null at once: commander takes that for an empty text. */
+export function offOr(min: number, max: number, word = 'off'): (value: string) => number | string {
+  return (value) => (value === word ? word : wholeNumber(min, max, word)(value));
+}
+
+/** What such an option says: null takes the setting away, undefined leaves it. */
+export function limitOf(value: number | string | undefined): number | null | undefined {
+  return typeof value === 'string' ? null : value;
 }
 
 /** The name of a campaign or of a brand. */

@@ -136,11 +136,11 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
   test('exit code 1 when the database does not answer, and no password in what is said', async () => {
     const { code, complained } = await run(['numbers'], {
       ...env,
-      DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/nowhere',
+      DATABASE_URL: 'postgres://me:swordfish@127.0.0.1:1/nowhere',
     });
     assert.equal(code, 1);
     assert.match(complained, /^database_unreachable: PostgreSQL at 127\.0\.0\.1:1\/nowhere/);
-    assert.doesNotMatch(complained, /secret/);
+    assert.doesNotMatch(complained, /swordfish/);
   });
 });
 

@@ -119,8 +119,9 @@ begin
 end $$;
 
 -- Reserves the times of parts: per sender, replies and bulk apart, `parts` are their segments in order. A number without a
--- campaign takes them one after the other from starts_at on, at its rate; part_times has the times of all others. Without
--- pacing every part may leave at once.
+-- campaign takes them one after the other from starts_at on, at its rate; part_times has the times of all others. A part that
+-- would leave when it is worth nothing any more is told its time and takes none: a day that is full must not fill the next
+-- one with what is never sent. Without pacing every part may leave at once.
 create or replace function reserve_time(p_load json, p_pacing boolean, p_now timestamptz default null)
 returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz, part_times timestamptz[])
 language plpgsql
@@ -129,8 +130,12 @@ as $$
 declare
   l record;
   limited uuid[];
+  now_at timestamptz;
+  latest_at timestamptz;
   free_at timestamptz;
+  taken_until timestamptz;
   first_at timestamptz;
+  is_late boolean;
   part_segments int;
   times timestamptz[];
 begin
@@ -155,26 +160,36 @@ begin
     order by t.our_address, t.is_bulk
   loop
     insert into sender_pacing (sender) values (l.our_address) on conflict do nothing;
-    select case when l.is_bulk then greatest(bulk_until, replies_until, coalesce(p_now, clock_timestamp()))
-      else greatest(replies_until, coalesce(p_now, clock_timestamp())) end
+    select case when l.is_bulk then greatest(bulk_until, replies_until) else replies_until end
     into free_at from sender_pacing where sender = l.our_address for update;
+    now_at := coalesce(p_now, clock_timestamp());
+    free_at := greatest(free_at, now_at);
+    latest_at := now_at + worth_sending(case when l.is_bulk then 'proactive' else 'reply' end);
 
     first_at := free_at;
     times := null;
+    taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
+      if first_at <= latest_at then
+        taken_until := free_at;
+      end if;
     else
       foreach part_segments in array l.parts loop
         free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
-        perform count_in_windows(l.campaign_id, part_segments, l.is_bulk, free_at, (not l.is_bulk)::int, l.is_bulk::int);
         times := times || free_at;
+        is_late := free_at > latest_at;
         free_at := free_at + part_segments / l.rate * interval '1 second';
+        continue when is_late;
+        perform count_in_windows(
+          l.campaign_id, part_segments, l.is_bulk, times[cardinality(times)], (not l.is_bulk)::int, l.is_bulk::int);
+        taken_until := free_at;
       end loop;
     end if;
 
     update sender_pacing set
-      replies_until = case when l.is_bulk then replies_until else free_at end,
-      bulk_until = case when l.is_bulk then free_at else bulk_until end
+      replies_until = case when l.is_bulk then replies_until else taken_until end,
+      bulk_until = case when l.is_bulk then taken_until else bulk_until end
     where sender = l.our_address;
     return query select l.our_address, l.is_bulk, l.rate, first_at, times;
   end loop;
