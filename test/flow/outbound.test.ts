@@ -216,9 +216,33 @@ describe('pacing', () => {
         ['void', 'expired'],
       ],
     );
+    const flood = (await bridge.arrive(somebody(), 'hello'))!;
+    const long = Array.from({ length: 20 }, () => 'much too late');
+    await bridge.finish([reply((await bridge.start(flood.conversationId))!, long, 10)]);
+    const [row] = await db.admin<{ free: boolean }[]>`
+      select replies_until < clock_timestamp() + interval '4 hours' + interval '16 seconds' as free from sender_pacing`;
+    assert.ok(row!.free, 'parts that never leave keep their sender from others');
+  });
+
+  test('what finds no room in its days takes none of a later one', async () => {
     await db.admin`delete from sender_pacing`;
-    const next = await bridge.answered(somebody(), ['next']);
-    assert.equal((await bridge.parts(next))[0]?.state, 'queued');
+    const [campaign] = await db.admin<{ id: string; brand_id: string }[]>`
+      with brand as (insert into brands (name, daily_segments) values ('small', 100) returning id)
+      insert into campaigns (name, brand_id, segments_per_minute) select 'small', id, 6000 from brand returning id, brand_id`;
+    const { id, brand_id: brand } = campaign!;
+    await db.admin`
+      insert into pacing_windows (holder, starts_at, taken)
+      select ${brand}, window_at(now(), true, n), 100 from generate_series(0, 1) n`;
+    await db.admin`update phone_numbers set campaign_id = ${id}`;
+    const [part] = await bridge.parts(await bridge.answered(somebody(), ['the answer']));
+    await db.admin`update phone_numbers set campaign_id = null`;
+    assert.deepEqual([part!.state, part!.error_code], ['void', 'expired']);
+    const [counted] = await db.admin<{ taken: number }[]>`
+      select coalesce(sum(taken), 0)::int as taken from pacing_windows
+      where starts_at > now() and starts_at <> window_at(now(), true, 1)`;
+    assert.equal(counted!.taken, 0);
+    const [next] = await bridge.parts(await bridge.answered(somebody(), ['next']));
+    assert.equal(next!.state, 'queued', 'the sender is taken until then');
   });
 
   test('bulk that waited ten hours for its turn still leaves, a reply of that age does not', async () => {

@@ -171,9 +171,9 @@ begin
     taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
-      if first_at <= latest_at then
-        taken_until := free_at;
-      end if;
+      -- The last that is not too late ends a part's length after that at most.
+      taken_until := least(free_at,
+        greatest(first_at, latest_at + (select max(n) from unnest(l.parts) n) / l.rate * interval '1 second'));
     else
       foreach part_segments in array l.parts loop
         free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
