@@ -71,11 +71,7 @@ const ONE_COMMIT: Readonly<Record<string, string>> = {
 };
 
 /** What only commands call, which end when their connection breaks. */
-const COMMANDS_ONLY = new Set([
-  'src/database/migrate.ts',
-  'src/accounts/campaigns.ts',
-  'src/accounts/number-settings.ts',
-]);
+const COMMANDS_ONLY = new Set(['src/database/migrate.ts']);
 
 const MAX_LINES = 400;
 /** A table of cases is read by looking one up, not from top to bottom. */
