@@ -120,8 +120,8 @@ function together(products: readonly Product[]) {
   };
 }
 
-function wrong({ refused, lost, doubled, outOfOrder, strange }: Counts): number {
-  return refused + lost + doubled + outOfOrder + strange;
+function wrong({ lost, doubled, outOfOrder, strange }: Counts): number {
+  return lost + doubled + outOfOrder + strange;
 }
 
 function report(): void {
@@ -143,7 +143,7 @@ function report(): void {
 
 function block(name: string): string {
   const rows = results.filter((result) => result.name === name);
-  const head = ['workers', 'answered/s', 'times', 'most', 'p50 ms', 'p99 ms', 'texts', 'wrong'];
+  const head = ['workers', 'answered/s', 'times', 'most', 'p50 ms', 'p99 ms', 'texts', 'refused', 'wrong'];
   return table([
     [...head, ...(rows[0]?.loads.map((load) => load.name) ?? [])],
     ...rows.map(({ workers, perSecond, mostPerSecond, latencyMs, counts, loads: used }) => [
@@ -154,6 +154,7 @@ function block(name: string): string {
       figure(latencyMs.p50),
       figure(latencyMs.p99),
       String(counts.offered),
+      String(counts.refused),
       String(wrong(counts)),
       ...used.map(({ cpuPercent }) => figure(cpuPercent)),
     ]),

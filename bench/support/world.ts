@@ -214,7 +214,11 @@ function startTalk(account: Account, webhooks: Client, ledger: Ledger, load: str
     const number = ledger.offer(person, performance.now());
     webhooks.post(inboundText(account, person, textBody(load, number)), (status) => {
       if (status === 200) ledger.accepted(number);
-      else ledger.refused(number);
+      else {
+        ledger.refused(number);
+        // No reply will come: the place goes to the next.
+        outstanding.set(person, 1);
+      }
       came(person);
     });
   }
