@@ -16,6 +16,7 @@ import {
   record,
   settle,
   start,
+  timePasses,
   type Word,
 } from './mailbox-model.ts';
 
@@ -47,6 +48,7 @@ describe('any order of what gateways, workers and the carrier do', () => {
       await agree(one!, real);
     };
     const sendAll = async () => {
+      await timePasses(one!, real);
       while (await claim(one!, real, 0)) {
         await dispatch(one!, real, 0, true);
         await record(one!, real, 0, true);
