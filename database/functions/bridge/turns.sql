@@ -101,7 +101,8 @@ begin
         not burst.waits and (c.held_until > c.answered_at[1]) is not true and (
           goes_too_fast(c.answered_at, holds_in_a_row(c.holds, c.held_until))
           -- Somebody impatient says the same again and again too: it counts where it was answered.
-          or c.answered_at[3] > clock_timestamp() - interval '10 minutes' and repeats_itself(c.id)
+          -- (`is true`: after an unknown the second half would be asked as well, and it reads messages.)
+          or (c.answered_at[3] > clock_timestamp() - interval '10 minutes') is true and repeats_itself(c.id)
         ) is true as is_too_fast
       from (
         select start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms))
