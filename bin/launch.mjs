@@ -8,6 +8,12 @@ import { ensureInstalled, InstallFailed, root } from './install.mjs';
 
 const OLDEST_NODE = 24;
 
+/**
+ * MiB. On a large machine Node lets its young generation grow until 2,000 waiting turns take 400 MB; with this they take 270, at the
+ * same CPU (bench/hold).
+ */
+const NODE_FLAGS = ['--max-semi-space-size=8'];
+
 /** The pinned Node, wherever npm put it: beside our dependencies, or above us when we are one ourselves. */
 function findNode() {
   const name = `${process.platform}-${process.arch}`;
@@ -47,7 +53,7 @@ export function launch(script, args, { dev = false } = {}) {
     process.exitCode = 1;
     return;
   }
-  const child = spawn(node, [join(root, script), ...args], { stdio: 'inherit' });
+  const child = spawn(node, [...NODE_FLAGS, join(root, script), ...args], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the child as well; handing it on would make it two.

@@ -15,6 +15,8 @@ import { type Account, publicUrl } from './carrier-side.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const START_MS = 60_000;
+/** As bin/launch.mjs starts it. */
+const NODE_FLAGS = ['--max-semi-space-size=8'];
 
 // What was started ends with us, also when we are told to end: the handlers of `exit` see to it.
 for (const [signal, code] of [
@@ -100,7 +102,7 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
   const { key, registration: secret } = options.secrets ?? newSecrets();
   const folder = await mkdtemp(join(tmpdir(), 'darkspere-bench-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), MAIN, 'start', ...parts], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...(options.nodeArguments ?? []), MAIN, 'start', ...parts], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,
