@@ -47,12 +47,17 @@ export type Rows = {
 const PATH_JOBS = ['turn', 'send', 'settle'];
 
 /**
- * The jobs that may still run. A job whose key was taken over while a worker had it is out of attempts: that worker's death
- * leaves a row that nothing ever runs.
+ * The jobs that have something to do. A job whose key was taken over while a worker had it is out of attempts: that worker's
+ * death leaves a row that nothing ever runs. A turn job with an old token finds nothing, whenever it comes (a STOP during a
+ * hold leaves one).
  */
 export const openJobs = (sql: Sql) => sql`
-  select task_identifier as task, key, id::text from graphile_worker.jobs
-  where task_identifier = any (${PATH_JOBS}) and attempts < max_attempts`;
+  select t.identifier as task, j.key, j.id::text
+  from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
+  where t.identifier = any (${PATH_JOBS}) and j.attempts < j.max_attempts
+    and (t.identifier <> 'turn' or exists (
+      select 1 from conversations c
+      where c.id::text = j.payload ->> 'c' and c.token = (j.payload ->> 't')::int and c.last_seq > c.done_seq))`;
 
 export async function readRows(sql: Sql): Promise<Rows> {
   const [conversations, messages, turns, parts, jobs] = await Promise.all([

@@ -94,14 +94,15 @@ describe('a text during a turn', { concurrency: 6 }, () => {
     const line = await world.line({ busy_policy: 'interrupt', quiet_ms: 0 });
     const agent = await line.agent(({ message }) => `Re: ${message.replaceAll('\n', ' + ')}`);
     const ann = line.person();
-    for (let n = 0; n < 8; n++) {
+    // Nine answers in half a minute would be a machine's.
+    for (let n = 0; n < 4; n++) {
       await ann.text(`${n}a`);
       await ann.text(`${n}b`);
       await line.story(ann);
     }
     const answered = bodies(ann).flatMap((body) => body.slice(4).split(' + '));
-    assert.deepEqual(answered, Array.from({ length: 8 }, (_, n) => [`${n}a`, `${n}b`]).flat());
-    assert.ok(agent.calls.length >= 8);
+    assert.deepEqual(answered, Array.from({ length: 4 }, (_, n) => [`${n}a`, `${n}b`]).flat());
+    assert.ok(agent.calls.length >= 4);
   });
 
   test('queue: every text has an answer of its own, in order', async () => {

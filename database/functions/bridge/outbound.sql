@@ -208,7 +208,7 @@ begin
   having count(*) > 0;
   if under_way is not null then
     perform graphile_worker.add_jobs(array_agg((
-      'send', json_build_object('p', id), null, clock_timestamp() + interval '20 seconds', 1000, 'send:' || id, 0, null
+      'send', json_build_object('p', id), null, clock_timestamp() + interval '3 seconds', 1000, 'send:' || id, 0, null
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
