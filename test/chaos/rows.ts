@@ -40,7 +40,12 @@ export type Rows = {
     readonly sending_at: Date | null;
   }[];
   /** Jobs of texts and parts that are still to be done. */
-  readonly jobs: readonly { readonly task: string; readonly key: string | null }[];
+  readonly jobs: readonly {
+    readonly task: string;
+    readonly key: string | null;
+    /** How it stands: due when, locked since when, how many tries, what went wrong. */
+    readonly state: string;
+  }[];
 };
 
 /** Jobs without which a text or a part would be forgotten; the others are housekeeping, which never ends. */
@@ -51,7 +56,9 @@ const PATH_JOBS = ['turn', 'send', 'settle'];
  * leaves a row that nothing ever runs.
  */
 export const openJobs = (sql: Sql) => sql`
-  select task_identifier as task, key, id::text from graphile_worker.jobs
+  select task_identifier as task, key, id::text, concat_ws(' ', 'due', run_at - now(), 'locked', now() - locked_at, 'by',
+      locked_by, 'tries', attempts, last_error) as state
+  from graphile_worker.jobs
   where task_identifier = any (${PATH_JOBS}) and attempts < max_attempts`;
 
 export async function readRows(sql: Sql): Promise<Rows> {
