@@ -14,7 +14,8 @@ import { type RunResult, run } from './run.ts';
 
 /** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
 const SETTLE_MS = 240_000;
-const SHOWN = 10;
+/** Violations of each rule. */
+const SHOWN = 5;
 
 const { values } = parseArgs({
   options: {
@@ -122,7 +123,9 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     '',
     table(broken),
     ...[...new Set(surprises)].map((words) => words.slice(0, 300)),
-    ...violations.slice(0, SHOWN).map(({ rule, person, what }) => `${rule} (${person ?? 'nobody'}): ${what}`),
+    ...RULES.flatMap((rule) => violations.filter((one) => one.rule === rule).slice(0, SHOWN)).map(
+      ({ rule, person, what }) => `${rule} (${person ?? 'nobody'}): ${what}`,
+    ),
     ...firstOfEachRule(violations).flatMap(({ rule, person }) => ['', `${rule}:`, ...excerpt(person, history, rows)]),
     ...(violations.length > 0 ? ['', `Again: npm run chaos -- --seed ${seed}`] : []),
     '',

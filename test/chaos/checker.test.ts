@@ -192,7 +192,7 @@ const CASES: readonly (readonly [rule: Rule, what: string, doctor: (story: Docto
   ['unfinished', 'texts wait', ({ rows }) => Object.assign(rows.conversations[0]!, { last_seq: 4 })],
   ['unfinished', 'a turn runs', ({ rows }) => Object.assign(rows.turns[2]!, { state: 'running' })],
   ['unfinished', 'a part is unknown', ({ rows }) => Object.assign(rows.parts[1]!, { state: 'unknown' })],
-  ['unfinished', 'a job is left', ({ rows }) => rows.jobs.push({ task: 'settle', key: 'settle:p1' })],
+  ['unfinished', 'a job is left', ({ rows }) => rows.jobs.push({ task: 'settle', key: 'settle:p1', state: 'due' })],
 ];
 
 describe('the checker', () => {

@@ -156,6 +156,11 @@ function doubled(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
   ].map((what) => ({ rule: 'doubled', person: story.person, what }));
 }
 
+function wasReplied(row: Row | undefined, { turns }: Story): boolean {
+  const seq = row?.seq ?? Number.NaN;
+  return turns.some((turn) => turn.state === 'replied' && turn.from_seq <= seq && seq <= turn.to_seq);
+}
+
 /** Agents are shown texts in order and without gaps; answers leave in order. */
 function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
   const taken = story.rows.filter((row) => row.seq !== null).sort((a, b) => a.seq! - b.seq!);
@@ -168,8 +173,9 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
   for (const call of story.calls) {
     const places = call.words.map((word) => place.get(word) ?? Number.NaN);
     if (!isRun(places)) problems.push(`${call.agent} was shown ${call.words.join(' ')}`);
-    // A call may be made again after a crash; what is seen for the first time must not come before what lies before it.
-    const fresh = places.find((at) => !seen.has(at));
+    // A call may be made again after a crash; what is seen for the first time must not come before what lies before it. A
+    // request that a stalled wire delivers when its turn has been given up long since is nobody's question any more.
+    const fresh = places.find((at) => !seen.has(at) && wasReplied(taken[at], story));
     if (fresh !== undefined && seen.size > 0 && fresh < Math.max(...seen))
       problems.push(`${call.agent} was shown ${call.words.join(' ')} after later texts`);
     for (const at of places) seen.add(at);
@@ -280,7 +286,7 @@ function unfinished(rows: Rows): Violation[] {
     ...rows.parts
       .filter((part) => OPEN.has(part.state))
       .map((part) => made(of(part), `part ${part.id} is still ${part.state}`)),
-    ...rows.jobs.map((job) => made(null, `a job ${job.task} ${job.key ?? ''} is left`)),
+    ...rows.jobs.map((job) => made(null, `a job ${job.task} ${job.key ?? ''} is left: ${job.state}`)),
   ];
 }
 

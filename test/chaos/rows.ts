@@ -40,7 +40,12 @@ export type Rows = {
     readonly sending_at: Date | null;
   }[];
   /** Jobs of texts and parts that are still to be done. */
-  readonly jobs: readonly { readonly task: string; readonly key: string | null }[];
+  readonly jobs: readonly {
+    readonly task: string;
+    readonly key: string | null;
+    /** How it stands: due when, locked since when, how many tries, what went wrong. */
+    readonly state: string;
+  }[];
 };
 
 /** Jobs without which a text or a part would be forgotten; the others are housekeeping, which never ends. */
@@ -52,7 +57,8 @@ const PATH_JOBS = ['turn', 'send', 'settle'];
  * hold leaves one).
  */
 export const openJobs = (sql: Sql) => sql`
-  select t.identifier as task, j.key, j.id::text
+  select t.identifier as task, j.key, j.id::text, concat_ws(' ', 'due', j.run_at - now(), 'locked', now() - j.locked_at, 'by',
+      j.locked_by, 'tries', j.attempts, j.last_error) as state
   from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
   where t.identifier = any (${PATH_JOBS}) and j.attempts < j.max_attempts
     and (t.identifier <> 'turn' or exists (
