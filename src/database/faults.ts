@@ -1,4 +1,5 @@
 // What a database error says about doing the same thing again. Codes: PostgreSQL manual, appendix A.
+import { DarkspereError } from '../errors.ts';
 
 function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
@@ -31,6 +32,8 @@ const NO_CONNECTION_WORDS = /^(Connection terminated|timeout exceeded when tryin
  * it later may well succeed. SQLSTATE classes: 08 connection, 53 resources (disk full, too many connections), 57 intervention.
  */
 export function isOutage(error: unknown): boolean {
+  // What we say at the start covers a wrong password and a missing database too: those do not pass.
+  if (error instanceof DarkspereError && error.cause !== undefined) return isOutage(error.cause);
   const code = codeOf(error);
   if (code === READ_ONLY || /^(08|53|57)[0-9A-Z]{3}$/.test(code) || NO_CONNECTION.test(code)) return true;
   return code === '' && error instanceof Error && NO_CONNECTION_WORDS.test(error.message);

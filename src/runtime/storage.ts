@@ -57,7 +57,8 @@ export async function openStorage(options: StorageOptions, stack: AsyncDisposabl
   try {
     await begin();
   } catch (error) {
-    if (!canWait(options) || !isAway(error)) throw error;
+    // A wrong password or a missing database will not come right by itself.
+    if (!canWait(options) || !isOutage(error)) throw error;
     logger.warn({ error: messageOf(error) }, 'the database is away; texts are kept in the spool until it is back');
     const stopping = new AbortController();
     const waiting = beginLater(begin, stopping.signal, logger).catch(options.onLost);
@@ -88,11 +89,6 @@ function canWait({ config, parts }: StorageOptions): boolean {
   return config.spool !== null && config.database.kind === 'external' && parts.every((part) => part === 'gateway');
 }
 
-/** A wrong password or a missing database will not come right by itself; a server that does not answer may. */
-function isAway(error: unknown): boolean {
-  return isOutage(error) || (error instanceof Error && error.cause !== undefined && isAway(error.cause));
-}
-
 async function beginLater(begin: () => Promise<void>, signal: AbortSignal, logger: Logger): Promise<void> {
   while (!signal.aborted) {
     try {
@@ -101,7 +97,7 @@ async function beginLater(begin: () => Promise<void>, signal: AbortSignal, logge
       return;
     } catch (error) {
       if (signal.aborted) return;
-      if (!isAway(error)) throw error;
+      if (!isOutage(error)) throw error;
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
   }
