@@ -232,6 +232,16 @@ describe('the checker', () => {
     assert.deepEqual(leftAfterStop(history, rows), { onTheWire: 1, stopSpooled: 0 });
   });
 
+  it('does not count a request that reaches its agent after the turn was given up', () => {
+    const story = sound();
+    Object.assign(story.rows.turns[0]!, { state: 'fell_back' });
+    Object.assign(story.rows.messages[1]!, { kind: 'fallback' });
+    Object.assign(story.rows.parts[0]!, { kind: 'fallback' });
+    story.calls.push(story.calls.shift()!);
+    const { rows, ...history } = story;
+    assert.deepEqual(check(history, rows), []);
+  });
+
   it('counts what left between the 200 to a STOP and its way from the spool into the database', () => {
     const story = sound();
     // Stored at 450 ms, acknowledged at 410.
