@@ -91,7 +91,8 @@ export function createOutbound(deps: OutboundDeps): Outbound {
         return;
       } catch (error) {
         // Once: in an outage every send under way is here, and each tries every second.
-        if (attempt === 0) logger.warn({ part: result.part_id, error: messageOf(error) }, 'a send waits to be recorded');
+        if (attempt === 0)
+          logger.warn({ part: result.part_id, error: messageOf(error) }, 'a send waits to be recorded');
         await sleep(Math.min(1_000, 50 * 2 ** attempt));
       }
     }
