@@ -31,6 +31,7 @@ const LAYERS = [
   ['channels'],
   ['agents', 'billing'],
   ['bridge'],
+  ['inbox'],
   ['jobs'],
   ['http'],
   ['runtime'],

@@ -1,0 +1,53 @@
+// The phone of the simulator.
+import { z } from 'zod';
+import { time } from './basics.ts';
+import { Direction } from './conversations.ts';
+
+export const SegmentsBody = z.strictObject({ text: z.string().max(10_000) });
+export const Segments = z.object({
+  encoding: z.enum(['GSM-7', 'UCS-2']),
+  characters: z.number().int(),
+  segments: z.number().int(),
+  /** Units left in the last segment. */
+  left: z.number().int(),
+  /** Characters that force UCS-2, each once. */
+  forced_by: z.array(z.string()),
+  /** What the carrier charges for it, in micro-dollars. */
+  cost_micro_usd: z.number().int(),
+});
+
+export const PhoneMessage = z.object({
+  sid: z.string(),
+  at: time,
+  direction: Direction,
+  from: z.string(),
+  to: z.string(),
+  body: z.string(),
+  media_urls: z.array(z.string()),
+  segments: z.number().int(),
+  status: z.string(),
+  error_code: z.number().int().nullable(),
+});
+export const PhoneMessages = z.object({ data: z.array(PhoneMessage) });
+export const PhoneTextBody = z.strictObject({
+  from: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a number like +15551230001'),
+  to: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a number like +15550001111'),
+  text: z.string().max(1600).default(''),
+  media_urls: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .max(10)
+    .default([]),
+});
+export const PhoneText = z.object({ sid: z.string() });
+export const Fault = z.object({
+  name: z.string(),
+  /** What one occurrence is. */
+  counts: z.string(),
+  /** How many more times; null while it happens by chance or for a time. */
+  left: z.number().int().nullable(),
+});
+export const Faults = z.object({ data: z.array(Fault) });
+
+export type Segments = z.infer<typeof Segments>;
+export type PhoneMessage = z.infer<typeof PhoneMessage>;
+export type Fault = z.infer<typeof Fault>;
