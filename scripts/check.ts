@@ -17,6 +17,7 @@ const GENERATORS = ['schema', 'docs', 'env'];
 function steps(): Step[] {
   return [
     { name: 'types', file: local('tsc'), args: ['--noEmit', '-p', 'tsconfig.json'] },
+    { name: 'types of the console', file: local('tsc'), args: ['--noEmit', '-p', 'console/tsconfig.json'] },
     { name: 'style', file: local('biome'), args: ['check', '--diagnostic-level=error', '.'] },
     ...GENERATORS.filter((name) => existsSync(join(root, 'scripts', `${name}.ts`))).map((name) => ({
       name,
