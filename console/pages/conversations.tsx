@@ -21,7 +21,7 @@ export default function ConversationsPage() {
     <div className="flex h-full">
       <section
         aria-label="All conversations"
-        className={`min-h-0 w-full flex-col border-r border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 ${openId === null ? 'flex' : 'hidden'}`}
+        className={`min-h-0 w-full flex-col border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 lg:border-r ${openId === null ? 'flex' : 'hidden'}`}
       >
         <Filters filter={filter} />
         <ConversationList list={list} filter={filter} openId={openId} />
@@ -45,7 +45,7 @@ export default function ConversationsPage() {
       {openId !== null && messageId !== null && (
         <section
           aria-label="Path of a message"
-          className="flex min-h-0 min-w-0 flex-1 flex-col border-l border-line bg-panel xl:w-[34rem] xl:flex-none 2xl:w-[40rem]"
+          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none 2xl:w-[40rem]"
         >
           <PathPanel
             key={messageId}

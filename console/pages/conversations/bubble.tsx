@@ -91,7 +91,9 @@ function Foot({ message, first }: { message: Message; first: Message | null }) {
   // An answered text needs no word about it: its answer is right below.
   const isUsual = direction === 'in' && state === 'answered';
   return (
-    <p className="mt-0.5 flex max-w-full flex-wrap items-center gap-x-1.5 px-1 text-small text-ink-3">
+    <p
+      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1.5 px-1 text-small text-ink-3 ${direction === 'out' ? 'justify-end' : ''}`}
+    >
       <ClockTime at={message.at} />
       {details.map((detail) => (
         <span key={detail} className={kind === 'operator' ? 'text-hand' : ''}>

@@ -167,10 +167,7 @@ function Entry({
   const isNewDay = before === null || new Date(before.at).toDateString() !== new Date(message.at).toDateString();
   const isNewSide = before === null || before.direction !== message.direction || isNewDay;
   return (
-    <li
-      id={`message-${message.id}`}
-      className={`${isNewSide ? 'pt-3' : 'pt-1'} [contain-intrinsic-size:auto_64px] [content-visibility:auto]`}
-    >
+    <li id={`message-${message.id}`} className={`${isNewSide ? 'pt-3' : 'pt-1'} px-1`}>
       {isNewDay && (
         <p className="pt-2 pb-3 text-center text-small text-ink-3">{dayFormat.format(new Date(message.at))}</p>
       )}

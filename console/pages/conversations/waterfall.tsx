@@ -105,10 +105,10 @@ function Row({
         type="button"
         aria-expanded={isOpen}
         onClick={onOpen}
-        className={`grid w-full grid-cols-[minmax(7.5rem,11rem)_1fr_4.25rem] items-center gap-x-3 px-4 py-[3px] text-left -outline-offset-2 ${isOpen ? 'bg-selected' : 'hover:bg-hover'}`}
+        className={`grid w-full grid-cols-[minmax(6.5rem,34%)_1fr_4rem] items-center gap-x-3 px-4 py-[3px] text-left -outline-offset-2 ${isOpen ? 'bg-selected' : 'hover:bg-hover'}`}
       >
         <span
-          className={`truncate ${isWait ? 'text-ink-3' : 'text-ink'} ${span.outcome === 'failed' ? 'font-medium text-bad' : ''}`}
+          className={`truncate ${span.outcome === 'failed' ? 'font-medium text-bad' : isWait ? 'text-ink-3' : 'text-ink'}`}
         >
           {span.name}
         </span>
