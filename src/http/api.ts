@@ -2,21 +2,34 @@
 import cookie from '@fastify/cookie';
 import type { FastifyInstance } from 'fastify';
 import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
-import { sessionRoutes } from './api/session.ts';
+import { type EventsDeps, eventRoutes } from './api/events.ts';
+import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
+import { type PostDeps, postRoutes } from './api/posts.ts';
+import { type SessionDeps, sessionRoutes } from './api/session.ts';
+import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { type MediaDeps, mediaRoutes } from './media.ts';
 
-export type ApiDeps = AccessDeps & AgentListDeps;
+/** What all routes together are given. */
+export type ApiDeps = AccessDeps &
+  AgentListDeps &
+  EventsDeps &
+  InstanceDeps &
+  MediaDeps &
+  PostDeps &
+  SessionDeps &
+  SimulatorDeps;
 
 /** Adds the API. */
 export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
-  await prepareApi(app, deps);
-  sessionRoutes(app, deps);
-  agentListRoutes(app, deps);
-}
-
-/** What routes of src/http/routes.ts stand on. */
-export async function prepareApi(app: FastifyInstance, deps: AccessDeps): Promise<void> {
   await app.register(cookie);
   app.decorateRequest('principal', null);
   prepareAccess(app, deps);
+  sessionRoutes(app, deps);
+  instanceRoutes(app, deps);
+  eventRoutes(app, deps);
+  agentListRoutes(app, deps);
+  postRoutes(app, deps);
+  mediaRoutes(app, deps);
+  simulatorRoutes(app, deps);
 }
