@@ -51,6 +51,7 @@ describe('defaults', () => {
       agentDeadlines: { connectMs: 3000, firstByteMs: 20_000, totalMs: 30_000 },
       turnMs: 60_000,
       concurrency: 2000,
+      takeoverMinutes: 30,
       carrierKeywords: true,
       pacing: true,
       registrationSecret: null,

@@ -45,6 +45,8 @@ export type Config = {
   readonly turnMs: number;
   /** Turns held at once by one worker. */
   readonly concurrency: number;
+  /** How long an operator keeps a conversation after their last act. */
+  readonly takeoverMinutes: number;
   /** The carrier answers STOP, START and HELP by itself. */
   readonly carrierKeywords: boolean;
   readonly pacing: boolean;
@@ -144,6 +146,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     quietMs: value('DARKSPERE_QUIET_MS'),
     ...readDeadlines(reading),
     concurrency: value('DARKSPERE_CONCURRENCY'),
+    takeoverMinutes: value('DARKSPERE_TAKEOVER_MINUTES'),
     carrierKeywords: value('DARKSPERE_CARRIER_KEYWORDS') === 'on',
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),

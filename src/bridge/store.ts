@@ -233,7 +233,7 @@ export type ClaimedPart = {
   readonly body: string;
   readonly media_urls: string[];
   readonly attempts: number;
-  readonly kind: 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding';
+  readonly kind: 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding' | 'operator';
   /** How long the part is still worth delivering. */
   readonly valid_seconds: number;
 };

@@ -102,6 +102,9 @@ export type ConversationsRow = {
   holds: number;
   interrupts: number;
   hold_told_seq: number;
+  takeover_by: string | null;
+  takeover_since: Date | null;
+  takeover_until: Date | null;
 };
 
 /** Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer. */

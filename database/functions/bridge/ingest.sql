@@ -80,7 +80,8 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+    -- While an operator has it nobody is woken: handing it back adds the job.
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq and c.takeover_by is null as was_idle,
       case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
