@@ -29,6 +29,7 @@ export async function ingestTexts(
         body: text.text,
         media: text.media,
         refused: text.refused,
+        received_at: text.receivedAt ?? null,
       })),
     )}::text::json, ${policy.quietMs}, ${policy.optOutScope})`;
   const taken: (TakenText | null)[] = texts.map(() => null);

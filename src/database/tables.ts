@@ -157,6 +157,7 @@ export type MessagesRow = {
   provider_id: string | null;
   turn_id: string | null;
   refused: string | null;
+  received_at: Date | null;
 };
 
 /** What is handed to the carrier, one row per SMS; states only move forward. */
