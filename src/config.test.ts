@@ -41,6 +41,7 @@ describe('defaults', () => {
       ports: { gateway: 8000, agentRegistration: 8002, worker: 8005, simulator: 8006, demoAgent: 8007 },
       host: '127.0.0.1',
       publicUrl: 'http://localhost:8000',
+      consoleUrl: 'http://localhost:8000',
       dataDir: '/srv/app/.darkspere',
       spool: { directory: '/srv/app/.darkspere/spool', maxBytes: 256 * 1024 * 1024 },
       database: { kind: 'embedded' },

@@ -105,6 +105,14 @@ export const VARIABLES = {
     description:
       'The address under which Twilio reaches the gateway: scheme and host exactly as Twilio calls them, because the webhook signature covers them. May carry a path prefix.',
   },
+  DARKSPERE_CONSOLE_URL: {
+    section: 'Network',
+    kind: { is: 'http-url' },
+    default: null,
+    otherwise: 'the host of PUBLIC_URL; http://localhost:PORT when that has a path',
+    description:
+      'Where operators open the console, when that is not PUBLIC_URL: a name inside your network, say. Scheme and host only. With https the session cookie is sent over https alone.',
+  },
   TWILIO_ACCOUNT_SID: {
     section: 'Carrier',
     kind: { is: 'sid', prefix: 'AC' },
