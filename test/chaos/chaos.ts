@@ -106,7 +106,6 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     fellBack: 'told that nobody can answer',
     stopped: 'ended by a STOP',
     onTheWire: 'messages on the wire at a STOP',
-    stopSpooled: 'messages while a STOP was spooled',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
     unknown: 'parts of unknown end, settled',

@@ -195,12 +195,11 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
 
 /**
  * From the 200 to a STOP until a START is posted, the carrier takes nothing from us for this person but notices. What a worker
- * had claimed before may still be on the wire, and a STOP that waited on a gateway's disk was not known to the workers: both are
- * counted, see `leftAfterStop`.
+ * had claimed before may still be on the wire: that is counted, see `leftAfterStop`.
  */
 function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
   return takenAfterStop(story, parts)
-    .filter(({ claimedAtMs, knownAtMs }) => claimedAtMs >= knownAtMs)
+    .filter(({ claimedAtMs, stop }) => claimedAtMs >= stop.ackedAtMs!)
     .map(({ message, stop }) => ({
       rule: 'after stop' as const,
       person: story.person,
@@ -208,39 +207,27 @@ function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
     }));
 }
 
-/** Messages that the carrier took after the 200 to a STOP without a violation: on the wire already, or the STOP spooled. */
-export function leftAfterStop(
-  history: History,
-  rows: Rows,
-): { readonly onTheWire: number; readonly stopSpooled: number } {
+/** Messages that the carrier took after the 200 to a STOP without a violation: they were on the wire already. */
+export function leftAfterStop(history: History, rows: Rows): number {
   const parts = new Map(rows.parts.map((part) => [part.id, part]));
   const taken = storiesOf(history, rows).flatMap((story) => takenAfterStop(story, parts));
-  const excused = taken.filter(({ claimedAtMs, knownAtMs }) => claimedAtMs < knownAtMs);
-  const onTheWire = excused.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
-  return { onTheWire, stopSpooled: excused.length - onTheWire };
+  return taken.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
 }
 
-function takenAfterStop({ texts, accepted, rows }: Story, parts: ReadonlyMap<string, Part>) {
+function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, Part>) {
   const consents = texts.filter((text) => text.kind === 'stop' || text.kind === 'start');
   return consents.flatMap((stop, n) => {
     const { ackedAtMs } = stop;
     if (stop.kind !== 'stop' || ackedAtMs === null) return [];
-    const stored = rows.find((row) => row.provider_id === stop.sid);
-    const knownAtMs = Math.max(ackedAtMs, stored === undefined ? 0 : timeOf(stored.id));
     const until = consents.slice(n + 1).find((text) => text.kind === 'start')?.postedAtMs ?? Number.POSITIVE_INFINITY;
     return accepted
       .filter((message) => message.atMs > ackedAtMs && message.atMs < until)
       .flatMap((message) => {
         const part = parts.get(message.partId ?? '');
         const claimedAtMs = part?.sending_at?.getTime() ?? Number.POSITIVE_INFINITY;
-        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs, knownAtMs }];
+        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs }];
       });
   });
-}
-
-/** When a row was made: the first 48 bits of a UUIDv7 are milliseconds. 0 for another id. */
-function timeOf(id: string): number {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id) ? Number.parseInt(id.slice(0, 13).replace('-', ''), 16) : 0;
 }
 
 /** What the rows say was sent is what the carrier took, one to one. */

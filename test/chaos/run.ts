@@ -42,8 +42,6 @@ export type Figures = {
   readonly stopped: number;
   /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
   readonly onTheWire: number;
-  /** The same where the STOP lay in a gateway's spool and the worker that claimed them could not know. */
-  readonly stopSpooled: number;
   readonly sent: number;
   readonly agentCalls: number;
   /** Parts of which nobody knew the end for a while. */
@@ -162,7 +160,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
     fellBack,
     stopped: silent - fellBack,
-    ...leftAfterStop(history, rows),
+    onTheWire: leftAfterStop(history, rows),
     sent: history.accepted.length,
     agentCalls: history.calls.length,
     unknown,
