@@ -108,6 +108,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     onTheWire: 'messages on the wire at a STOP',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
+    agentPosts: 'posts by agents',
     unknown: 'parts of unknown end, settled',
     restarts: 'processes started again',
     rescues: 'conversations only the net found',
