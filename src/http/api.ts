@@ -7,6 +7,7 @@ import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
 import { type PostDeps, postRoutes } from './api/posts.ts';
 import { type SessionDeps, sessionRoutes } from './api/session.ts';
 import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
+import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
 import { type MediaDeps, mediaRoutes } from './media.ts';
 
@@ -18,7 +19,8 @@ export type ApiDeps = AccessDeps &
   MediaDeps &
   PostDeps &
   SessionDeps &
-  SimulatorDeps;
+  SimulatorDeps &
+  TakeoverDeps;
 
 /** Adds the API. */
 export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
@@ -30,6 +32,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   eventRoutes(app, deps);
   agentListRoutes(app, deps);
   postRoutes(app, deps);
+  takeoverRoutes(app, deps);
   mediaRoutes(app, deps);
   simulatorRoutes(app, deps);
 }
