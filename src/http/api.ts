@@ -9,7 +9,9 @@ import { type SessionDeps, sessionRoutes } from './api/session.ts';
 import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
 import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { apiDocsRoutes } from './docs.ts';
 import { type MediaDeps, mediaRoutes } from './media.ts';
+import { openApiRoutes } from './openapi.ts';
 
 /** What all routes together are given. */
 export type ApiDeps = AccessDeps &
@@ -27,6 +29,9 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   await app.register(cookie);
   app.decorateRequest('principal', null);
   prepareAccess(app, deps);
+  // First: it writes down the routes that come after it.
+  await openApiRoutes(app);
+  apiDocsRoutes(app);
   sessionRoutes(app, deps);
   instanceRoutes(app, deps);
   eventRoutes(app, deps);

@@ -6,6 +6,7 @@ import { createIntake } from '../bridge/intake.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
 import { phoneEvents } from '../http/api/simulator.ts';
 import { type ApiDeps, apiRoutes } from '../http/api.ts';
+import { consoleRoutes } from '../http/console.ts';
 import { createEventHub, type LiveFeed } from '../http/event-stream.ts';
 import type { Readiness } from '../http/health.ts';
 import { hookRoutes } from '../http/hooks.ts';
@@ -37,6 +38,7 @@ export async function openGateway(shared: Shared): Promise<string> {
   const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
   await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
   await apiRoutes(app, apiDeps(shared));
+  await consoleRoutes(app);
   return listen(app, 'gateway', config);
 }
 
