@@ -1,0 +1,35 @@
+// The /v1 API of the gateway: what all its routes need, and the routes themselves, a file per resource under api/.
+import cookie from '@fastify/cookie';
+import type { FastifyInstance } from 'fastify';
+import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
+import { type EventsDeps, eventRoutes } from './api/events.ts';
+import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
+import { type PostDeps, postRoutes } from './api/posts.ts';
+import { type SessionDeps, sessionRoutes } from './api/session.ts';
+import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
+import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { type MediaDeps, mediaRoutes } from './media.ts';
+
+/** What all routes together are given. */
+export type ApiDeps = AccessDeps &
+  AgentListDeps &
+  EventsDeps &
+  InstanceDeps &
+  MediaDeps &
+  PostDeps &
+  SessionDeps &
+  SimulatorDeps;
+
+/** Adds the API. */
+export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
+  await app.register(cookie);
+  app.decorateRequest('principal', null);
+  prepareAccess(app, deps);
+  sessionRoutes(app, deps);
+  instanceRoutes(app, deps);
+  eventRoutes(app, deps);
+  agentListRoutes(app, deps);
+  postRoutes(app, deps);
+  mediaRoutes(app, deps);
+  simulatorRoutes(app, deps);
+}
