@@ -4,25 +4,26 @@ import { useState } from 'react';
 import { Button, IconButton } from '../../parts/button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { Menu, MenuItem, MenuLabel, MenuLine } from '../../parts/menu.tsx';
-import { hostOf, ownPath, SAMPLES } from './pictures.ts';
+import { hostOf, shownFrom, useSamples } from './pictures.ts';
 
 /** Of one message, at every carrier we know. */
 export const MAX_PICTURES = 10;
 
 export function AttachMenu({ count, attach }: { count: number; attach: (url: string) => void }) {
   const [isAsking, setAsking] = useState(false);
+  const samples = useSamples();
   return (
     <>
       <Menu
         align="start"
         trigger={<IconButton icon={Paperclip} label="Attach a picture" disabled={count >= MAX_PICTURES} />}
       >
-        <MenuLabel>Sample pictures</MenuLabel>
-        {SAMPLES.map(({ path, label }) => (
-          <MenuItem key={path} onSelect={() => attach(location.origin + path)}>
+        {samples.length > 0 && <MenuLabel>Sample pictures</MenuLabel>}
+        {samples.map(({ title, url, preview_url: preview }) => (
+          <MenuItem key={url} onSelect={() => attach(url)}>
             <span className="flex items-center gap-2.5 py-0.5">
-              <img src={path} alt="" className="size-9 rounded-sm border border-line object-cover" />
-              {label}
+              <img src={preview} alt="" className="size-9 rounded-sm border border-line object-cover" />
+              {title}
             </span>
           </MenuItem>
         ))}
@@ -82,11 +83,12 @@ function AddressForm({ attach }: { attach: (url: string) => void }) {
 }
 
 export function Attached({ urls, remove }: { urls: readonly string[]; remove: (at: number) => void }) {
+  const samples = useSamples();
   if (urls.length === 0) return null;
   return (
     <ul aria-label="Attached pictures" className="flex flex-wrap gap-2 px-2.5 pt-2.5">
       {urls.map((url, at) => {
-        const path = ownPath(url, location.origin);
+        const path = shownFrom(url, samples);
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: the same picture may be attached twice, and they never move.
           <li key={`${at} ${url}`} className="relative">

@@ -5,12 +5,11 @@ import { useLocation } from 'wouter';
 import type { SearchResult } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { IconButton } from '../../parts/button.tsx';
-import { useInstance } from '../../parts/shell.tsx';
 import { StateLabel } from '../../parts/state-label.tsx';
 import { ClockTime, duration, useNow, utc } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
 import { explain, hasFailed, isUnderway, lookOf } from './delivery.ts';
-import { hostOf, ownPath } from './pictures.ts';
+import { hostOf, shownFrom, useSamples } from './pictures.ts';
 import type { Answered } from './thread.tsx';
 import type { Draft, Text } from './use-texts.ts';
 
@@ -112,9 +111,9 @@ function visible(body: string): string {
 }
 
 function Pictures({ urls }: { urls: readonly string[] }) {
-  const publicUrl = useInstance().data?.public_url ?? '';
+  const samples = useSamples();
   return urls.map((url) => {
-    const path = ownPath(url, publicUrl);
+    const path = shownFrom(url, samples);
     return path === null ? (
       <NotShown key={url} why={`A picture at ${hostOf(url)}`} />
     ) : (

@@ -136,7 +136,7 @@ export function isArmed({ left }: Fault): boolean {
   return left !== 0;
 }
 
-const KEY = ['simulator'];
+const KEY = ['simulator', 'faults'];
 /** What ends by the clock is not announced by anybody. */
 const ENDS_BY_ITSELF_MS = 1_000;
 type FaultList = { readonly data: readonly Fault[] };
@@ -147,7 +147,7 @@ export function useFaults() {
   const client = useQueryClient();
   const query = useQuery({
     queryKey: KEY,
-    queryFn: ({ signal }) => get<FaultList>('/v1/simulator', {}, signal),
+    queryFn: ({ signal }) => get<FaultList>('/v1/simulator/faults', {}, signal),
     refetchInterval: ({ state }) => (state.data?.data.some(({ left }) => left === null) ? ENDS_BY_ITSELF_MS : false),
   });
   /** Which of several troubles with one fault it is: the simulator keeps the rule, and tells only its name. */

@@ -20,10 +20,10 @@ function usePaused(text: string): string {
 
 export function SegmentCount({ text, pictures }: { text: string; pictures: number }) {
   const paused = usePaused(text);
-  const isCounted = paused !== '' && pictures === 0 && paused.length <= MAX_CHARACTERS;
+  const isCounted = (paused !== '' || pictures > 0) && paused.length <= MAX_CHARACTERS;
   const counted = useQuery({
-    queryKey: ['segments', paused],
-    queryFn: () => change<Segments>('POST', '/v1/segments', { text: paused }),
+    queryKey: ['segments', paused, pictures],
+    queryFn: () => change<Segments>('POST', '/v1/segments', { text: paused, media: pictures }),
     enabled: isCounted,
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
@@ -40,9 +40,9 @@ export function SegmentCount({ text, pictures }: { text: string; pictures: numbe
     );
   }
   const characters = `${text.length.toLocaleString()} ${text.length === 1 ? 'character' : 'characters'}`;
-  if (pictures > 0) return <Line parts={[characters, 'one MMS']} />;
-  if (counted.error) return <Line parts={[characters, 'segments unknown: the gateway did not count them']} />;
-  if (!counted.data || text === '') return <Line parts={[characters]} />;
+  if (counted.error) return <Line parts={[characters, 'not counted: the gateway did not answer']} />;
+  if (!counted.data) return <Line parts={[characters]} />;
+  if (pictures > 0) return <Line parts={[characters, 'one MMS', dollars(counted.data.cost_micro_usd)]} />;
   const { segments, left, encoding, cost_micro_usd: cost, forced_by: reasons } = counted.data;
   return (
     <div className={counted.isPlaceholderData ? 'opacity-70' : ''}>

@@ -91,7 +91,15 @@ function merged(read: readonly PhoneMessage[], heard: ReadonlyMap<string, Heard>
 function asSent(sid: string, draft: Draft & { readonly to: string }, phone: string): PhoneMessage {
   const { at, to, body, mediaUrls } = draft;
   const shape = { direction: 'in', segments: 1, status: 'received', error_code: null } as const;
-  return { sid, at, from: phone, to, body, media_urls: [...mediaUrls], ...shape };
+  return {
+    sid,
+    at,
+    from: phone,
+    to,
+    body,
+    media_urls: mediaUrls.map((_, n) => `/v1/simulator/media/${sid}/${n}`),
+    ...shape,
+  };
 }
 
 /** A text is on the screen before the carrier has it, and stays there with the reason when it does not get there. */
