@@ -17,7 +17,7 @@ import {
 } from 'lucide-react';
 import type { Conversation, MessageState } from '../../src/http/contract.ts';
 
-type Look = { readonly word: string; readonly icon: LucideIcon; readonly tone: string; readonly means: string };
+export type Look = { readonly word: string; readonly icon: LucideIcon; readonly tone: string; readonly means: string };
 
 export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
   pending: { word: 'Waiting', icon: Clock, tone: 'text-ink-3', means: 'Stored; its turn has not begun.' },
