@@ -33,15 +33,20 @@ grant delete, insert, select, update on agent_registry to darkspere_admin;
 grant insert, update on agent_registry to darkspere_web;
 grant select (api_key_hash) on agent_registry to darkspere_web;
 grant select (capabilities) on agent_registry to darkspere_web;
+grant select (consecutive_failures) on agent_registry to darkspere_web;
+grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
 grant select (endpoint_url) on agent_registry to darkspere_web;
 grant select (health_score) on agent_registry to darkspere_web;
 grant select (id) on agent_registry to darkspere_web;
+grant select (last_failure_at) on agent_registry to darkspere_web;
+grant select (last_success_at) on agent_registry to darkspere_web;
 grant select (max_concurrent_sessions) on agent_registry to darkspere_web;
 grant select (metadata) on agent_registry to darkspere_web;
 grant select (name) on agent_registry to darkspere_web;
 grant select (protocol) on agent_registry to darkspere_web;
 grant select (registered_at) on agent_registry to darkspere_web;
+grant select (response_ms) on agent_registry to darkspere_web;
 grant select (status) on agent_registry to darkspere_web;
 grant select (type) on agent_registry to darkspere_web;
 grant select (updated_at) on agent_registry to darkspere_web;
@@ -70,6 +75,43 @@ CREATE INDEX agent_sessions_conversation ON public.agent_sessions USING btree (c
 grant delete, insert, select, update on agent_sessions to darkspere_admin;
 grant select on agent_sessions to darkspere_web;
 grant select on agent_sessions to darkspere_worker;
+
+create table api_keys (
+  id uuid default new_id() not null,
+  name text not null,
+  key_hash bytea not null,
+  hint text not null,
+  scopes text[] not null,
+  created_at timestamp with time zone default now() not null,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_key_hash_key UNIQUE (key_hash),
+  constraint api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+  constraint api_keys_name_check CHECK ((name <> ''::text)),
+  constraint api_keys_scopes_check CHECK (((scopes <> '{}'::text[]) AND (scopes <@ ARRAY['read'::text, 'write'::text])))
+);
+comment on table api_keys is 'Keys of programs that use the /v1 API.';
+CREATE UNIQUE INDEX api_keys_name ON public.api_keys USING btree (name) WHERE (revoked_at IS NULL);
+grant delete, insert, select, update on api_keys to darkspere_admin;
+grant select on api_keys to darkspere_web;
+grant update (last_used_at) on api_keys to darkspere_web;
+
+create table auth_sessions (
+  id uuid default new_id() not null,
+  token_hash bytea not null,
+  name text default 'operator'::text not null,
+  created_at timestamp with time zone default now() not null,
+  last_seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint auth_sessions_pkey PRIMARY KEY (id),
+  constraint auth_sessions_token_hash_key UNIQUE (token_hash),
+  constraint auth_sessions_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table auth_sessions is 'Who is signed in to the console; a session that was not seen for a week is over.';
+grant delete, insert, select, update on auth_sessions to darkspere_admin;
+grant delete, select on auth_sessions to darkspere_web;
+grant update (last_seen_at) on auth_sessions to darkspere_web;
 
 create table brands (
   id uuid default new_id() not null,
@@ -187,6 +229,16 @@ comment on table exchanges is 'Every call to an agent and to the carrier, withou
 CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conversation_id, id);
 grant delete, insert, select, update on exchanges to darkspere_admin;
 grant select on exchanges to darkspere_worker;
+
+create table login_tokens (
+  token_hash bytea not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint login_tokens_pkey PRIMARY KEY (token_hash),
+  constraint login_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table login_tokens is 'One-time tokens of login addresses; using one removes it.';
+grant delete, insert, select, update on login_tokens to darkspere_admin;
 
 create table messages (
   id uuid default new_id() not null,
@@ -1509,6 +1561,21 @@ begin
   end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.redeem_login_token(p_token_hash bytea, p_session_hash bytea)
+ RETURNS TABLE(id uuid, name text, expires_at timestamp with time zone)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  with used as (
+    delete from login_tokens t where t.token_hash = p_token_hash returning t.expires_at > now() as is_valid
+  )
+  insert into auth_sessions (token_hash, expires_at)
+  select p_session_hash, now() + interval '30 days' from used where is_valid
+  returning auth_sessions.id, auth_sessions.name, auth_sessions.expires_at
+$function$;
+grant execute on function redeem_login_token(bytea,bytea) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
  RETURNS void

@@ -40,6 +40,28 @@ export type AgentSessionsRow = {
   end_reason: string | null;
 };
 
+/** Keys of programs that use the /v1 API. */
+export type ApiKeysRow = {
+  id: string;
+  name: string;
+  key_hash: Uint8Array;
+  hint: string;
+  scopes: string[];
+  created_at: Date;
+  last_used_at: Date | null;
+  revoked_at: Date | null;
+};
+
+/** Who is signed in to the console; a session that was not seen for a week is over. */
+export type AuthSessionsRow = {
+  id: string;
+  token_hash: Uint8Array;
+  name: string;
+  created_at: Date;
+  last_seen_at: Date;
+  expires_at: Date;
+};
+
 /** Who is registered with the carriers; the cap of a day is shared by all campaigns of a brand. */
 export type BrandsRow = {
   id: string;
@@ -122,6 +144,13 @@ export type ExchangesRow = {
   started_at: Date;
   duration_ms: number;
   late: boolean;
+};
+
+/** One-time tokens of login addresses; using one removes it. */
+export type LoginTokensRow = {
+  token_hash: Uint8Array;
+  created_at: Date;
+  expires_at: Date;
 };
 
 export type MessageLogRow = {

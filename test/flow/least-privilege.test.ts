@@ -13,12 +13,17 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   // Web reads all of it but the column with the secrets.
   agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
   agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },
+  // Web marks when it was used, and nothing else.
+  api_keys: { darkspere_web: 's', darkspere_worker: '' },
+  // Web ends sessions; they begin in redeem_login_token.
+  auth_sessions: { darkspere_web: 'sd', darkspere_worker: '' },
   brands: { darkspere_web: '', darkspere_worker: '' },
   campaigns: { darkspere_web: '', darkspere_worker: '' },
   consents: { darkspere_web: 's', darkspere_worker: 's' },
   contacts: { darkspere_web: 's', darkspere_worker: 's' },
   conversations: { darkspere_web: 's', darkspere_worker: 's' },
   exchanges: { darkspere_web: '', darkspere_worker: 's' },
+  login_tokens: { darkspere_web: '', darkspere_worker: '' },
   message_log: { darkspere_web: 's', darkspere_worker: 's' },
   messages: { darkspere_web: 's', darkspere_worker: 's' },
   outbound_parts: { darkspere_web: 's', darkspere_worker: 's' },
@@ -43,6 +48,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'ingest_texts',
     'keyword_state',
     'post_message',
+    'redeem_login_token',
   ],
   darkspere_worker: [
     'apply_statuses',

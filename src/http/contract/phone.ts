@@ -3,7 +3,11 @@ import { z } from 'zod';
 import { time } from './basics.ts';
 import { Direction } from './conversations.ts';
 
-export const SegmentsBody = z.strictObject({ text: z.string().max(10_000) });
+export const SegmentsBody = z.strictObject({
+  text: z.string().max(10_000),
+  /** Pictures that go along: then it is one MMS, whatever its length. */
+  media: z.number().int().min(0).max(10).default(0),
+});
 export const Segments = z.object({
   encoding: z.enum(['GSM-7', 'UCS-2']),
   characters: z.number().int(),
