@@ -114,6 +114,13 @@ export const CATALOGUE = {
     title: 'Too many requests.',
     fix: 'Wait for the time in the Retry-After header.',
   },
+  query_too_slow: {
+    category: 'timeout',
+    status: 503,
+    retry: 'same',
+    title: 'The database needed more than five seconds for the answer, so it was not waited for.',
+    fix: 'Ask for less: a narrower filter, a longer word. Texts are answered meanwhile: they come first.',
+  },
   internal_error: {
     category: 'unknown',
     status: 500,
