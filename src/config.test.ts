@@ -52,6 +52,8 @@ describe('defaults', () => {
       agentDeadlines: { connectMs: 3000, firstByteMs: 20_000, totalMs: 30_000 },
       turnMs: 60_000,
       concurrency: 2000,
+      prices: { segment: 8300, mms: 22000 },
+      takeoverMinutes: 30,
       carrierKeywords: true,
       pacing: true,
       registrationSecret: null,

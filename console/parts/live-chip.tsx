@@ -1,6 +1,5 @@
 import { Pause, Play, RefreshCw, TriangleAlert } from 'lucide-react';
 import { type LiveState, pauseLive, useLiveState, useMissed } from '../live.ts';
-import { useShortcut } from './shortcuts.tsx';
 
 const SAYS: Readonly<Record<LiveState, { text: string; title: string; tone: string }>> = {
   live: { text: 'Live', title: 'Everything here moves as it happens.', tone: 'text-good' },
@@ -35,7 +34,6 @@ export function LiveChip() {
   const missed = useMissed();
   const isPaused = state === 'paused';
   const toggle = () => pauseLive(!isPaused);
-  useShortcut({ keys: 'z', label: isPaused ? 'Go on live' : 'Pause live updates', group: 'Everywhere' }, toggle);
   const { text, title, tone } = SAYS[state];
   return (
     <div className={`flex items-center rounded-full border border-line bg-raised ${tone}`}>

@@ -5,6 +5,7 @@ import { lazy, type ReactNode, Suspense, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Instance, Session } from '../../src/http/contract.ts';
 import { change, get } from '../api.ts';
+import { pauseLive, useLiveState } from '../live.ts';
 import { PAGES, type Page } from '../routes.tsx';
 import { IconButton } from './button.tsx';
 import { Kbd, MOD } from './kbd.tsx';
@@ -31,6 +32,10 @@ export function Shell({ session, children }: { session: Session; children: React
   const [isSearching, setSearching] = useState(false);
   const [isHelping, setHelping] = useState(false);
   useShortcut({ keys: 'mod+k', label: 'Find anything', group: 'Everywhere' }, () => setSearching(true));
+  const isPaused = useLiveState() === 'paused';
+  useShortcut({ keys: 'z', label: isPaused ? 'Go on live' : 'Pause live updates', group: 'Everywhere' }, () =>
+    pauseLive(!isPaused),
+  );
   useShortcut({ keys: '?', label: 'Show the keys', group: 'Everywhere' }, () => setHelping(true));
   const search = () => setSearching(true);
   return (

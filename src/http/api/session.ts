@@ -4,12 +4,13 @@ import { DarkspereError } from '../../errors.ts';
 import { csrfTokenOf, endSession, findSession, redeemLoginToken } from '../../security/sessions.ts';
 import { type AccessDeps, refuseGuessers, sessionTokenOf, setSessionCookie } from '../authentication.ts';
 import { LoginBody, Session } from '../contract/access.ts';
+import type { EventHub } from '../event-stream.ts';
 import { route } from '../routes.ts';
 import { refuseForeignPages } from '../same-origin.ts';
 
 export type SessionDeps = AccessDeps & {
-  /** A session ended here: what it holds open ends too. */
-  readonly onSignOut?: (sessionId: string) => void;
+  /** A session that ends takes its streams along. */
+  readonly events: Pick<EventHub, 'drop'>;
 };
 
 export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
@@ -78,7 +79,7 @@ export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
         );
       }
       await endSession(sql, principal.id);
-      deps.onSignOut?.(principal.id);
+      deps.events.drop(principal.id);
       setSessionCookie(reply, null);
       return undefined;
     },

@@ -1,0 +1,191 @@
+// What can go wrong at the carrier, in words, and the query behind it. The simulator knows each fault by a name and counts how
+// often it is still to happen.
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import type { Fault } from '../../../src/http/contract.ts';
+import { change, get } from '../../api.ts';
+import { listenLive } from '../../live.ts';
+import { toastError } from '../../parts/toasts.tsx';
+import { refreshSoon } from '../../refresh.ts';
+
+export type Trouble = {
+  readonly label: string;
+  /** What Darkspere has to cope with then. */
+  readonly means: string;
+  /** The name and the rule of the simulator. */
+  readonly fault: string;
+  readonly rule: Readonly<Record<string, string | number>>;
+};
+export type TroubleGroup = { readonly title: string; readonly troubles: readonly Trouble[] };
+
+const OUTAGE_MS = 10_000;
+const LATE_MS = 5_000;
+
+export const TROUBLE_GROUPS: readonly TroubleGroup[] = [
+  {
+    title: 'The next text from a phone',
+    troubles: [
+      {
+        label: 'Deliver it twice',
+        means: 'Two webhooks for one text. It must be answered once.',
+        fault: 'duplicate_webhooks',
+        rule: { count: 1 },
+      },
+      {
+        label: 'Deliver it late',
+        means: 'The webhook comes 5 seconds after the text.',
+        fault: 'late_webhooks',
+        rule: { count: 1, delay_ms: LATE_MS },
+      },
+      {
+        label: 'Let the one after it overtake',
+        means: 'Its webhook comes after that of the next text, or after 5 seconds.',
+        fault: 'reordered_webhooks',
+        rule: { count: 1 },
+      },
+    ],
+  },
+  {
+    title: 'The next answer',
+    troubles: [
+      {
+        label: 'Filter it as spam',
+        means: 'Accepted, then undelivered with 30007.',
+        fault: 'fail_with',
+        rule: { count: 1, code: 30007 },
+      },
+      {
+        label: 'Unknown number',
+        means: 'Accepted, then undelivered with 30005.',
+        fault: 'fail_with',
+        rule: { count: 1, code: 30005 },
+      },
+      {
+        label: 'Phone switched off',
+        means: 'Accepted, then undelivered with 30003.',
+        fault: 'fail_with',
+        rule: { count: 1, code: 30003 },
+      },
+      {
+        label: 'Accept it and never say so',
+        means: 'The request to send hangs. It must not be sent again.',
+        fault: 'hang_after_accept',
+        rule: { count: 1 },
+      },
+      {
+        label: 'Accept it and say 500',
+        means: 'It looks refused, and arrives. It must not be sent again.',
+        fault: 'http_500_after_accept',
+        rule: { count: 1 },
+      },
+      {
+        label: 'Too many requests',
+        means: 'Refused once with 429. It must be sent a moment later.',
+        fault: 'http_429',
+        rule: { count: 1 },
+      },
+    ],
+  },
+  {
+    title: 'The reports about the next answer',
+    troubles: [
+      {
+        label: 'Out of order',
+        means: '“Sent” is reported after “delivered”. It must stay delivered.',
+        fault: 'reordered_callbacks',
+        rule: { count: 1 },
+      },
+      {
+        label: 'None at all',
+        means: 'It arrives and nobody says so.',
+        fault: 'missing_callbacks',
+        rule: { count: 1 },
+      },
+    ],
+  },
+  {
+    title: 'The carrier',
+    troubles: [
+      {
+        label: 'Out of reach for 10 seconds',
+        means: 'No connection to it. Answers wait and are sent after that.',
+        fault: 'refuse_connections',
+        rule: { for_ms: OUTAGE_MS },
+      },
+    ],
+  },
+];
+
+/** Some want to be told more than how often. */
+const OTHER_RULES: Readonly<Record<string, Trouble['rule']>> = { refuse_with: { count: 1, code: 21614 } };
+const NAMED = new Set(TROUBLE_GROUPS.flatMap(({ troubles }) => troubles.map(({ fault }) => fault)));
+
+/** Everything else that the simulator knows, by its own names. */
+export function otherTroubles(faults: readonly Fault[]): Trouble[] {
+  return faults
+    .filter(({ name }) => !NAMED.has(name))
+    .map(({ name, counts }) => ({
+      label: name.replaceAll('_', ' '),
+      means: counts.replaceAll('`', ''),
+      fault: name,
+      rule: OTHER_RULES[name] ?? { count: 1 },
+    }));
+}
+
+export function isArmed({ left }: Fault): boolean {
+  return left !== 0;
+}
+
+const KEY = ['simulator', 'faults'];
+/** What ends by the clock is not announced by anybody. */
+const ENDS_BY_ITSELF_MS = 1_000;
+type FaultList = { readonly data: readonly Fault[] };
+
+export type FaultDesk = ReturnType<typeof useFaults>;
+
+export function useFaults() {
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => get<FaultList>('/v1/simulator/faults', {}, signal),
+    refetchInterval: ({ state }) => (state.data?.data.some(({ left }) => left === null) ? ENDS_BY_ITSELF_MS : false),
+  });
+  /** Which of several troubles with one fault it is: the simulator keeps the rule, and tells only its name. */
+  const [chosen, setChosen] = useState<ReadonlyMap<string, Trouble>>(new Map());
+  useEffect(() => listenLive({ phone: () => refreshSoon(KEY) }), []);
+
+  const set = (body: Readonly<Record<string, unknown>>) =>
+    change<FaultList>('POST', '/v1/simulator/faults', body).then(
+      (faults) => client.setQueryData(KEY, faults),
+      toastError,
+    );
+  const faults = query.data?.data ?? [];
+  const armed = faults.filter(isArmed);
+  return {
+    query,
+    faults,
+    armed,
+    /** The words for an armed fault; of several, those that were chosen here. */
+    troubleOf: (fault: Fault): Trouble => {
+      const known = TROUBLE_GROUPS.flatMap(({ troubles }) => troubles).filter(({ fault: name }) => name === fault.name);
+      const own = chosen.get(fault.name);
+      if (own) return own;
+      return known.length === 1 ? known[0]! : (otherTroubles([fault])[0] ?? unnamed(fault));
+    },
+    isOn: (trouble: Trouble) =>
+      armed.some(({ name }) => name === trouble.fault) &&
+      (chosen.get(trouble.fault)?.label ?? trouble.label) === trouble.label,
+    arm: (trouble: Trouble) => {
+      setChosen((known) => new Map(known).set(trouble.fault, trouble));
+      return set({ [trouble.fault]: trouble.rule });
+    },
+    takeBack: (name: string) => set({ [name]: [] }),
+    takeAllBack: () =>
+      change<FaultList>('DELETE', '/v1/simulator/faults').then((list) => client.setQueryData(KEY, list), toastError),
+  };
+}
+
+/** Armed by somebody else, who alone knows how. */
+function unnamed({ name, counts }: Fault): Trouble {
+  return { label: name.replaceAll('_', ' '), means: counts, fault: name, rule: { count: 1 } };
+}
