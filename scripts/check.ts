@@ -12,7 +12,7 @@ type Step = { name: string; file: string; args: string[] };
 const local = (name: string) => join(root, 'node_modules', '.bin', name);
 
 /** Scripts that write something from the source, and with --check only say whether it is up to date. */
-const GENERATORS = ['schema', 'docs', 'env'];
+const GENERATORS = ['schema', 'docs', 'openapi'];
 
 function steps(): Step[] {
   return [

@@ -114,6 +114,13 @@ export const CATALOGUE = {
     title: 'Too many requests.',
     fix: 'Wait for the time in the Retry-After header.',
   },
+  query_too_slow: {
+    category: 'timeout',
+    status: 503,
+    retry: 'same',
+    title: 'The database needed more than five seconds for the answer, so it was not waited for.',
+    fix: 'Ask for less: a narrower filter, a longer word. Texts are answered meanwhile: they come first.',
+  },
   internal_error: {
     category: 'unknown',
     status: 500,
@@ -361,6 +368,21 @@ export const CATALOGUE = {
     retry: 'never',
     title: 'The person has texted STOP to this number.',
     fix: 'Nothing may be sent until they text START.',
+  },
+  conversation_taken: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'An operator answers this conversation by hand; nobody else writes meanwhile.',
+    fix: 'An agent drops its text: what the operator says comes with the next question. Another operator waits until it is handed back.',
+  },
+  not_taken_over: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title:
+      'The conversation is with its agent: it was handed back, the operator’s time was over, or nobody has taken it over.',
+    fix: 'Take it over first.',
   },
 } as const satisfies Record<string, Entry>;
 

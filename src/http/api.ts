@@ -7,8 +7,11 @@ import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
 import { type PostDeps, postRoutes } from './api/posts.ts';
 import { type SessionDeps, sessionRoutes } from './api/session.ts';
 import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
+import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { apiDocsRoutes } from './docs.ts';
 import { type MediaDeps, mediaRoutes } from './media.ts';
+import { openApiRoutes } from './openapi.ts';
 
 /** What all routes together are given. */
 export type ApiDeps = AccessDeps &
@@ -18,18 +21,23 @@ export type ApiDeps = AccessDeps &
   MediaDeps &
   PostDeps &
   SessionDeps &
-  SimulatorDeps;
+  SimulatorDeps &
+  TakeoverDeps;
 
 /** Adds the API. */
 export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   await app.register(cookie);
   app.decorateRequest('principal', null);
   prepareAccess(app, deps);
+  // First: it writes down the routes that come after it.
+  await openApiRoutes(app);
+  apiDocsRoutes(app);
   sessionRoutes(app, deps);
   instanceRoutes(app, deps);
   eventRoutes(app, deps);
   agentListRoutes(app, deps);
   postRoutes(app, deps);
+  takeoverRoutes(app, deps);
   mediaRoutes(app, deps);
   simulatorRoutes(app, deps);
 }

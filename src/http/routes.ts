@@ -90,7 +90,11 @@ export function route<
       ...(declared.description === undefined ? {} : { description: declared.description }),
       tags: [declared.tag],
       operationId: operationId(method, path),
-      ...(scope === 'anyone' ? { security: [] } : {}),
+      ...(scope === 'anyone'
+        ? { security: [] }
+        : agents
+          ? { security: [{ apiKey: [] }, { session: [] }, { agentKey: [] }] }
+          : {}),
       ...(params === undefined ? {} : { params }),
       querystring: query ?? NO_QUERY,
       ...(body === undefined ? {} : { body }),

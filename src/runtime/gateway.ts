@@ -4,13 +4,14 @@ import { createDelivery } from '../bridge/delivery.ts';
 import { createIngest } from '../bridge/ingest.ts';
 import { createIntake } from '../bridge/intake.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
-import { DarkspereError } from '../errors.ts';
 import { phoneEvents } from '../http/api/simulator.ts';
 import { type ApiDeps, apiRoutes } from '../http/api.ts';
+import { consoleRoutes } from '../http/console.ts';
 import { createEventHub, type LiveFeed } from '../http/event-stream.ts';
 import type { Readiness } from '../http/health.ts';
 import { hookRoutes } from '../http/hooks.ts';
 import { listen } from '../http/services.ts';
+import { sendAsOperator } from '../inbox/takeover.ts';
 import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
 import { stillOpen } from '../security/sessions.ts';
@@ -37,6 +38,7 @@ export async function openGateway(shared: Shared): Promise<string> {
   const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
   await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
   await apiRoutes(app, apiDeps(shared));
+  await consoleRoutes(app);
   return listen(app, 'gateway', config);
 }
 
@@ -51,6 +53,7 @@ function apiDeps(shared: Shared): ApiDeps {
   stack.defer(() => events.close());
   const pictures = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
   stack.defer(() => pictures.destroy());
+  const operatorPolicy = { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes };
   return {
     sql,
     config,
@@ -62,9 +65,9 @@ function apiDeps(shared: Shared): ApiDeps {
     guesses: createGuessLimit(),
     mediaKey: shared.mediaKey,
     policy: { optOutScope, pacing: config.pacing, maxSegments: MAX_SEGMENTS },
-    operatorMessage: async () => {
-      throw new DarkspereError('forbidden', 'Operators cannot text yet.');
-    },
+    operatorPolicy,
+    operatorMessage: (conversationId, by, text, idempotencyKey) =>
+      sendAsOperator(sql, { conversationId, by, text, idempotencyKey }, operatorPolicy),
   };
 }
 

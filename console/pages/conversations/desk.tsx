@@ -3,7 +3,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Hand, SendHorizontal, Undo2 } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
-import type { ConversationDetail } from '../../../src/http/contract.ts';
+import type { ConversationDetail, Takeover } from '../../../src/http/contract.ts';
 import { change } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { MOD } from '../../parts/kbd.tsx';
@@ -16,16 +16,23 @@ const MAX_LENGTH = 1600;
 export function Desk({ conversation }: { conversation: ConversationDetail }) {
   const client = useQueryClient();
   const { id, takeover, state } = conversation;
-  const keep = (next: ConversationDetail) => client.setQueryData(['conversation', id], next);
+  /** At once, before the stream says so. */
+  const keep = (next: Takeover | null) => {
+    client.setQueryData<ConversationDetail>(
+      ['conversation', id],
+      (old) => old && { ...old, takeover: next, state: next ? 'taken_over' : old.waiting > 0 ? 'waiting' : 'idle' },
+    );
+    void client.invalidateQueries({ queryKey: ['conversation', id], exact: true });
+  };
   const takeOver = useMutation({
-    mutationFn: () => change<ConversationDetail>('POST', `/v1/conversations/${id}/takeover`),
+    mutationFn: () => change<Takeover>('POST', `/v1/conversations/${id}/takeover`),
     onSuccess: keep,
     onError: toastError,
   });
   const handBack = useMutation({
-    mutationFn: () => change<ConversationDetail>('DELETE', `/v1/conversations/${id}/takeover`),
-    onSuccess: (next) => {
-      keep(next);
+    mutationFn: () => change<void>('DELETE', `/v1/conversations/${id}/takeover`),
+    onSuccess: () => {
+      keep(null);
       toast('The agent answers again; it sees what was said.');
     },
     onError: toastError,

@@ -15,15 +15,19 @@ type Access<T> = {
   readonly order: (item: T) => string;
 };
 
-/** What was loaded, with a newer head. Without overlap something in between is missing, so only the head remains. */
+/**
+ * What was loaded, with a newer head. Unless the head reaches down to where the old list began, there may be more in between
+ * than it holds, and only the head remains.
+ */
 export function withHead<T>(old: Paged<T> | undefined, head: Page<T>, { id, order }: Access<T>): Paged<T> {
   const last = head.data.at(-1);
-  if (!old || head.next_cursor === null || last === undefined) return { items: head.data, cursor: head.next_cursor };
+  const top = old?.items[0];
+  const isWhole = head.next_cursor === null || last === undefined;
+  if (isWhole || top === undefined || order(top) < order(last)) return { items: head.data, cursor: head.next_cursor };
   const isInHead = new Set(head.data.map(id));
-  const below = old.items.filter((item) => order(item) < order(last) && !isInHead.has(id(item)));
-  const isContinued = old.items.some((item) => isInHead.has(id(item)) || order(item) >= order(last));
-  if (!isContinued || below.length === 0) return { items: head.data, cursor: head.next_cursor };
-  return { items: [...head.data, ...below], cursor: old.cursor };
+  const below = old!.items.filter((item) => order(item) < order(last) && !isInHead.has(id(item)));
+  if (below.length === 0) return { items: head.data, cursor: head.next_cursor };
+  return { items: [...head.data, ...below], cursor: old!.cursor };
 }
 
 /** With one more page at the end; what the list has already is not repeated. */

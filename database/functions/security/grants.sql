@@ -11,7 +11,11 @@ grant select on agent_registry to darkspere_worker;
 grant select (id, name, type, protocol, endpoint_url, capabilities, status, health_score, max_concurrent_sessions, version,
   metadata, api_key_hash, registered_at, updated_at, deactivated_at, response_ms, consecutive_failures, cooling_until,
   last_success_at, last_failure_at) on agent_registry to darkspere_web;
-grant select on exchanges, webhook_receipts, worker_pools to darkspere_worker;
+grant select on webhook_receipts, worker_pools to darkspere_worker;
+-- The console shows them.
+grant select on exchanges to darkspere_web, darkspere_worker;
+-- What the console finds conversations and texts with.
+grant select on message_words, conversation_activity to darkspere_web;
 
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;
