@@ -1,6 +1,8 @@
 // Times: how long ago, at a glance; exactly and in UTC on hover, because that is what logs and other people have.
 import { useSyncExternalStore } from 'react';
 
+export { duration } from './duration.ts';
+
 const TICK_MS = 5_000;
 const tickers = new Set<() => void>();
 let nowMs = Date.now();
@@ -70,15 +72,4 @@ export function ClockTime({
       {(seconds ? exactClock : clock).format(new Date(at))}
     </time>
   );
-}
-
-/** 4 ms · 830 ms · 2.4 s · 3 min 20 s · 2 h 5 min */
-export function duration(ms: number): string {
-  if (ms < 1) return '<1 ms';
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  const rest = Math.round((ms % 60_000) / 1000);
-  if (minutes < 60) return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
