@@ -196,10 +196,14 @@ create table conversations (
   holds smallint default 0 not null,
   interrupts smallint default 0 not null,
   hold_told_seq bigint default 0 not null,
+  takeover_by text,
+  takeover_since timestamp with time zone,
+  takeover_until timestamp with time zone,
   constraint conversations_pkey PRIMARY KEY (id),
   constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
 comment on table conversations is 'One person texting one of our numbers: the unit of order. Its waiting texts are the queue.';
+CREATE INDEX conversations_taken_over ON public.conversations USING btree (takeover_until) WHERE (takeover_by IS NOT NULL);
 CREATE INDEX conversations_their_address ON public.conversations USING btree (their_address);
 grant delete, insert, select, update on conversations to darkspere_admin;
 grant select on conversations to darkspere_web;
@@ -251,9 +255,10 @@ create table messages (
   provider_id text,
   turn_id uuid,
   refused text,
+  received_at timestamp with time zone,
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text]))),
-  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID
+  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text, 'operator'::text]))) NOT VALID
 ) partition by range (id);
 comment on table messages is 'Every text in and every reply out, written once.';
 CREATE INDEX messages_conversation ON ONLY public.messages USING btree (conversation_id, id);
@@ -287,7 +292,7 @@ create table outbound_parts (
   recalled boolean default false not null,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
-  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
+  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text, 'operator'::text]))) NOT VALID,
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
@@ -441,6 +446,7 @@ create view message_log as
             WHEN ((m.direction = 'in'::text) AND (t.state = 'running'::text)) THEN 'in_turn'::text
             WHEN ((m.direction = 'in'::text) AND (m.seq > c.done_seq)) THEN
             CASE
+                WHEN (c.takeover_by IS NOT NULL) THEN 'with_operator'::text
                 WHEN is_held(c.held_until) THEN 'held'::text
                 ELSE 'pending'::text
             END
@@ -728,6 +734,12 @@ declare
 begin
   select conversations.* into c from turns join conversations on conversations.id = turns.conversation_id
   where turns.id = p_turn for update of conversations;
+  if c.takeover_by is not null and exists (select from turns where id = p_turn and state = 'deferred') then
+    -- The operator may still answer it; if not, this comes after them.
+    perform graphile_worker.add_job('close-deferred', json_build_object('turn', p_turn),
+      run_at := c.takeover_until + interval '1 minute', max_attempts := 1000);
+    return false;
+  end if;
   update turns set state = 'fell_back', error_code = 'agent_timeout', ended_at = clock_timestamp()
   where id = p_turn and state = 'deferred';
   if not found then
@@ -756,7 +768,7 @@ AS $function$
     select m.id, m.direction, m.body
     from public.messages m
     where m.conversation_id = c.id and m.id >= s.history_from
-      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
+      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive', 'operator'))
     order by m.id desc
     limit p_n
   ) recent
@@ -847,7 +859,7 @@ begin
     select s.id from agent_sessions s
     join conversations c on c.id = s.conversation_id
     left join phone_numbers p on p.address = c.our_address
-    where s.is_active and c.running_turn is null
+    where s.is_active and c.running_turn is null and c.takeover_by is null
       and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
     limit 1000
     for update of s skip locked
@@ -858,6 +870,29 @@ begin
   return n;
 end $function$;
 grant execute on function end_idle_sessions() to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.end_takeover(p_conversation uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if c.takeover_by is null then
+    return false;
+  end if;
+  if c.takeover_until > clock_timestamp() then
+    perform graphile_worker.add_job('end-takeover', json_build_object('c', c.id),
+      run_at := c.takeover_until, max_attempts := 1000, job_key := 'takeover:' || c.id);
+    return false;
+  end if;
+  perform return_to_agent(c.id);
+  return true;
+end $function$;
+grant execute on function end_takeover(uuid) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.ensure_partitions(months_ahead integer DEFAULT 2)
  RETURNS integer
@@ -1027,7 +1062,7 @@ declare
   c conversations;
 begin
   update conversations set token = token + 1, epoch = epoch + 1, running_turn = null
-  where id = p_conversation and token = p_token and last_seq > done_seq
+  where id = p_conversation and token = p_token and last_seq > done_seq and takeover_by is null
   returning * into c;
   if not found then
     return false;
@@ -1046,6 +1081,30 @@ CREATE OR REPLACE FUNCTION public.goes_too_fast(p_answered_at timestamp with tim
 AS $function$
   select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
 $function$;
+
+CREATE OR REPLACE FUNCTION public.hand_back(p_conversation uuid, p_by text)
+ RETURNS TABLE(verdict text, taken_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if not found or c.takeover_by is null then
+    return query select case when c.id is null then 'not_found' else 'not_taken_over' end, null::text;
+    return;
+  end if;
+  if c.takeover_by <> p_by then
+    return query select 'conversation_taken', c.takeover_by;
+    return;
+  end if;
+  perform return_to_agent(c.id);
+  perform graphile_worker.remove_job('takeover:' || c.id);
+  return query select 'ok', p_by;
+end $function$;
+grant execute on function hand_back(uuid,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
@@ -1155,10 +1214,11 @@ begin
   with judged as materialized (
     -- Ids order messages, so they are made in the order of the texts.
     select text.*, new_id() as id from (
-      select t.ord, t.body, t.media, t.provider_id, c.id as conversation, c.last_seq,
+      select t.ord, t.body, t.media, t.provider_id, t.received_at, c.id as conversation, c.last_seq,
         coalesce(t.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
       from json_to_recordset(p_texts)
-        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
+        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text,
+           received_at timestamptz)
       join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
       left join consents consent
         on (consent.channel, consent.scope, consent.their_address) = (t.channel, coalesce(p_scope, t.ours), t.theirs)
@@ -1166,11 +1226,11 @@ begin
       order by t.ord
     ) text
   ), stored as (
-    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused)
+    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused, received_at)
     select j.id, j.conversation, 'in', 'text',
       case when j.verdict is null
         then j.last_seq + row_number() over (partition by j.conversation, j.verdict is null order by j.ord) end,
-      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict
+      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict, j.received_at
     from judged j
   ), arrived as (
     select conversation, count(*) as n from judged where verdict is null group by conversation
@@ -1182,7 +1242,8 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+    -- While an operator has it nobody is woken: handing it back adds the job.
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq and c.takeover_by is null as was_idle,
       case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
@@ -1213,6 +1274,20 @@ $function$;
 grant execute on function is_held(timestamp with time zone) to darkspere_admin;
 grant execute on function is_held(timestamp with time zone) to darkspere_web;
 grant execute on function is_held(timestamp with time zone) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  ends_at timestamptz;
+begin
+  update conversations set takeover_until = clock_timestamp() + p_minutes * interval '1 minute'
+  where id = p_conversation returning takeover_until into ends_at;
+  perform graphile_worker.add_job('end-takeover', json_build_object('c', p_conversation),
+    run_at := ends_at, max_attempts := 1000, job_key := 'takeover:' || p_conversation);
+  return ends_at;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS TABLE(more text, opted_out boolean)
@@ -1289,6 +1364,72 @@ grant execute on function new_id() to darkspere_admin;
 grant execute on function new_id() to darkspere_web;
 grant execute on function new_id() to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.operator_message(p_conversation uuid, p_by text, p_body text, p_parts json, p_more text, p_key text, p_scope text, p_pacing boolean, p_minutes integer, p_unasked boolean DEFAULT false)
+ RETURNS TABLE(verdict text, message_id uuid, taken_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  c conversations;
+  holder text;
+  turn uuid;
+  posted uuid;
+begin
+  if p_key is not null then
+    insert into webhook_receipts (channel, provider_id) values ('operator', p_conversation || ':' || p_key)
+    on conflict do nothing;
+    if not found then
+      return query select 'duplicate', r.message_id, null::text from webhook_receipts r
+      where r.channel = 'operator' and r.provider_id = p_conversation || ':' || p_key;
+      return;
+    end if;
+  end if;
+  select * into c from conversations where id = p_conversation for update;
+  if not found then
+    raise exception sqlstate 'DS001' using message = 'not_found';
+  end if;
+  holder := c.takeover_by;
+  if holder <> p_by then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
+  elsif holder is null and not p_unasked then
+    raise exception sqlstate 'DS001' using message = 'not_taken_over';
+  end if;
+  if exists (select 1 from consents x
+      where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
+    raise exception sqlstate 'DS001' using message = 'opted_out';
+  end if;
+
+  if holder is not null and c.last_seq > c.done_seq then
+    insert into turns (conversation_id, session_id, epoch, from_seq, to_seq, state, ended_at)
+    values (c.id, session_of(c.id), c.epoch, c.done_seq + 1, c.last_seq, 'replied', clock_timestamp())
+    returning id into turn;
+  else
+    perform session_of(c.id);
+  end if;
+  perform queue_replies(json_build_array(json_build_object(
+    'conversation_id', c.id, 'turn_id', turn, 'kind', 'operator', 'body', p_body, 'parts', p_parts)), p_pacing);
+  select p.message_id into posted from outbound_parts p where p.conversation_id = c.id and p.position = c.out_seq + 1;
+
+  update conversations set more = p_more, outage_told_at = null where id = c.id;
+  if holder is not null then
+    update turns set state = 'replied', reply_id = posted, ended_at = clock_timestamp()
+    where conversation_id = c.id and state = 'deferred';
+    update conversations set done_seq = last_seq, attempts = 0, interrupts = 0, first_pending_at = null where id = c.id;
+    perform keep_takeover(c.id, p_minutes);
+  end if;
+  update webhook_receipts set message_id = posted
+  where p_key is not null and channel = 'operator' and provider_id = p_conversation || ':' || p_key;
+  return query select 'ok', posted, null::text;
+exception when sqlstate 'DS001' then
+  return query select sqlerrm, null::uuid, holder;
+end $function$;
+grant execute on function operator_message(uuid,text,text,json,text,text,text,boolean,integer,boolean) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1357,6 +1498,9 @@ begin
   if exists (select 1 from consents x
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
     raise exception sqlstate 'DS001' using message = 'opted_out';
+  end if;
+  if c.takeover_by is not null then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
   end if;
   if p_in_reply_to is not null then
     if t.state is distinct from 'deferred' then
@@ -1682,7 +1826,7 @@ declare
 begin
   for c in
     select id, token from conversations
-    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than
+    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than and takeover_by is null
       and not exists (
         select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
       and not exists (
@@ -1691,6 +1835,13 @@ begin
           and j.payload ->> 'c' = conversations.id::text and (j.payload ->> 't')::int = conversations.token)
   loop
     if give_back(c.id, c.token, 0) then
+      rescued := rescued + 1;
+    end if;
+  end loop;
+  for c in
+    select id from conversations where takeover_by is not null and takeover_until < clock_timestamp() - p_older_than
+  loop
+    if end_takeover(c.id) then
       rescued := rescued + 1;
     end if;
   end loop;
@@ -1771,6 +1922,21 @@ begin
   end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.return_to_agent(p_conversation uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  c conversations;
+begin
+  update conversations set takeover_by = null, takeover_since = null, takeover_until = null, token = token + 1
+  where id = p_conversation returning * into c;
+  if c.last_seq > c.done_seq then
+    perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
+      max_attempts := 1000, priority := -10 * c.priority);
+  end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.room_from(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_planned boolean, p_from timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1796,6 +1962,35 @@ begin
   return fits_at;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.session_of(p_conversation uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+  c conversations;
+  session uuid;
+begin
+  select * into c from conversations where id = p_conversation;
+  update agent_sessions s set last_active_at = clock_timestamp()
+  where s.id = c.session_id and s.is_active and s.last_active_at >= clock_timestamp() - coalesce(
+    (select n.session_idle from phone_numbers n where n.address = c.our_address), interval '24 hours')
+  returning s.id into session;
+  if session is not null then
+    return session;
+  end if;
+  update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  where id = c.session_id and is_active;
+  insert into agent_sessions (conversation_id, history_from)
+  values (c.id, coalesce(
+    (select m.id from messages m
+     where m.conversation_id = c.id and m.seq > c.done_seq
+       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+     order by m.id limit 1), new_id()))
+  returning id into session;
+  update conversations set session_id = session where id = c.id;
+  return session;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
  RETURNS void
  LANGUAGE plpgsql
@@ -1805,6 +2000,8 @@ AS $function$
 declare
   step interval := p_seconds * interval '1 second';
 begin
+  update conversations set takeover_until = takeover_until - step
+  where takeover_by is not null and takeover_until > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
@@ -1854,7 +2051,7 @@ begin
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     left join agent_sessions s on s.id = c.session_id
     cross join lateral (
@@ -1885,7 +2082,7 @@ begin
       null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
       coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     where c.id <> all (coalesce(ready, '{}'));
   end if;
@@ -1991,6 +2188,42 @@ begin
   -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
   perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.take_over(p_conversation uuid, p_by text, p_minutes integer)
+ RETURNS TABLE(verdict text, taken_by text, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+  was_running uuid;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if not found then
+    return query select 'not_found', null::text, null::timestamptz, null::timestamptz;
+    return;
+  end if;
+  if c.takeover_by <> p_by then
+    return query select 'conversation_taken', c.takeover_by, c.takeover_since, c.takeover_until;
+    return;
+  end if;
+  if c.takeover_by is null then
+    was_running := c.running_turn;
+    update turns set state = 'cancelled', error_code = 'conversation_taken', ended_at = clock_timestamp()
+    where id = was_running and state = 'running';
+    -- The epoch refuses whatever the running turn still wants to write; the token ends its job, or the one that waits. The turn
+    -- that was cut off is no failed try of its texts.
+    update conversations set takeover_by = p_by, takeover_since = clock_timestamp(), epoch = epoch + 1, token = token + 1,
+      running_turn = null, attempts = greatest(0, attempts - (was_running is not null)::int)
+    where id = c.id returning * into c;
+    if was_running is not null then
+      perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch);
+    end if;
+  end if;
+  return query select 'ok', c.takeover_by, c.takeover_since, keep_takeover(c.id, p_minutes);
+end $function$;
+grant execute on function take_over(uuid,text,integer) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
  RETURNS uuid

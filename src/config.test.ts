@@ -53,6 +53,7 @@ describe('defaults', () => {
       turnMs: 60_000,
       concurrency: 2000,
       prices: { segment: 8300, mms: 22000 },
+      takeoverMinutes: 30,
       carrierKeywords: true,
       pacing: true,
       registrationSecret: null,

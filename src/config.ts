@@ -49,6 +49,8 @@ export type Config = {
   readonly concurrency: number;
   /** What the carrier charges, micro-dollars; without the networks' fees. */
   readonly prices: { readonly segment: number; readonly mms: number };
+  /** How long an operator keeps a conversation after their last act. */
+  readonly takeoverMinutes: number;
   /** The carrier answers STOP, START and HELP by itself. */
   readonly carrierKeywords: boolean;
   readonly pacing: boolean;
@@ -150,6 +152,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     ...readDeadlines(reading),
     concurrency: value('DARKSPERE_CONCURRENCY'),
     prices: { segment: value('DARKSPERE_SEGMENT_MICRO_USD'), mms: value('DARKSPERE_MMS_MICRO_USD') },
+    takeoverMinutes: value('DARKSPERE_TAKEOVER_MINUTES'),
     carrierKeywords: value('DARKSPERE_CARRIER_KEYWORDS') === 'on',
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),

@@ -362,6 +362,21 @@ export const CATALOGUE = {
     title: 'The person has texted STOP to this number.',
     fix: 'Nothing may be sent until they text START.',
   },
+  conversation_taken: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'An operator answers this conversation by hand; nobody else writes meanwhile.',
+    fix: 'An agent drops its text: what the operator says comes with the next question. Another operator waits until it is handed back.',
+  },
+  not_taken_over: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title:
+      'The conversation is with its agent: it was handed back, the operator’s time was over, or nobody has taken it over.',
+    fix: 'Take it over first.',
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof CATALOGUE;

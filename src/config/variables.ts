@@ -8,7 +8,7 @@ export type Kind =
       readonly is: 'integer';
       readonly min: number;
       readonly max: number;
-      readonly unit: 'milliseconds' | 'megabytes' | 'micro-dollars' | 'count';
+      readonly unit: 'milliseconds' | 'minutes' | 'megabytes' | 'micro-dollars' | 'count';
     }
   | { readonly is: 'choice'; readonly of: readonly string[] }
   | { readonly is: 'text' }
@@ -285,6 +285,13 @@ export const VARIABLES = {
     kind: { is: 'integer', min: 1, max: 20_000, unit: 'count' },
     default: '2000',
     description: 'Turns that one worker holds at once.',
+  },
+  DARKSPERE_TAKEOVER_MINUTES: {
+    section: 'Conversations',
+    kind: { is: 'integer', min: 1, max: 10_080, unit: 'minutes' },
+    default: '30',
+    description:
+      'How long after their last act an operator keeps a conversation that they have taken over; then the agent answers again.',
   },
   DARKSPERE_CARRIER_KEYWORDS: {
     section: 'Conversations',

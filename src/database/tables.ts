@@ -124,6 +124,9 @@ export type ConversationsRow = {
   holds: number;
   interrupts: number;
   hold_told_seq: number;
+  takeover_by: string | null;
+  takeover_since: Date | null;
+  takeover_until: Date | null;
 };
 
 /** Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer. */
@@ -183,6 +186,7 @@ export type MessagesRow = {
   provider_id: string | null;
   turn_id: string | null;
   refused: string | null;
+  received_at: Date | null;
 };
 
 /** What is handed to the carrier, one row per SMS; states only move forward. */

@@ -6,6 +6,7 @@ import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
 import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
+import { endTakeover } from '../inbox/takeover.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type CatalogueDeps = {
@@ -43,6 +44,11 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       'close-deferred': task<{ turn: string }>(async ({ turn }) => {
         if (await closeDeferred(sql, turn, pacing))
           logger.warn({ turn }, 'an agent deferred its answer and never gave it');
+      }),
+      // An operator has done nothing for a while with a conversation that they had taken over.
+      'end-takeover': task<{ c: string }>(async ({ c }) => {
+        if (await endTakeover(sql, c))
+          logger.info({ conversation: c }, 'the time of an operator is over; the agent answers again');
       }),
       'end-idle-sessions': task(async () => {
         await sql`select end_idle_sessions()`;

@@ -12,17 +12,20 @@ import {
   die,
   dispatch,
   finish,
-  handBack,
+  giveBackTo,
   keyword,
   type Model,
   newModel,
+  operatorSays,
   presumeDead,
   REPORTS,
   type Real,
   realOf,
   record,
+  release,
   settle,
   start,
+  takeOverBy,
   timePasses,
   type Word,
 } from './mailbox-model.ts';
@@ -51,6 +54,7 @@ const always = () => true;
 const which = fc.constantFrom(0, 0, 0, 0, 1);
 /** Which of several, the newest first; mostly that one. */
 const some = fc.oneof(fc.constant(0), fc.nat({ max: 5 }));
+const operator = fc.constantFrom('Ida', 'Ida', 'Ida', 'Bo');
 /** Mostly the newest job, sometimes one of the tokens before it. */
 const behind = fc.constantFrom(0, 0, 0, 1, 2);
 
@@ -62,7 +66,7 @@ const answers = fc.tuple(which, fc.integer({ min: 1, max: 3 })).map(([w, parts])
     w,
     async (one, real) => {
       await arrive(one, real);
-      if (one.optedOut) return;
+      if (one.optedOut || one.takenBy !== null) return;
       await start(one, real);
       await finish(one, real, 0, parts, false);
     },
@@ -118,7 +122,7 @@ const rest = [
   fc
     .tuple(which, fc.constantFrom<Word>('stop', 'start', 'start', 'start', 'help', 'reset'))
     .map(([w, word]) => step(word, w, (one, real) => keyword(one, real, word), always)),
-  fc.tuple(which, behind).map(([w, b]) => step(`give back -${b}`, w, (one, real) => handBack(one, real, b))),
+  fc.tuple(which, behind).map(([w, b]) => step(`give back -${b}`, w, (one, real) => giveBackTo(one, real, b))),
   fc.tuple(which, some).map(([w, n]) => step(`die ${n}`, w, (one) => die(one, n), hasClaims)),
   fc
     .tuple(which, some, fc.constantFrom(...REPORTS), fc.constantFrom(false, false, true))
@@ -131,6 +135,19 @@ const rest = [
       ),
     ),
   which.map((w) => step('time passes', w, timePasses)),
+  fc.tuple(which, operator).map(([w, by]) => step(`${by} takes over`, w, (one, real) => takeOverBy(one, real, by))),
+  fc
+    .tuple(which, operator, fc.constantFrom(false, false, true))
+    .map(([w, by, again]) =>
+      step(`${by} says${again ? ' again' : ''}`, w, (one, real) => operatorSays(one, real, by, again)),
+    ),
+  fc
+    .tuple(which, operator, fc.constantFrom(false, false, true))
+    .map(([w, by, forgotten]) =>
+      step(forgotten ? 'a takeover is forgotten' : `${by} hands back`, w, (one, real) =>
+        release(one, real, by, forgotten),
+      ),
+    ),
 ];
 
 function hasClaims(one: Conversation): boolean {

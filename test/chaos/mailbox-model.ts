@@ -2,6 +2,7 @@
 // commands in mailbox-commands.ts do the same things to it and to the database, and compare.
 import assert from 'node:assert/strict';
 import { type ClaimedPart, giveBack, type SendRecord, startTurns, type Turn } from '../../src/bridge/store.ts';
+import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox/takeover.ts';
 import { type Bridge, bridgeOf, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
@@ -18,6 +19,11 @@ export type Conversation = {
   done: number;
   epoch: number;
   optedOut: boolean;
+  /** The operator who has taken it over. */
+  takenBy: string | null;
+  /** Keys of operators' messages so far, and the messages they became. */
+  keys: number;
+  readonly said: Map<string, string>;
   /** Parts up to this position were made before the newest STOP: nobody may take them any more. */
   recalledUpTo: number;
   running: string | null;
@@ -49,6 +55,9 @@ function newConversation(): Conversation {
     done: 0,
     epoch: 0,
     optedOut: false,
+    takenBy: null,
+    keys: 0,
+    said: new Map(),
     recalledUpTo: 0,
     running: null,
     held: [],
@@ -63,28 +72,40 @@ function newConversation(): Conversation {
 /** The n-th of a list counted from its end, around and around. */
 const newest = <T>(list: readonly T[], n: number): T | undefined => list.at(-1 - (n % list.length));
 
-type Row = { token: number; epoch: number; last_seq: number; done_seq: number; running_turn: string | null };
+type Row = {
+  token: number;
+  epoch: number;
+  last_seq: number;
+  done_seq: number;
+  running_turn: string | null;
+  takeover_by: string | null;
+};
 
 async function rowOf({ db }: Real, { id }: Conversation): Promise<Row> {
   const [row] = await db.admin<Row[]>`
-    select token, epoch, last_seq, done_seq, running_turn from conversations where id = ${id}`;
+    select token, epoch, last_seq, done_seq, running_turn, takeover_by from conversations where id = ${id}`;
   return row!;
 }
 
 /** The database agrees on what waits and who may write; what waits has a job; what left, left once and in order. */
 export async function agree(conversation: Conversation, real: Real): Promise<void> {
-  const { id, fates, done, epoch, running, endedTokens, carrier } = conversation;
+  const { id, fates, done, epoch, running, takenBy, endedTokens, carrier } = conversation;
   if (id === null) return;
   const row = await rowOf(real, conversation);
   assert.deepEqual(
     { last: row.last_seq, done: row.done_seq, epoch: row.epoch, running: row.running_turn },
     { last: fates.length, done, epoch, running },
   );
-  if (row.last_seq > row.done_seq) {
+  assert.equal(row.takeover_by, takenBy);
+  const jobs = await real.db.admin`
+    select 1 from graphile_worker._private_jobs
+    where payload ->> 'c' = ${id} and (payload ->> 't')::int = ${row.token}`;
+  if (takenBy !== null) {
+    assert.equal(jobs.length, 0, 'an agent could be woken while an operator answers');
+    const ends = await real.db.admin`select 1 from graphile_worker._private_jobs where key = ${`takeover:${id}`}`;
+    assert.equal(ends.length, 1, 'a takeover has no end');
+  } else if (row.last_seq > row.done_seq) {
     assert.ok(!endedTokens.has(row.token), 'texts wait under a token whose job has ended');
-    const jobs = await real.db.admin`
-      select 1 from graphile_worker._private_jobs
-      where payload ->> 'c' = ${id} and (payload ->> 't')::int = ${row.token}`;
     assert.equal(jobs.length, 1, 'texts wait without a job, or with two');
   }
   const parts = await real.bridge.parts(id);
@@ -176,8 +197,8 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
     started = await startIt();
   }
   const waits = one.fates.length > one.done;
-  if (behind > 0 || !waits) {
-    assert.equal(started, null, 'a turn was started by a stale job, or without a text');
+  if (behind > 0 || !waits || one.takenBy !== null) {
+    assert.equal(started, null, 'a turn was started by a stale job, without a text, or while an operator answers');
     if (behind === 0) one.endedTokens.add(token);
     return;
   }
@@ -222,14 +243,81 @@ export async function finish(
   if (ended.sendNow !== null) one.claimable.add(ended.sendNow);
 }
 
-export async function handBack(one: Conversation, real: Real, behind: number): Promise<void> {
+export async function giveBackTo(one: Conversation, real: Real, behind: number): Promise<void> {
   const { token } = await rowOf(real, one);
   const given = await giveBack(real.db.pools.worker, { conversationId: one.id!, token: token - behind }, 0);
-  assert.equal(given, behind === 0 && one.fates.length > one.done);
+  assert.equal(given, behind === 0 && one.fates.length > one.done && one.takenBy === null);
   if (!given) return;
   assert.equal((await rowOf(real, one)).token, token + 1, 'the job that was given back could go on');
   one.epoch += 1;
   one.running = null;
+}
+
+// What operators do. Two of them, who do not ask each other.
+
+const OPERATOR = { optOutScope: null, pacing: false, takeoverMinutes: 30 };
+const code = (work: Promise<unknown>) =>
+  work.then(
+    () => 'ok',
+    (error: { code?: string }) => error.code,
+  );
+
+export async function takeOverBy(one: Conversation, { db }: Real, by: string): Promise<void> {
+  const result = await code(takeOver(db.pools.web, { conversationId: one.id!, by }, OPERATOR));
+  if (one.takenBy !== null) {
+    assert.equal(result, one.takenBy === by ? 'ok' : 'conversation_taken');
+    return;
+  }
+  assert.equal(result, 'ok');
+  one.takenBy = by;
+  one.epoch += 1;
+  one.running = null;
+}
+
+/** An operator writes; `again`: the key of the message before. */
+export async function operatorSays(one: Conversation, { db }: Real, by: string, again: boolean): Promise<void> {
+  const isRepeat = again && one.keys > 0;
+  if (!isRepeat) one.keys += 1;
+  const act = { conversationId: one.id!, by, text: `${by} ${one.keys}`, idempotencyKey: `${by} ${one.keys}` };
+  const said = await sendAsOperator(db.pools.web, act, OPERATOR).catch((error: { code?: string }) => error.code);
+  const key = `${one.keys} ${by}`;
+  if (one.said.has(key)) {
+    assert.deepEqual(said, { messageId: one.said.get(key), isNew: false }, 'a double click is two messages');
+    return;
+  }
+  const refused =
+    one.takenBy === null
+      ? 'not_taken_over'
+      : one.takenBy !== by
+        ? 'conversation_taken'
+        : one.optedOut
+          ? 'opted_out'
+          : null;
+  if (refused !== null) {
+    assert.equal(said, refused);
+    return;
+  }
+  assert.ok(typeof said === 'object' && said.isNew);
+  one.said.set(key, said.messageId);
+  for (let n = one.done; n < one.fates.length; n++) one.fates[n] = 'answered';
+  one.done = one.fates.length;
+}
+
+/** Handed back, or the operator's time is over: what waits has a job at once. */
+export async function release(one: Conversation, { db }: Real, by: string, isForgotten: boolean): Promise<void> {
+  if (isForgotten) {
+    const early = await endTakeover(db.pools.worker, one.id!);
+    assert.equal(early, false, 'a takeover ended before its time');
+    await db.admin`
+      update conversations set takeover_until = clock_timestamp() where id = ${one.id} and takeover_by is not null`;
+    assert.equal(await endTakeover(db.pools.worker, one.id!), one.takenBy !== null);
+    await db.admin`delete from graphile_worker._private_jobs where key = ${`takeover:${one.id}`}`;
+  } else {
+    const result = await code(handBack(db.pools.web, { conversationId: one.id!, by }));
+    assert.equal(result, one.takenBy === null ? 'not_taken_over' : one.takenBy === by ? 'ok' : 'conversation_taken');
+    if (result !== 'ok') return;
+  }
+  one.takenBy = null;
 }
 
 /** Parts that some job, or the worker that made them, may take now. */
@@ -362,6 +450,7 @@ export async function comeToAnEnd(one: Conversation, real: Real): Promise<void> 
       select 1 from conversations where id = ${one.id} and last_seq > done_seq
       union all
       select 1 from outbound_parts where conversation_id = ${one.id} and state in ('queued', 'sending', 'unknown')`;
+  if (one.takenBy !== null) await release(one, real, one.takenBy, false);
   for (let round = 0; (await open()).length > 0; round++) {
     assert.ok(round < MANY_ROUNDS, 'work does not come to an end');
     if (one.fates.length > one.done) {
