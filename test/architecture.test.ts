@@ -62,6 +62,8 @@ const OWNERS: Readonly<Record<string, string>> = {
   exchanges: 'bridge',
   sender_pacing: 'bridge',
   pacing_windows: 'bridge',
+  message_words: 'inbox',
+  conversation_activity: 'inbox',
   worker_pools: 'jobs',
   partitioned_tables: 'database',
   schema_migrations: 'database',

@@ -6,9 +6,9 @@ create table message_words (
   from_id uuid primary key,
   to_id uuid not null,
   messages int not null,
-  -- What they say, in lower case, and the carrier's ids, one after the other.
+  -- What they say, in lower case, one after the other.
   words text not null,
-  -- Every two and every three characters in a row that are in the words, as numbers (src/inbox/grams.ts).
+  -- As numbers (src/inbox/grams.ts): every two and every three characters in a row of the words, and the carrier's ids.
   grams int[] not null
 );
 alter table message_words

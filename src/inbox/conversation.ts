@@ -2,6 +2,7 @@
 import type { AgentRef, Message } from './message.ts';
 import { readMessages } from './message-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
+import type { Takeover } from './takeover.ts';
 
 export type ConversationState = 'answering' | 'waiting' | 'held' | 'taken_over' | 'opted_out' | 'idle';
 export type Channel = 'sms' | 'mms' | 'whatsapp' | 'webchat';
@@ -14,7 +15,7 @@ export type Conversation = {
   state: ConversationState;
   waiting: number;
   agent: AgentRef | null;
-  takeover: { by: string; since: string; until: string } | null;
+  takeover: Takeover | null;
   last_message: {
     id: string;
     at: string;
@@ -88,7 +89,7 @@ function conversationRows(reader: Reader, ids: readonly string[]): Promise<Conve
         exists (
           select from consents o where (o.channel, o.scope, o.their_address, o.state)
             = (c.channel, coalesce(${optOutScope}, c.our_address), c.their_address, 'out')) as is_out,
-        ${takeoverColumns(reader)},
+        c.takeover_by, c.takeover_since, c.takeover_until,
         s.id as session_id, s.started_at as session_started_at, s.last_active_at as session_active_at,
         s.is_active as session_is_active, s.failovers, s.agent_id, a.name as agent_name,
         (select m.id from messages m where m.conversation_id = c.id order by m.id desc limit 1) as last_message_id
@@ -101,10 +102,6 @@ function conversationRows(reader: Reader, ids: readonly string[]): Promise<Conve
       left join agent_registry a on a.id = s.agent_id
       order by wanted.n`,
   );
-}
-
-function takeoverColumns({ sql }: Reader) {
-  return sql`null::text as takeover_by, null::timestamptz as takeover_since, null::timestamptz as takeover_until`;
 }
 
 function toConversation(row: ConversationRow, last: Message | null): ConversationDetail {

@@ -33,6 +33,13 @@ export function gramsOfWords(words: string): number[] {
   return [...grams];
 }
 
+/** The number of an id as a whole: ids have nearly the same triples all of them. Above all triples. */
+export function gramOfId(id: string): number {
+  let mixed = 0;
+  for (let i = 0; i < id.length; i++) mixed = Math.imul(mixed ^ id.charCodeAt(i), 0x01000193) + 0x7ed55d16;
+  return 0x1000000 + ((mixed ^ (mixed >>> 15)) & 0x3fffffff);
+}
+
 /** Below zero, so that no triple is taken for a pair. */
 const pair = (a: number, b: number): number => -1 - (((a << 16) | b) >>> 1);
 

@@ -38,8 +38,8 @@ function messageRows(reader: Reader, ids: readonly string[]): Promise<MessageRow
     reader,
     sql<MessageRow[]>`
       select m.id, m.conversation_id, m.direction, m.kind, m.seq, m.body, m.media, m.provider_id, m.turn_id, m.refused,
-        null::timestamptz as received_at, c.our_address, c.their_address, c.done_seq, is_held(c.held_until) as is_held,
-        false as taken_over
+        m.received_at, c.our_address, c.their_address, c.done_seq, is_held(c.held_until) as is_held,
+        c.takeover_by is not null as taken_over
       from unnest(${ids as string[]}::uuid[]) with ordinality wanted (id, n)
       join messages m on m.id = wanted.id
       join conversations c on c.id = m.conversation_id

@@ -1,6 +1,6 @@
--- Messages before p_before with these words in them, newest first, p_limit at most. p_words is any part of a text or of the
--- carrier's id, in lower case; p_grams are its grams (src/inbox/grams.ts). Looks for p_ms at most. The last row has no message
--- and says how far back it looked, null when that is everything.
+-- Messages before p_before with these words in them, newest first, p_limit at most. p_words is any part of a text, in
+-- lower case; p_grams are its grams (src/inbox/grams.ts). Looks for p_ms at most. The last row has no message and says how far
+-- back it looked, null when that is everything.
 create or replace function find_words(p_words text, p_grams int[], p_before uuid, p_direction text, p_limit int, p_ms int)
 returns table (message_id uuid, searched_to uuid)
 language plpgsql stable
@@ -23,7 +23,7 @@ begin
       (array_agg(looked.id order by looked.id))[1]
     into found_here, oldest
     from (
-      select m.id, m.direction, words_of(m.body, m.provider_id) as words
+      select m.id, m.direction, lower(m.body) as words
       from messages m where m.id < reached and m.id > indexed
       order by m.id desc limit 2000
     ) looked;
@@ -49,7 +49,7 @@ begin
       found_here := array(
         select m.id from messages m
         where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
-          and strpos(words_of(m.body, m.provider_id), p_words) > 0
+          and strpos(lower(m.body), p_words) > 0
           and (p_direction is null or m.direction = p_direction)
         order by m.id desc limit p_limit - n);
       n := n + cardinality(found_here);
@@ -63,5 +63,22 @@ begin
   return query select null::uuid, null::uuid;
 end $$;
 
-revoke execute on function find_words(text, int[], uuid, text, int, int) from public;
-grant execute on function find_words(text, int[], uuid, text, int, int) to darkspere_web;
+-- The message that came with this id of the carrier's; p_gram is the id's number (src/inbox/grams.ts).
+create or replace function find_provider_id(p_id text, p_gram int) returns uuid
+language sql stable
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
+  select found.id from (
+    (select m.id from (
+      select m.id, m.provider_id from messages m where m.id > indexed_until() order by m.id desc limit 100000
+    ) m where m.provider_id = p_id limit 1)
+    union all
+    (select m.id from (
+      select w.from_id, w.to_id from message_words w where w.grams @> array[p_gram] offset 0
+    ) w join messages m on m.id >= w.from_id and m.id <= w.to_id
+    where m.provider_id = p_id limit 1)
+  ) found limit 1
+$$;
+
+revoke execute on function find_words(text, int[], uuid, text, int, int), find_provider_id(text, int) from public;
+grant execute on function find_words(text, int[], uuid, text, int, int), find_provider_id(text, int) to darkspere_web;

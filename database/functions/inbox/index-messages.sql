@@ -1,24 +1,19 @@
 -- Where message_words ends: what is newer has to be looked at itself.
-create or replace function indexed_until() returns uuid language sql stable as $$
+create or replace function indexed_until() returns uuid
+language sql stable security definer set search_path = public, pg_temp as $$
   select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
-$$;
-
--- What can be found of a message.
-create or replace function words_of(p_body text, p_provider_id text) returns text
-language sql immutable parallel safe as $$
-  select lower(p_body) || coalesce(e'\x02' || lower(p_provider_id), '')
 $$;
 
 -- The next blocks of p_block messages that message_words does not hold, p_blocks at most, oldest first. What is left at the end,
 -- less than a block or younger than a minute, is looked through message by message. A minute, because ids are made before the
 -- commit that makes them visible, and no statement of the text path takes longer than half of that.
 create or replace function blocks_to_index(p_blocks int, p_block int)
-returns table (from_id uuid, to_id uuid, messages int, words text)
+returns table (from_id uuid, to_id uuid, messages int, words text, provider_ids text[])
 language sql stable security definer
 set search_path = public, pg_temp set enable_seqscan = off
 as $$
   select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
-    string_agg(words_of(m.body, m.provider_id), e'\x01' order by m.id)
+    lower(string_agg(m.body, e'\x01' order by m.id)), coalesce(array_agg(m.provider_id) filter (where m.provider_id is not null), '{}')
   from (
     select m.*, (row_number() over (order by m.id) - 1) / p_block as block
     from (
@@ -76,7 +71,7 @@ begin
     select gone.conversation_id from conversation_activity gone where gone.last_message_id < oldest limit 1000);
 end $$;
 
-revoke execute on function indexed_until(), words_of(text, text), blocks_to_index(int, int), add_blocks(uuid, json),
+revoke execute on function indexed_until(), blocks_to_index(int, int), add_blocks(uuid, json),
   prune_index() from public;
-grant execute on function indexed_until(), words_of(text, text) to darkspere_web, darkspere_worker;
+grant execute on function indexed_until() to darkspere_web, darkspere_worker;
 grant execute on function blocks_to_index(int, int), add_blocks(uuid, json), prune_index() to darkspere_worker;
