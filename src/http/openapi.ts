@@ -75,6 +75,8 @@ function tidied(document: Document): Document {
     }
   };
   visit(document.paths);
+  // What the stream of events carries is in no answer.
+  visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
   const nameOf = (name: string): string => {
     const short = name.replace(/Input$/, '');
     return name.endsWith('Input') && !used.has(short) ? short : name;
@@ -99,6 +101,7 @@ function open(schema: unknown): unknown {
 
 /** Without what zod says of every whole number (a double holds no larger one) and of every id (its format says it). */
 function plain(name: string, value: unknown): unknown {
+  if (value === 'Default Response') return 'The answer.';
   if ((name === 'minimum' || name === 'maximum') && Math.abs(value as number) === Number.MAX_SAFE_INTEGER)
     return undefined;
   if (typeof value !== 'object' || value === null || !('format' in value) || !('pattern' in value)) return value;
