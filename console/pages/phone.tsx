@@ -7,16 +7,15 @@ import { ApiError } from '../api.ts';
 import { Button } from '../parts/button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { PanelEmpty, PanelError, PanelLoading } from '../parts/panel-states.tsx';
-import { formatAddress } from '../parts/phone-number.tsx';
 import { useInstance } from '../parts/shell.tsx';
 import { useShortcut } from '../parts/shortcuts.tsx';
 import { ArmedFaults, FaultList } from './phone/fault-panel.tsx';
 import { useFaults } from './phone/faults.ts';
 import { NoSimulator } from './phone/no-simulator.tsx';
 import { Phone } from './phone/phone.tsx';
-import { type Slot, usePhones } from './phone/phones.ts';
+import { SLOTS, type Slot, usePhones } from './phone/phones.ts';
+import { Switcher } from './phone/switcher.tsx';
 
-const SLOTS: readonly Slot[] = ['first', 'second'];
 const KEYS: Readonly<Record<Slot, string>> = { first: '1', second: '2' };
 
 export default function PhonePage() {
@@ -83,13 +82,17 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
   return (
     <div className="@container flex h-full flex-col">
       <header className="flex min-h-12 items-center gap-2 border-b border-line bg-panel px-3 md:px-4">
-        <h1 className="text-large font-semibold">Phone</h1>
-        <p className="hidden min-w-0 flex-1 truncate text-ink-3 @2xl:block">
+        <h1 className={`text-large font-semibold ${lines.second ? 'sr-only @3xl:not-sr-only' : ''}`}>Phone</h1>
+        <p className={`hidden min-w-0 flex-1 truncate text-ink-3 ${lines.second ? '@3xl:block' : '@2xl:block'}`}>
           Be somebody who texts. The carrier is simulated: nothing leaves this machine.
         </p>
-        <span className="flex-1 @2xl:hidden" />
-        <Button icon={Zap} onClick={ask} className="@5xl:hidden">
-          What shall go wrong?
+        {lines.second ? (
+          <Switcher lines={[lines.first, lines.second]} inFront={inFront} show={setFront} />
+        ) : (
+          <span className="flex-1 @2xl:hidden" />
+        )}
+        <Button icon={Zap} onClick={ask} className="@5xl:hidden" aria-label="What shall go wrong?">
+          <span className={lines.second ? 'hidden @2xl:inline' : ''}>What shall go wrong?</span>
         </Button>
         {lines.second === null && (
           <Button icon={Plus} onClick={() => write('second')} aria-label="Open a second phone">
@@ -99,22 +102,6 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
         )}
       </header>
       <ArmedFaults desk={desk} />
-      {lines.second && (
-        <div role="tablist" aria-label="Phones" className="flex gap-1 border-b border-line bg-panel p-1.5 @3xl:hidden">
-          {SLOTS.map((slot) => (
-            <button
-              key={slot}
-              type="button"
-              role="tab"
-              aria-selected={slot === inFront}
-              onClick={() => setFront(slot)}
-              className={`figures h-8 flex-1 rounded-md font-medium pointer-coarse:h-9 ${slot === inFront ? 'bg-selected text-ink' : 'text-ink-3 hover:bg-hover'}`}
-            >
-              {formatAddress(lines[slot]!.phone)}
-            </button>
-          ))}
-        </div>
-      )}
       <div className="flex min-h-0 flex-1">
         <div className="flex min-h-0 min-w-0 flex-1 justify-center gap-4 @3xl:p-4">
           {SLOTS.map((slot) => {
@@ -143,7 +130,7 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
         <aside
           ref={panel}
           aria-labelledby="trouble"
-          className="scroll-y hidden w-80 shrink-0 border-l border-line bg-panel @5xl:block"
+          className="scroll-y hidden w-[19.5rem] shrink-0 border-l border-line bg-panel @5xl:block"
         >
           <h2 id="trouble" className="px-4 pt-4 pb-3 text-large font-semibold">
             What shall go wrong?

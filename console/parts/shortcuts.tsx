@@ -49,8 +49,8 @@ function onKey(event: KeyboardEvent): void {
   const key = nameOf(event);
   const isPlain = !key.startsWith('mod+') && key !== 'Escape';
   if (isPlain && (singleKeysOff || isTyping(event.target))) return;
-  // What is behind an open dialog or menu does not move.
-  if (isPlain && document.querySelector('dialog[open], [role="menu"]')) return;
+  // What is behind an open dialog or menu does not move, and Escape is theirs.
+  if ((isPlain || key === 'Escape') && document.querySelector('dialog[open], [role="menu"]')) return;
   const sequence = first !== null && performance.now() - first.atMs < SEQUENCE_MS ? `${first.key} ${key}` : null;
   first = null;
   const all = [...registered].reverse();

@@ -13,7 +13,7 @@ import { hostOf, shownFrom, useSamples } from './pictures.ts';
 import type { Answered } from './thread.tsx';
 import type { Draft, Text } from './use-texts.ts';
 
-const MINE = 'bg-accent text-on-ink';
+const MINE = 'bg-mine text-on-mine';
 const THEIRS = 'bg-theirs text-ink';
 /** What is not on the phone yet, or never will be, is an outline. */
 const UNDERWAY = 'border border-dashed border-line-strong text-ink-2';
@@ -21,6 +21,8 @@ const LOST = 'border border-dashed border-bad text-ink-2';
 
 /** Longer than this nobody still waits for. */
 const WAITING_MS = 10 * 60_000;
+/** No agent is asked and sent in so little time: it was the carrier that answered, as it does a STOP. */
+const CARRIER_MS = 20;
 
 export function TextBubble({
   text,
@@ -103,11 +105,12 @@ function Words({ body }: { body: string }) {
   );
 }
 
+/** `\x1b[31m`, as in a program: the signs for control characters are missing from most fonts. */
 function visible(body: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return body.replace(/[\0-\x08\x0b-\x1f\x7f]/g, (control) =>
-    control === '\r' ? '' : control === '\x7f' ? '␡' : String.fromCharCode(0x2400 + control.charCodeAt(0)),
-  );
+  return body.replace(/\r\n?/g, '\n').replace(/[\0-\x08\x0b-\x1f\x7f]/g, (control) => {
+    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
 }
 
 function Pictures({ urls }: { urls: readonly string[] }) {
@@ -130,7 +133,7 @@ function Picture({ path }: { path: string }) {
       src={path}
       alt="Sent with this text"
       onError={() => setBroken(true)}
-      className="block max-h-72 min-h-16 w-full bg-sunk object-cover"
+      className="block max-h-72 min-h-24 w-full bg-sunk object-cover"
     />
   );
 }
@@ -148,18 +151,23 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
   const now = useNow();
   const { message, isMine } = text;
   const isWaiting = answered === 'not yet' && isMine && !hasFailed(text) && now - Date.parse(message.at) < WAITING_MS;
+  const wasAnswered = answered !== null && answered !== 'not yet' && !hasFailed(text) && answered.afterMs > CARRIER_MS;
+  const details = [
+    hasFailed(text) ? explain(message.error_code) : '',
+    isWaiting ? 'no answer yet' : '',
+    wasAnswered ? `answered after ${duration(answered.afterMs)}` : '',
+  ].filter((detail) => detail !== '');
   return (
     <div
-      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1.5 px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
+      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1 px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
     >
       <StateLabel look={lookOf(text)} />
-      {hasFailed(text) && message.error_code !== null && (
-        <span className="text-bad">{explain(message.error_code)}</span>
-      )}
-      {isWaiting && <span>· no answer yet</span>}
-      {answered !== null && answered !== 'not yet' && <span>· after {duration(answered.afterMs)}</span>}
-      <span aria-hidden>·</span>
-      <ClockTime at={message.at} />
+      <span>
+        · <ClockTime at={message.at} />
+      </span>
+      {details.map((detail) => (
+        <span key={detail}>· {detail}</span>
+      ))}
     </div>
   );
 }

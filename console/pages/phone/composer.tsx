@@ -92,14 +92,14 @@ export function Composer({
             placeholder="Text"
             enterKeyHint="send"
             dir="auto"
-            className="scroll-y max-h-44 min-w-0 flex-1 resize-none bg-transparent py-2 pl-3.5 text-[0.9375rem]/[1.3125rem] outline-none"
+            className="scroll-y max-h-44 min-w-0 flex-1 resize-none bg-transparent py-2 pl-3.5 text-[0.9375rem]/[1.3125rem] outline-none pointer-coarse:py-2.75 pointer-coarse:text-[1rem]/[1.375rem]"
           />
           <button
             type="submit"
             disabled={!canSend}
             aria-label="Send"
             title="Send (Enter)"
-            className="m-1 flex size-7.5 shrink-0 items-center justify-center rounded-full bg-accent text-on-ink transition-opacity disabled:bg-hover disabled:text-ink-3 pointer-coarse:size-9"
+            className="m-1 flex size-7.5 shrink-0 items-center justify-center rounded-full bg-mine text-on-mine transition-opacity disabled:bg-hover disabled:text-ink-3 pointer-coarse:size-9"
           >
             <ArrowUp size={17} strokeWidth={2.4} aria-hidden />
           </button>

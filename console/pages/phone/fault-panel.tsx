@@ -55,7 +55,11 @@ function Switch({ trouble, desk }: { trouble: Trouble; desk: FaultDesk }) {
       className={`flex w-full items-start gap-2.5 rounded-md px-2 py-1.5 text-left ${isOn ? 'bg-warn-soft' : 'hover:bg-hover'}`}
     >
       <span className="min-w-0 flex-1">
-        <span className={`block font-medium ${isOn ? 'text-warn' : 'text-ink'}`}>{trouble.label}</span>
+        <span
+          className={`block font-medium ${trouble.label === trouble.fault ? 'font-mono' : ''} ${isOn ? 'text-warn' : 'text-ink'}`}
+        >
+          {trouble.label}
+        </span>
         <span className="block text-small text-ink-3">{trouble.means}</span>
       </span>
       <span
@@ -109,6 +113,6 @@ export function ArmedFaults({ desk }: { desk: FaultDesk }) {
 }
 
 function howOften(left: number | null): string {
-  if (left === null) return 'for now';
+  if (left === null) return 'now';
   return left === 1 ? 'next time' : `the next ${left} times`;
 }

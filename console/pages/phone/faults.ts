@@ -23,92 +23,92 @@ const LATE_MS = 5_000;
 
 export const TROUBLE_GROUPS: readonly TroubleGroup[] = [
   {
-    title: 'The next text from a phone',
+    title: 'With the next text',
     troubles: [
       {
-        label: 'Deliver it twice',
-        means: 'Two webhooks for one text. It must be answered once.',
+        label: 'Delivered twice',
+        means: 'Two webhooks for one text, one answer.',
         fault: 'duplicate_webhooks',
         rule: { count: 1 },
       },
       {
-        label: 'Deliver it late',
-        means: 'The webhook comes 5 seconds after the text.',
+        label: 'Delivered late',
+        means: 'Its webhook comes 5 seconds later.',
         fault: 'late_webhooks',
         rule: { count: 1, delay_ms: LATE_MS },
       },
       {
-        label: 'Let the one after it overtake',
-        means: 'Its webhook comes after that of the next text, or after 5 seconds.',
+        label: 'Overtaken by the one after it',
+        means: 'Its webhook waits for that of the next text.',
         fault: 'reordered_webhooks',
         rule: { count: 1 },
       },
     ],
   },
   {
-    title: 'The next answer',
+    title: 'With the next answer',
     troubles: [
       {
-        label: 'Filter it as spam',
-        means: 'Accepted, then undelivered with 30007.',
+        label: 'Filtered as spam',
+        means: 'Accepted, then undelivered: 30007.',
         fault: 'fail_with',
         rule: { count: 1, code: 30007 },
       },
       {
-        label: 'Unknown number',
-        means: 'Accepted, then undelivered with 30005.',
+        label: 'The number is gone',
+        means: 'Accepted, then undelivered: 30005.',
         fault: 'fail_with',
         rule: { count: 1, code: 30005 },
       },
       {
-        label: 'Phone switched off',
-        means: 'Accepted, then undelivered with 30003.',
+        label: 'The phone is switched off',
+        means: 'Accepted, then undelivered: 30003.',
         fault: 'fail_with',
         rule: { count: 1, code: 30003 },
       },
       {
-        label: 'Accept it and never say so',
-        means: 'The request to send hangs. It must not be sent again.',
+        label: 'Accepted without a word',
+        means: 'It hangs, and the text arrives all the same.',
         fault: 'hang_after_accept',
         rule: { count: 1 },
       },
       {
-        label: 'Accept it and say 500',
-        means: 'It looks refused, and arrives. It must not be sent again.',
+        label: 'Accepted with a 500',
+        means: 'It looks refused, and arrives all the same.',
         fault: 'http_500_after_accept',
         rule: { count: 1 },
       },
       {
         label: 'Too many requests',
-        means: 'Refused once with 429. It must be sent a moment later.',
+        means: 'Refused with 429, sent a moment later.',
         fault: 'http_429',
         rule: { count: 1 },
       },
     ],
   },
   {
-    title: 'The reports about the next answer',
+    title: 'With the reports about the next answer',
     troubles: [
       {
-        label: 'Out of order',
-        means: '“Sent” is reported after “delivered”. It must stay delivered.',
+        label: 'Reports out of order',
+        means: '“Delivered” is reported before “sent”.',
         fault: 'reordered_callbacks',
         rule: { count: 1 },
       },
       {
-        label: 'None at all',
-        means: 'It arrives and nobody says so.',
+        label: 'No reports at all',
+        means: 'It arrives, and nobody says so.',
         fault: 'missing_callbacks',
         rule: { count: 1 },
       },
     ],
   },
   {
-    title: 'The carrier',
+    title: 'With the carrier itself',
     troubles: [
       {
         label: 'Out of reach for 10 seconds',
-        means: 'No connection to it. Answers wait and are sent after that.',
+        means: 'No connections; answers wait until then.',
         fault: 'refuse_connections',
         rule: { for_ms: OUTAGE_MS },
       },
@@ -125,7 +125,7 @@ export function otherTroubles(faults: readonly Fault[]): Trouble[] {
   return faults
     .filter(({ name }) => !NAMED.has(name))
     .map(({ name, counts }) => ({
-      label: name.replaceAll('_', ' '),
+      label: name,
       means: counts.replaceAll('`', ''),
       fault: name,
       rule: OTHER_RULES[name] ?? { count: 1 },
@@ -187,5 +187,5 @@ export function useFaults() {
 
 /** Armed by somebody else, who alone knows how. */
 function unnamed({ name, counts }: Fault): Trouble {
-  return { label: name.replaceAll('_', ' '), means: counts, fault: name, rule: { count: 1 } };
+  return { label: name, means: counts, fault: name, rule: { count: 1 } };
 }

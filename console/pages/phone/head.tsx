@@ -59,7 +59,9 @@ export function Head({
           <OurNumber line={line} numbers={numbers} change={change} />
         </h2>
       )}
-      <Kbd className="mx-1 pointer-coarse:hidden">{keyHint}</Kbd>
+      <span title={`${keyHint} to write here, Escape to leave`} className="mx-1 pointer-coarse:hidden" aria-hidden>
+        <Kbd>{keyHint}</Kbd>
+      </span>
       <Menu trigger={<IconButton icon={Ellipsis} label={`More about ${formatAddress(line.phone)}`} />}>
         <MenuItem
           icon={MessagesSquare}

@@ -5,6 +5,7 @@ import type { Instance } from '../../../src/http/contract.ts';
 import { FIRST_PERSON, isNumber, SECOND_PERSON } from './number.ts';
 
 export type Slot = 'first' | 'second';
+export const SLOTS: readonly Slot[] = ['first', 'second'];
 /** A person's phone, and the number of ours that it texts. */
 export type Line = { readonly phone: string; readonly ours: string };
 export type Lines = { readonly first: Line; readonly second: Line | null };

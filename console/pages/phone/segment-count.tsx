@@ -30,7 +30,10 @@ export function SegmentCount({ text, pictures }: { text: string; pictures: numbe
     gcTime: 10_000,
     retry: false,
   });
-  if (text === '' && pictures === 0) return null;
+  if (text === '' && pictures === 0)
+    return (
+      <p className="text-small text-ink-3 pointer-coarse:hidden">Enter sends, Shift and Enter begin a new line.</p>
+    );
   if (text.length > MAX_CHARACTERS) {
     return (
       <p role="alert" className="text-small text-bad">

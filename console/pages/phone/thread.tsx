@@ -62,7 +62,7 @@ export function Thread({
                   before={page[n - 1]}
                   after={page[n + 1]}
                   answered={newest.has(text) ? answeredBy(texts, text) : null}
-                  hasFoot={newest.has(text) || hasFailed(text)}
+                  hasFoot={hasFailed(text) || (newest.has(text) && hasNews(texts, text))}
                   isLast={n === page.length - 1}
                 />
               ))}
@@ -176,6 +176,11 @@ function answeredBy(texts: readonly Text[], text: Text): Answered | null {
   return asked === undefined ? null : { afterMs: gap(asked, text) };
 }
 
+/** Of a text that was answered before this page was opened nothing is known but that it was answered, which one sees. */
+function hasNews(texts: readonly Text[], text: Text): boolean {
+  return !text.isMine || text.webhooks > 0 || answeredBy(texts, text) === 'not yet';
+}
+
 /** One tab stop for all bubbles; the arrows go from one to the next, so that Tab leads past them to the composer. */
 function moveBetweenBubbles(event: KeyboardEvent<HTMLElement>): void {
   if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
@@ -191,6 +196,7 @@ function moveBetweenBubbles(event: KeyboardEvent<HTMLElement>): void {
 function useScroll(texts: readonly Text[], drafts: readonly Draft[]) {
   const ref = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const lastTop = useRef(0);
   const [unseen, setUnseen] = useState(false);
   const newestAt = texts.at(-1)?.message.sid;
   // biome-ignore lint/correctness/useExhaustiveDependencies: what changed is not used, that it changed is.
@@ -225,7 +231,10 @@ function useScroll(texts: readonly Text[], drafts: readonly Draft[]) {
     onScroll: () => {
       const element = ref.current;
       if (!element) return;
-      isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX;
+      // A picture that has just loaded moves the end away; only somebody who scrolls up leaves it.
+      if (element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX) isAtEnd.current = true;
+      else if (element.scrollTop < lastTop.current) isAtEnd.current = false;
+      lastTop.current = element.scrollTop;
       if (isAtEnd.current) setUnseen(false);
     },
   };
