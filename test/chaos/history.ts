@@ -14,7 +14,7 @@ export type SentText = {
   readonly body: string;
   readonly kind: TextKind;
   /** When the webhook was posted for the first time, milliseconds of this process's clock. */
-  readonly postedAtMs: number;
+  postedAtMs: number;
   /** When a webhook of it was answered 200; null as long as none was. */
   ackedAtMs: number | null;
   /** Webhooks posted, duplicates included. */
