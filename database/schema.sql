@@ -320,6 +320,8 @@ create table outbound_parts (
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
+CREATE INDEX outbound_parts_errors ON public.outbound_parts USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
+CREATE INDEX outbound_parts_provider_id ON public.outbound_parts USING brin (provider_id text_bloom_ops) WITH (autosummarize='on');
 grant delete, insert, select, update on outbound_parts to darkspere_admin;
 grant select on outbound_parts to darkspere_web;
 grant select on outbound_parts to darkspere_worker;
@@ -420,6 +422,7 @@ create table turns (
 ) with (fillfactor=80);
 comment on table turns is 'One answer in the making: a burst of texts, the agents tried, how it ended.';
 CREATE INDEX turns_conversation ON public.turns USING btree (conversation_id, id);
+CREATE INDEX turns_errors ON public.turns USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
 grant delete, insert, select, update on turns to darkspere_admin;
 grant select on turns to darkspere_web;
 grant select on turns to darkspere_worker;
@@ -685,14 +688,14 @@ grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
- RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text)
+ RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text, provider_ids text[])
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
   select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
-    string_agg(words_of(m.body, m.provider_id), e'\x01' order by m.id)
+    lower(string_agg(m.body, e'\x01' order by m.id)), coalesce(array_agg(m.provider_id) filter (where m.provider_id is not null), '{}')
   from (
     select m.*, (row_number() over (order by m.id) - 1) / p_block as block
     from (
@@ -1020,6 +1023,27 @@ end $function$;
 grant execute on function ensure_partitions(integer) to darkspere_admin;
 grant execute on function ensure_partitions(integer) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.find_provider_id(p_id text, p_gram integer)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  select found.id from (
+    (select m.id from (
+      select m.id, m.provider_id from messages m where m.id > indexed_until() order by m.id desc limit 100000
+    ) m where m.provider_id = p_id limit 1)
+    union all
+    (select m.id from (
+      select w.from_id, w.to_id from message_words w where w.grams @> array[p_gram] offset 0
+    ) w join messages m on m.id >= w.from_id and m.id <= w.to_id
+    where m.provider_id = p_id limit 1)
+  ) found limit 1
+$function$;
+grant execute on function find_provider_id(text,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.find_words(p_words text, p_grams integer[], p_before uuid, p_direction text, p_limit integer, p_ms integer)
  RETURNS TABLE(message_id uuid, searched_to uuid)
  LANGUAGE plpgsql
@@ -1046,7 +1070,7 @@ begin
       (array_agg(looked.id order by looked.id))[1]
     into found_here, oldest
     from (
-      select m.id, m.direction, words_of(m.body, m.provider_id) as words
+      select m.id, m.direction, lower(m.body) as words
       from messages m where m.id < reached and m.id > indexed
       order by m.id desc limit 2000
     ) looked;
@@ -1072,7 +1096,7 @@ begin
       found_here := array(
         select m.id from messages m
         where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
-          and strpos(words_of(m.body, m.provider_id), p_words) > 0
+          and strpos(lower(m.body), p_words) > 0
           and (p_direction is null or m.direction = p_direction)
         order by m.id desc limit p_limit - n);
       n := n + cardinality(found_here);
@@ -1251,6 +1275,15 @@ begin
 end $function$;
 grant execute on function hand_back(uuid,text) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.has_index(p_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from pg_index i where i.indexrelid = to_regclass(p_name) and i.indisvalid)
+$function$;
+grant execute on function has_index(text) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
  LANGUAGE sql
@@ -1308,7 +1341,8 @@ grant execute on function id_time(uuid) to darkspere_worker;
 CREATE OR REPLACE FUNCTION public.indexed_until()
  RETURNS uuid
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
   select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
 $function$;
@@ -2422,6 +2456,30 @@ begin
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select (j.payload ->> 'c')::uuid from graphile_worker._private_jobs j
+  where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'turn')
+  order by j.id desc limit p_most
+$function$;
+grant execute on function waiting_conversations(integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.waiting_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
+  join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
+$function$;
+grant execute on function waiting_totals() to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.window_at(p_at timestamp with time zone, p_daily boolean, p_ahead integer DEFAULT 0)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -2518,16 +2576,6 @@ begin
   end loop;
   return array(select id from unnest(p_parts) id where id <> all (yielding));
 end $function$;
-
-CREATE OR REPLACE FUNCTION public.words_of(p_body text, p_provider_id text)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
-AS $function$
-  select lower(p_body) || coalesce(e'\x02' || lower(p_provider_id), '')
-$function$;
-grant execute on function words_of(text,text) to darkspere_web;
-grant execute on function words_of(text,text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
  RETURNS interval

@@ -8,7 +8,11 @@ import { bridgeOf, OURS, reply, sendRecord, somebody } from '../support/bridge.t
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { inboxOf } from '../support/inbox.ts';
 
-async function everyPage(reader: Reader, query: Omit<ListQuery, 'cursor'>, between: () => Promise<void> = async () => {}) {
+async function everyPage(
+  reader: Reader,
+  query: Omit<ListQuery, 'cursor'>,
+  between: () => Promise<void> = async () => {},
+) {
   const pages: string[][] = [];
   let cursor: string | null | undefined;
   do {
@@ -83,7 +87,10 @@ describe('the list of conversations', () => {
     });
     const seen = pages.flat();
     assert.equal(new Set(seen).size, seen.length);
-    assert.deepEqual(seen.filter((id) => quiet.includes(id)), quiet.toReversed());
+    assert.deepEqual(
+      seen.filter((id) => quiet.includes(id)),
+      quiet.toReversed(),
+    );
   });
 
   describe('filtered', () => {
@@ -110,13 +117,18 @@ describe('the list of conversations', () => {
       await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '21211' })]);
       ids.fellBack = await arrive(somebody());
       const turn = (await bridge.start(ids.fellBack))!;
-      await bridge.finish([{ ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' }]);
+      await bridge.finish([
+        { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
+      ]);
       ids.recovered = await bridge.answered(somebody(), ['bad']);
       const [bad] = await bridge.parts(ids.recovered);
       const [taken] = await bridge.claim([bad!.id]);
       await bridge.record([sendRecord(taken!, { state: 'failed', error_code: '30007' })]);
       await db.admin`update conversations set answered_at = '{}' where id = ${ids.recovered}`;
-      const [{ their_address: their }] = await db.admin`select their_address from conversations where id = ${ids.recovered}` as unknown as [{ their_address: string }];
+      const [{ their_address: their }] =
+        (await db.admin`select their_address from conversations where id = ${ids.recovered}`) as unknown as [
+          { their_address: string },
+        ];
       await bridge.arrive(their, 'again');
       await bridge.finish([reply((await bridge.start(ids.recovered))!, ['good'])]);
       ids.other = await inbox.conversation('+15559990003', { ours: '+15550002222' });
