@@ -64,6 +64,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   pacing_windows: 'bridge',
   message_words: 'inbox',
   conversation_activity: 'inbox',
+  live_watchers: 'inbox',
   worker_pools: 'jobs',
   partitioned_tables: 'database',
   schema_migrations: 'database',

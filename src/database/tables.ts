@@ -155,6 +155,12 @@ export type ExchangesRow = {
   late: boolean;
 };
 
+/** Gateways that are told of every change, as long as they say every few seconds that somebody watches. */
+export type LiveWatchersRow = {
+  watcher: string;
+  seen_at: Date;
+};
+
 /** One-time tokens of login addresses; using one removes it. */
 export type LoginTokensRow = {
   token_hash: Uint8Array;
