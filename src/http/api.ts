@@ -2,8 +2,11 @@
 import cookie from '@fastify/cookie';
 import type { FastifyInstance } from 'fastify';
 import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
+import { conversationRoutes, type ReaderDeps } from './api/conversations.ts';
 import { type EventsDeps, eventRoutes } from './api/events.ts';
 import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
+import { messageRoutes } from './api/messages.ts';
+import { type OverviewDeps, overviewRoutes } from './api/overview.ts';
 import { type PostDeps, postRoutes } from './api/posts.ts';
 import { type SessionDeps, sessionRoutes } from './api/session.ts';
 import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
@@ -19,7 +22,9 @@ export type ApiDeps = AccessDeps &
   EventsDeps &
   InstanceDeps &
   MediaDeps &
+  OverviewDeps &
   PostDeps &
+  ReaderDeps &
   SessionDeps &
   SimulatorDeps &
   TakeoverDeps;
@@ -36,6 +41,9 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   instanceRoutes(app, deps);
   eventRoutes(app, deps);
   agentListRoutes(app, deps);
+  overviewRoutes(app, deps);
+  conversationRoutes(app, deps);
+  messageRoutes(app, deps);
   postRoutes(app, deps);
   takeoverRoutes(app, deps);
   mediaRoutes(app, deps);

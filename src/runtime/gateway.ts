@@ -7,10 +7,12 @@ import type { Spool } from '../bridge/spool/spool.ts';
 import { phoneEvents } from '../http/api/simulator.ts';
 import { type ApiDeps, apiRoutes } from '../http/api.ts';
 import { consoleRoutes } from '../http/console.ts';
-import { createEventHub, type LiveFeed } from '../http/event-stream.ts';
+import { createEventHub } from '../http/event-stream.ts';
 import type { Readiness } from '../http/health.ts';
 import { hookRoutes } from '../http/hooks.ts';
 import { listen } from '../http/services.ts';
+import { createLiveFeed } from '../inbox/live.ts';
+import { createOverview } from '../inbox/overview.ts';
 import { sendAsOperator } from '../inbox/takeover.ts';
 import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
@@ -45,8 +47,10 @@ export async function openGateway(shared: Shared): Promise<string> {
 function apiDeps(shared: Shared): ApiDeps {
   const { config, pools, channel, optOutScope, simulator, stack } = shared;
   const sql = pools.web;
+  const feed = createLiveFeed({ sql, logger: shared.logger, outage: shared.outage });
+  stack.defer(() => feed.close());
   const events = createEventHub({
-    feed: SILENT,
+    feed,
     watchPhones: simulator && phoneEvents(simulator),
     stillOpen: (ids) => stillOpen(sql, ids),
   });
@@ -54,8 +58,11 @@ function apiDeps(shared: Shared): ApiDeps {
   const pictures = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
   stack.defer(() => pictures.destroy());
   const operatorPolicy = { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes };
+  const reader = { sql: pools.console, optOutScope, quietMs: config.quietMs };
   return {
     sql,
+    reader,
+    overview: createOverview(reader),
     config,
     channel,
     simulator,
@@ -70,8 +77,6 @@ function apiDeps(shared: Shared): ApiDeps {
       sendAsOperator(sql, { conversationId, by, text, idempotencyKey }, operatorPolicy),
   };
 }
-
-const SILENT: LiveFeed = { subscribe: () => () => {}, close: async () => {} };
 
 /**
  * Ready is who can take texts. A gateway that can keep them in its spool stays so without a database: a load balancer that
