@@ -170,6 +170,16 @@ grant delete, insert, select, update on contacts to darkspere_admin;
 grant select on contacts to darkspere_web;
 grant select on contacts to darkspere_worker;
 
+create table conversation_activity (
+  conversation_id uuid not null,
+  last_message_id uuid not null,
+  constraint conversation_activity_pkey PRIMARY KEY (conversation_id)
+) with (fillfactor=70);
+comment on table conversation_activity is 'Conversations by their newest message, up to where message_words reaches.';
+CREATE INDEX conversation_activity_last ON public.conversation_activity USING btree (last_message_id);
+grant delete, insert, select, update on conversation_activity to darkspere_admin;
+grant select on conversation_activity to darkspere_web;
+
 create table conversations (
   id uuid default new_id() not null,
   channel text not null,
@@ -232,6 +242,7 @@ create table exchanges (
 comment on table exchanges is 'Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer.';
 CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conversation_id, id);
 grant delete, insert, select, update on exchanges to darkspere_admin;
+grant select on exchanges to darkspere_web;
 grant select on exchanges to darkspere_worker;
 
 create table login_tokens (
@@ -243,6 +254,19 @@ create table login_tokens (
 );
 comment on table login_tokens is 'One-time tokens of login addresses; using one removes it.';
 grant delete, insert, select, update on login_tokens to darkspere_admin;
+
+create table message_words (
+  from_id uuid not null,
+  to_id uuid not null,
+  messages integer not null,
+  words text not null,
+  grams integer[] not null,
+  constraint message_words_pkey PRIMARY KEY (from_id)
+);
+comment on table message_words is 'The texts of 512 messages in one row: what a search looks through.';
+CREATE INDEX message_words_grams ON public.message_words USING gin (grams) WITH (fastupdate='on', gin_pending_list_limit='65536');
+grant delete, insert, select, update on message_words to darkspere_admin;
+grant select on message_words to darkspere_web;
 
 create table messages (
   id uuid default new_id() not null,
@@ -473,6 +497,38 @@ grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
 grant select on message_log to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.add_blocks(p_after uuid, p_blocks json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  block record;
+begin
+  if not pg_try_advisory_xact_lock(7358004) or indexed_until() <> p_after then
+    return false;
+  end if;
+  for block in
+    select * from json_to_recordset(p_blocks) b (from_id uuid, to_id uuid, messages int, words text, grams int[]) order by from_id
+  loop
+    insert into message_words (from_id, to_id, messages, words, grams)
+    values (block.from_id, block.to_id, block.messages, block.words, block.grams);
+    insert into conversation_activity (conversation_id, last_message_id)
+    select distinct on (m.conversation_id) m.conversation_id, m.id from messages m
+    where m.id >= block.from_id and m.id <= block.to_id
+    order by m.conversation_id, m.id desc
+    on conflict (conversation_id) do update set last_message_id = excluded.last_message_id
+    where conversation_activity.last_message_id < excluded.last_message_id;
+  end loop;
+  perform gin_clean_pending_list('message_words_grams');
+  return true;
+end $function$;
+grant execute on function add_blocks(uuid,json) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
  LANGUAGE plpgsql
@@ -627,6 +683,28 @@ begin
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
+ RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
+    string_agg(words_of(m.body, m.provider_id), e'\x01' order by m.id)
+  from (
+    select m.*, (row_number() over (order by m.id) - 1) / p_block as block
+    from (
+      select m.id, m.body, m.provider_id from messages m
+      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      order by m.id limit p_blocks * p_block
+    ) m
+  ) m
+  group by block having count(*) = p_block
+  order by 1
+$function$;
+grant execute on function blocks_to_index(integer,integer) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.burst_end(p_first timestamp with time zone, p_last timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone
@@ -942,6 +1020,73 @@ end $function$;
 grant execute on function ensure_partitions(integer) to darkspere_admin;
 grant execute on function ensure_partitions(integer) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.find_words(p_words text, p_grams integer[], p_before uuid, p_direction text, p_limit integer, p_ms integer)
+ RETURNS TABLE(message_id uuid, searched_to uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  ends_at timestamptz := clock_timestamp() + p_ms * interval '1 millisecond';
+  indexed uuid := indexed_until();
+  reached uuid := p_before;
+  n int := 0;
+  found_here uuid[];
+  oldest uuid;
+  block record;
+begin
+  -- What is in no block yet, 2,000 at a time.
+  while reached > indexed loop
+    select array_agg(looked.id order by looked.id desc) filter (where strpos(looked.words, p_words) > 0
+        and (p_direction is null or looked.direction = p_direction)),
+      (array_agg(looked.id order by looked.id))[1]
+    into found_here, oldest
+    from (
+      select m.id, m.direction, words_of(m.body, m.provider_id) as words
+      from messages m where m.id < reached and m.id > indexed
+      order by m.id desc limit 2000
+    ) looked;
+    exit when oldest is null;
+    found_here := found_here[1:p_limit - n];
+    n := n + coalesce(cardinality(found_here), 0);
+    return query select id, null::uuid from unnest(found_here) id;
+    reached := case when n = p_limit then found_here[cardinality(found_here)] else oldest end;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, reached;
+      return;
+    end if;
+  end loop;
+
+  -- The blocks that have all of the grams: a few for a rare word, all of them for a common one, of which few will be read.
+  for block in
+    with candidate as materialized (
+      select w.from_id, w.to_id from message_words w where w.grams @> p_grams
+    )
+    select * from candidate c where c.from_id < p_before order by c.from_id desc
+  loop
+    if exists (select from message_words w where w.from_id = block.from_id and strpos(w.words, p_words) > 0) then
+      found_here := array(
+        select m.id from messages m
+        where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
+          and strpos(words_of(m.body, m.provider_id), p_words) > 0
+          and (p_direction is null or m.direction = p_direction)
+        order by m.id desc limit p_limit - n);
+      n := n + cardinality(found_here);
+      return query select id, null::uuid from unnest(found_here) id;
+    end if;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, case when n = p_limit then found_here[cardinality(found_here)] else block.from_id end;
+      return;
+    end if;
+  end loop;
+  return query select null::uuid, null::uuid;
+end $function$;
+grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
  LANGUAGE plpgsql
@@ -1159,6 +1304,16 @@ $function$;
 grant execute on function id_time(uuid) to darkspere_admin;
 grant execute on function id_time(uuid) to darkspere_web;
 grant execute on function id_time(uuid) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.indexed_until()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
+$function$;
+grant execute on function indexed_until() to darkspere_web;
+grant execute on function indexed_until() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer, p_scope text)
  RETURNS TABLE(ord integer, conversation_id uuid, message_id uuid, refused text)
@@ -1535,6 +1690,27 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.prune_index()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  oldest uuid := (select id from messages order by id limit 1);
+begin
+  -- The clock was set back: what came since then belongs into blocks that were closed without it.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
+    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+  -- Retention has dropped the messages.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
+    and to_id < oldest;
+  delete from conversation_activity a where a.conversation_id in (
+    select gone.conversation_id from conversation_activity gone where gone.last_message_id < oldest limit 1000);
+end $function$;
+grant execute on function prune_index() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.prune_receipts(p_older_than interval DEFAULT '30 days'::interval)
  RETURNS integer
@@ -2342,6 +2518,16 @@ begin
   end loop;
   return array(select id from unnest(p_parts) id where id <> all (yielding));
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.words_of(p_body text, p_provider_id text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select lower(p_body) || coalesce(e'\x02' || lower(p_provider_id), '')
+$function$;
+grant execute on function words_of(text,text) to darkspere_web;
+grant execute on function words_of(text,text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
  RETURNS interval

@@ -148,7 +148,7 @@ export function openSql(
     max: options.max,
     prepare: true,
     // Not in the library's types. A search that is cancelled must not take along what was sent behind it.
-    ...(options.isConsole ? { max_pipeline: 1 } : {}),
+    ...(options.isConsole ? { max_pipeline: 0 } : {}),
     fetch_types: false,
     keep_alive: KEEP_ALIVE_MS / 1_000,
     connect_timeout: connectSeconds,

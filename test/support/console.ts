@@ -1,8 +1,9 @@
 // Signed in to the console of a world, as an operator is who opened the printed address.
 import type { TestContext } from 'node:test';
 import type { Sql } from '../../src/database/pools.ts';
-import { createLoginToken } from '../../src/security/sessions.ts';
+import { createLoginToken, loginUrl } from '../../src/security/sessions.ts';
 import { openWindow, type Page, type WindowOptions } from './browser.ts';
+import { buildConsole } from './console-build.ts';
 
 export type ConsoleOptions = WindowOptions & {
   /** With its query; default the home page. */
@@ -19,18 +20,17 @@ type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql };
  */
 export async function openConsole(t: TestContext, world: Host, options: ConsoleOptions = {}): Promise<Page> {
   const { path = '/', through } = options;
-  const page = await openWindow(
-    t,
-    through === undefined ? world.urls.gateway! : `http://127.0.0.1:${through}`,
-    options,
-  );
-  await page.goto(await loginPath(world));
+  const origin = through === undefined ? world.urls.gateway! : `http://127.0.0.1:${through}`;
+  await buildConsole();
+  const page = await openWindow(t, origin, options);
+  await page.goto(await loginAddress(world, origin));
   await page.waitForURL('/');
   if (path !== '/') await page.goto(path);
   return page;
 }
 
-/** Signs in once; the part of the printed address behind the host. */
-export async function loginPath({ sql }: Pick<Host, 'sql'>): Promise<string> {
-  return `/login#${await createLoginToken(sql)}`;
+/** An address that signs in once, as the program prints it. */
+export async function loginAddress({ sql, urls }: Host, origin = urls.gateway!): Promise<string> {
+  const { token } = await createLoginToken(sql);
+  return loginUrl(origin, token);
 }

@@ -42,7 +42,6 @@ function Table({ points, stepMs }: { points: readonly Point[]; stepMs: number })
     <section
       className="scroll-y mt-2 max-h-72 rounded-md border border-line"
       aria-label="Numbers of the charts"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must scroll with the keyboard too
       tabIndex={0}
     >
       <table className="figures w-full text-right">
