@@ -85,6 +85,6 @@ function runner(node) {
         process.stderr.write(`${node} could not be started: ${error.message}\n`);
         resolve({ code: 1, signal: null });
       });
-      child.on('exit', (code, signal) => resolve({ code, signal: signal ?? (code === 0 ? null : asked) }));
+      child.on('exit', (code, signal) => resolve({ code, signal: signal ?? asked }));
     });
 }

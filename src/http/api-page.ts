@@ -61,7 +61,7 @@ export function apiPage(api: OpenApi): { title: string; body: string } {
     `<ul class="toc">${operations.map(tocEntry).join('')}</ul>`,
     ...groups.map(
       (group) =>
-        `<h2 id="${group.name}">${title(group.name)}</h2>${prose(group.description)}${group.operations.map((operation) => section(operation)).join('')}`,
+        `<h2 id="${group.name}">${title(group.name)}</h2>${prose(group.description)}${group.operations.map((operation) => section(operation, api.components.schemas)).join('')}`,
     ),
     '<h2 id="shapes">Shapes</h2>',
     ...Object.entries(api.components.schemas).map(
@@ -84,9 +84,12 @@ function heading(method: string, path: string): string {
   return `<span class="verb ${method.toLowerCase()}">${method}</span><span class="path">${escapeHtml(path)}</span>`;
 }
 
-function section(operation: Listed): string {
+type Shapes = OpenApi['components']['schemas'];
+
+function section(operation: Listed, shapes: Shapes): string {
   const { method, path, operationId, summary, description, parameters = [], requestBody, responses } = operation;
   const body = requestBody?.content['application/json']?.schema;
+  const answers = Object.entries(responses);
   return [
     `<h3 id="${operationId}">${heading(method, path)}</h3><p><strong>${inline(summary)}</strong></p>`,
     description === undefined ? '' : prose(description),
@@ -94,8 +97,9 @@ function section(operation: Listed): string {
     parameters.length === 0
       ? ''
       : `<h4>Parameters</h4><ul>${parameters.map((each) => entry(each.name, each.schema ?? {}, each.required === true, each.in === 'query' ? 'in the query' : 'in the path')).join('')}</ul>`,
-    body === undefined ? '' : `<h4>Body</h4>${shape(body)}`,
-    ...Object.entries(responses).map(([status, response]) => answer(status, response)),
+    body === undefined ? '' : `<h4>Body</h4>${shape(body, shapes)}`,
+    ...answers.filter(([status]) => Number(status) < 400).map(([status, response]) => answer(status, response, shapes)),
+    errors(answers.filter(([status]) => Number(status) >= 400)),
     `<pre><code>${escapeHtml(curl(operation, body !== undefined))}</code></pre>`,
   ].join('');
 }
@@ -106,18 +110,28 @@ function access({ security }: Listed): string {
   return '<p class="muted">An API key, a session, or the key of an agent.</p>';
 }
 
-function answer(status: string, { description = '', content }: Operation['responses'][string]): string {
-  if (Number(status) >= 400) {
-    return `<details><summary>${status} <span class="muted">${[...description.matchAll(/`(\w+)`/g)].map(([, code]) => code).join(', ')}</span></summary>${prose(description)}</details>`;
-  }
+type Answer = Operation['responses'][string];
+
+function answer(status: string, { description = '', content }: Answer, shapes: Shapes): string {
   const [type, given] = Object.entries(content ?? {})[0] ?? [];
   const text = type === undefined || type === 'application/json' ? '' : ` <code>${escapeHtml(type)}</code>`;
-  const what = given?.schema === undefined || text !== '' ? prose(description) : shape(given.schema);
+  const what = given?.schema === undefined || text !== '' ? prose(description) : shape(given.schema, shapes);
   return `<h4>${status}${text}</h4>${what}`;
 }
 
-function shape(schema: Schema): string {
-  return schema.properties === undefined ? `<p class="type">${typeOf(schema)}</p>` : fields(schema);
+/** By their codes, each of which is explained once, on the page of errors. */
+function errors(refused: readonly (readonly [string, Answer])[]): string {
+  const codes = refused.flatMap(([status, { description = '' }]) =>
+    [...description.matchAll(/^`(\w+)`:/gm)].map(([, code]) => `<a href="/docs/errors#${code}">${code}</a> ${status}`),
+  );
+  return `<h4>Errors</h4><p class="muted">${codes.join(' · ')}</p>`;
+}
+
+function shape(schema: Schema, shapes: Shapes): string {
+  const name = schema.$ref?.split('/').at(-1);
+  const named = name === undefined ? '' : `<p class="type">${typeOf(schema)}</p>`;
+  const inner = name === undefined ? schema : (shapes[name] ?? schema);
+  return inner.properties === undefined ? named || `<p class="type">${typeOf(schema)}</p>` : named + fields(inner);
 }
 
 function described({ description }: Schema): string {

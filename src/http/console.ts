@@ -14,6 +14,8 @@ const DIST = fileURLToPath(new URL('../../console/dist', import.meta.url));
 const NOT_OURS = /^\/(?:v1|webhooks?|docs|mcp|api|assets|health|ready|metrics)(?:\/|$)/;
 /** Vite puts a hash of the content into these names: what was fetched once never changes. */
 const HASHED = /[/\\]assets[/\\][^/\\]+-[\w-]{8,}\.\w+(?:\.br|\.gz)?$/;
+/** Compressed files go under the name of what they hold, the page under the addresses it knows; `..` leads nowhere. */
+const UNSERVED = /\.(?:html|br|gz)$|(?:^|[/\\])\.\.?(?:[/\\]|$)|\/\/|[\\\0]/;
 /** Where index.html wants the nonce for styles that a part of the page makes while it runs. */
 const NONCE = '__CSP_NONCE__';
 
@@ -37,8 +39,7 @@ export async function consoleRoutes(app: FastifyInstance, { directory = DIST } =
   app.get('/*', async (request, reply) => {
     const path = pathOf(request);
     const isFile = /\.\w+$/.test(path);
-    // Compressed files go under the name of what they hold, the page under the addresses it knows.
-    if (isFile && !/\.(?:html|br|gz)$/.test(path)) return reply.sendFile(path);
+    if (isFile && !UNSERVED.test(path)) return reply.sendFile(path);
     if (isFile || NOT_OURS.test(path) || !isNavigation(request, path)) return reply.callNotFound();
     return sendIndex(reply, directory);
   });

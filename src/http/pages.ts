@@ -93,13 +93,13 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.75rem 0 .35rem; }
 h4 { font-size: .82rem; margin: 1rem 0 .25rem; color: var(--ink-2); font-weight: 600; }
-a { color: var(--link); } a:focus-visible, summary:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 3px; }
+a { color: var(--link); } a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 3px; }
 p { margin: .5rem 0; } ul { padding-left: 1.2rem; margin: .35rem 0; } li { margin: .15rem 0; }
 code, pre { font-family: var(--mono); font-size: .88em; } code { background: var(--sunk); border-radius: 4px; padding: .1em .3em; }
 pre { background: var(--sunk); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow-x: auto; }
 pre code { background: none; padding: 0; }
 .verb { font-family: var(--mono); font-weight: 700; font-size: .8em; color: var(--change); margin-right: .5rem; } .verb.get { color: var(--get); }
 .path { font-family: var(--mono); font-weight: 600; } .muted { color: var(--ink-2); } .type { color: var(--ink-2); font-family: var(--mono); font-size: .85em; }
+a:has(.verb) { text-decoration: none; } a:has(.verb):hover .path { text-decoration: underline; }
 .toc { columns: 20rem; padding: 0; list-style: none; font-size: .92em; }
-details { margin: .35rem 0; } summary { cursor: pointer; }
 `;

@@ -1,6 +1,7 @@
 // Signing in to the console, and who one is.
 import type { FastifyInstance } from 'fastify';
 import { DarkspereError } from '../../errors.ts';
+import { createGuessLimit } from '../../security/guess-limit.ts';
 import { csrfTokenOf, endSession, findSession, redeemLoginToken } from '../../security/sessions.ts';
 import { type AccessDeps, refuseGuessers, sessionTokenOf, setSessionCookie } from '../authentication.ts';
 import { LoginBody, Session } from '../contract/access.ts';
@@ -14,7 +15,9 @@ export type SessionDeps = AccessDeps & {
 };
 
 export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
-  const { sql, consoleUrl, guesses } = deps;
+  const { sql, consoleUrl } = deps;
+  // Of its own: who guesses keys must not keep operators out.
+  const guesses = createGuessLimit();
 
   route(app, {
     method: 'POST',
