@@ -16,6 +16,20 @@ before(async () => {
 });
 after(() => world.stop());
 
+/** What is asked of elements of the page; the tests themselves run where there are none. */
+type Scroller = {
+  readonly scrollTop: number;
+  readonly scrollHeight: number;
+  readonly clientHeight: number;
+  readonly scrollWidth: number;
+  readonly clientWidth: number;
+  scrollTo(x: number, y: number): void;
+};
+const hasFocus = (locator: Locator) =>
+  until(() => locator.evaluate((element: { matches(selector: string): boolean }) => element.matches(':focus')), {
+    what: 'the focus',
+  });
+
 const echo: Behaviour = ({ message }) => `You said: ${message}`;
 
 /** `+1 555 020 0001` */
@@ -66,7 +80,7 @@ describe('texting', () => {
     const page = await openConsole(t, world, { path: '/phone' });
     const phone = phoneOf(page, '+15557654321');
     await phone.field.waitFor();
-    await until(() => phone.field.evaluate((field: Element) => field.matches(':focus')), { what: 'the focus' });
+    await hasFocus(phone.field);
     assert.equal(new URL(page.url()).searchParams.get('phone'), '+15557654321');
     await page.goto('/phone?phone=%2B15550209999');
     await phoneOf(page, '+15550209999').field.waitFor();
@@ -114,7 +128,7 @@ describe('texting', () => {
     await phone.send('go');
     await phone.sees(/red/);
     assert.equal(await phone.log.locator('a').count(), 0);
-    const [width, inner] = await phone.log.evaluate((log: Element) => [log.clientWidth, log.scrollWidth]);
+    const [width, inner] = await phone.log.evaluate((log: Scroller) => [log.clientWidth, log.scrollWidth]);
     assert.equal(inner, width, 'a long word is broken');
   });
 
@@ -122,11 +136,11 @@ describe('texting', () => {
     const { page, phone, person, number } = await openPhone(t, ({ message }) => `${message}\n`.repeat(30));
     await phone.send('long');
     await phone.sees('long\nlong\nlong');
-    await phone.log.evaluate((log: Element) => log.scrollTo(0, 0));
-    await until(() => phone.log.evaluate((log: Element) => log.scrollTop === 0));
+    await phone.log.evaluate((log: Scroller) => log.scrollTo(0, 0));
+    await until(() => phone.log.evaluate((log: Scroller) => log.scrollTop === 0));
     world.ownSimulator!.submit({ from: person, to: number, body: 'and another', mediaUrls: [] });
     await page.getByRole('button', { name: 'New' }).click();
-    await until(() => phone.log.evaluate((log: Element) => log.scrollHeight - log.scrollTop - log.clientHeight < 2), {
+    await until(() => phone.log.evaluate((log: Scroller) => log.scrollHeight - log.scrollTop - log.clientHeight < 2), {
       what: 'the end is in sight',
     });
     await until(async () => (await page.getByRole('button', { name: 'New' }).count()) === 0);
@@ -193,7 +207,7 @@ describe('pictures', () => {
     await phone.send('look');
     await phone.sees('1 seen');
     const picture = phone.log.getByRole('img', { name: 'Sent with this text' });
-    await until(() => picture.evaluate((image: Element) => 'naturalWidth' in image && Number(image.naturalWidth) > 0), {
+    await until(() => picture.evaluate((image: { naturalWidth: number }) => image.naturalWidth > 0), {
       what: 'the picture is drawn',
     });
     assert.equal(agent.calls[0]!.payload.media.length, 1);
@@ -266,7 +280,7 @@ describe('two phones', () => {
     const { page, phone, number } = await openPhone(t);
     await page.getByRole('button', { name: 'Open a second phone' }).click();
     const other = phoneOf(page, '+15557654322');
-    await until(() => other.field.evaluate((field: Element) => field.matches(':focus')));
+    await hasFocus(other.field);
     assert.equal(new URL(page.url()).searchParams.get('second'), '+15557654322');
     await Promise.all([phone.field, other.field].map((field) => field.waitFor()));
     await phone.send('I am the first');
@@ -374,15 +388,14 @@ describe('without the simulator', () => {
 describe('for everybody', () => {
   it('works without a mouse', async (t) => {
     const { page, phone } = await openPhone(t);
-    const has = (locator: Locator) => until(() => locator.evaluate((element: Element) => element.matches(':focus')));
-    await has(phone.field);
+    await hasFocus(phone.field);
     await page.keyboard.press('Escape');
     await page.keyboard.press('f');
-    await has(page.getByRole('switch', { name: /^Delivered twice/ }));
+    await hasFocus(page.getByRole('switch', { name: /^Delivered twice/ }));
     await page.keyboard.press('Space');
     await page.getByRole('status', { name: 'What will go wrong' }).getByText('Delivered twice').waitFor();
     await page.keyboard.press('1');
-    await has(phone.field);
+    await hasFocus(phone.field);
     await page.keyboard.type('by hand');
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('in two lines');
@@ -390,11 +403,11 @@ describe('for everybody', () => {
     await phone.sees('You said: by hand\nin two lines');
     await page.keyboard.press('Shift+Tab');
     const paths = phone.log.getByRole('button', { name: 'Show its path' });
-    await has(paths.last());
+    await hasFocus(paths.last());
     await page.keyboard.press('ArrowUp');
-    await has(paths.first());
+    await hasFocus(paths.first());
     await page.keyboard.press('2');
-    await has(phoneOf(page, '+15557654322').field);
+    await hasFocus(phoneOf(page, '+15557654322').field);
     await page.keyboard.press('Escape');
     await page.keyboard.press('?');
     const help = page.getByRole('dialog', { name: 'Keyboard' });
