@@ -159,7 +159,7 @@ describe('texting', () => {
     await page.route('**/v1/simulator/texts', (route) => route.fulfill({ status: 429, json: { error: refusal } }));
     await phone.send('important');
     await phone.sees('Not sent. Too many at once.');
-    await phone.all.getByRole('button', { name: 'Change it' }).click();
+    await phone.all.getByRole('button', { name: 'Change it', exact: true }).click();
     assert.equal(await phone.field.inputValue(), 'important');
     await phone.field.press('Enter');
     await phone.sees('Not sent. Too many at once.');
@@ -353,11 +353,13 @@ describe('when it cannot be read', () => {
     await page.reload();
     const panel = page.getByRole('complementary', { name: 'What shall go wrong?' });
     await panel.getByText('The gateway does not answer. Is it running?').waitFor();
-    await phone.send('hello');
-    await phone.sees('You said: hello');
     await mend();
     await panel.getByRole('button', { name: 'Try again' }).click();
     await panel.getByRole('switch', { name: /^Delivered twice/ }).waitFor();
+    await breakCalls(page, '/v1/simulator/faults');
+    await phone.send('hello');
+    await phone.sees('You said: hello');
+    await panel.getByText(/^Not up to date/).waitFor();
   });
 });
 
