@@ -12,10 +12,12 @@ type Listener = (event: LiveEvent | 'reset') => void;
 
 async function start(t: TestContext, options: Partial<EventHubDeps> = {}) {
   const listeners = new Map<Listener, string | undefined>();
+  const missed: LiveEvent[] = [];
   const hub = createEventHub({
     feed: {
       subscribe(listener, lastEventId) {
         listeners.set(listener, lastEventId);
+        for (const event of missed) listener(event);
         return () => listeners.delete(listener);
       },
       close: async () => {},
@@ -49,7 +51,7 @@ async function start(t: TestContext, options: Partial<EventHubDeps> = {}) {
     const event: LiveEvent = { id: String(++count), change };
     for (const listener of [...listeners.keys()]) listener(event);
   };
-  return { app, hub, open, tell, listeners, port };
+  return { app, hub, open, tell, listeners, missed, port };
 }
 
 test('a stream begins with a beat, and each event has its id', async (t) => {
@@ -105,6 +107,16 @@ test('many look on, one does not read: it alone is let go, at a bounded backlog'
     ids,
     Array.from({ length: told }, (_, n) => String(n + 1)),
   );
+});
+
+test('who was cut off for long gets all of it, more than a slow client may leave unread', async (t) => {
+  const { open, tell, missed } = await start(t);
+  const change = { conversation_id: 'x'.repeat(300), what: 'turn' as const };
+  for (let n = 0; n < 10_000; n++) missed.push({ id: `m${n}`, change });
+  const source = await open('?after=m-1');
+  tell();
+  await until(() => source.events.some(({ id }) => id === '1'), { what: 'what came after it' });
+  assert.equal(source.events.filter(({ id }) => id?.startsWith('m')).length, 10_000);
 });
 
 test('a session that ends takes its streams along, here or elsewhere; a database that is away takes none', async (t) => {

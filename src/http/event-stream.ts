@@ -56,7 +56,12 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
 } as const;
 
-type Client = { readonly response: ServerResponse; readonly principalId: string; readonly end: () => void };
+type Client = {
+  readonly response: ServerResponse;
+  readonly principalId: string;
+  /** Bytes that may wait for it: what it missed comes at once, and is no sign that it does not read. */
+  maxBacklog: number;
+};
 
 export function createEventHub(deps: EventHubDeps): EventHub {
   const { feed, maxClients = MAX_CLIENTS } = deps;
@@ -64,10 +69,10 @@ export function createEventHub(deps: EventHubDeps): EventHub {
   let isClosed = false;
   let last: { event: LiveEvent; frame: string } | null = null;
 
-  const write = (response: ServerResponse, frame: string): void => {
+  const write = ({ response, maxBacklog }: Client, frame: string): void => {
     if (response.destroyed || response.writableEnded) return;
     response.write(frame);
-    if (response.writableLength > MAX_BACKLOG) response.destroy();
+    if (response.writableLength > maxBacklog) response.destroy();
   };
   /** All clients get the same event one after the other, and it is put into words once. */
   const frameOf = (event: LiveEvent): string => {
@@ -75,14 +80,14 @@ export function createEventHub(deps: EventHubDeps): EventHub {
     return last.frame;
   };
   const tellAll = (text: string): void => {
-    for (const { response } of clients) write(response, text);
+    for (const client of clients) write(client, text);
   };
   /** A session that ended elsewhere ends here too. Nobody is thrown out because the database does not answer. */
   const dropEnded = async (): Promise<void> => {
     const ids = [...new Set([...clients].map(({ principalId }) => principalId))];
     if (ids.length === 0) return;
     const open = await deps.stillOpen(ids);
-    for (const client of clients) if (!open.has(client.principalId)) client.end();
+    for (const client of clients) if (!open.has(client.principalId)) client.response.end();
   };
   const beat = setInterval(() => {
     tellAll(beatFrame());
@@ -112,11 +117,12 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       request.raw.socket.setKeepAlive(true, 30_000);
       request.raw.socket.setNoDelay(true);
       response.writeHead(200, HEADERS);
-      write(response, `retry: ${RETRY_MS}\n\n${beatFrame()}`);
+      const client: Client = { response, principalId: principal.id, maxBacklog: Number.POSITIVE_INFINITY };
+      write(client, `retry: ${RETRY_MS}\n\n${beatFrame()}`);
       const unsubscribe = feed.subscribe((event) => {
-        write(response, event === 'reset' ? frame('reset', {}) : frameOf(event));
+        write(client, event === 'reset' ? frame('reset', {}) : frameOf(event));
       }, lastEventId);
-      const client: Client = { response, principalId: principal.id, end: () => response.end() };
+      client.maxBacklog = response.writableLength + MAX_BACKLOG;
       clients.add(client);
       response.on('close', () => {
         clients.delete(client);
@@ -127,7 +133,7 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       return reply;
     },
     drop(principalId) {
-      for (const client of clients) if (client.principalId === principalId) client.end();
+      for (const client of clients) if (client.principalId === principalId) client.response.end();
     },
     close() {
       isClosed = true;

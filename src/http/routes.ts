@@ -107,7 +107,8 @@ export function route<
       request.principal = await authenticate(request, { scope, agents });
     },
     handler: async (request, reply) => {
-      reply.code(usual);
+      // What is said to one caller is nobody else's to keep. Pictures have their own.
+      reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
       const given = await declared.handle({
         params: request.params as Parsed<P>,
         query: request.query as Parsed<Q>,

@@ -68,7 +68,8 @@ describe('signing in', () => {
 
   test('the session says who is signed in, until they sign out', async () => {
     const operator = await signIn(world);
-    const { json } = await operator.call('GET', '/v1/session');
+    const { json, headers } = await operator.call('GET', '/v1/session');
+    assert.deepEqual([headers.get('cache-control'), headers.get('x-content-type-options')], ['no-store', 'nosniff']);
     assert.deepEqual([json.kind, json.name, json.csrf_token], ['operator', 'operator', operator.csrf]);
     assert.ok(Date.parse(json.expires_at) > Date.now() + 6 * 86_400_000);
     const out = await operator.call('DELETE', '/v1/session');

@@ -9,38 +9,57 @@ import { hostOf, shownFrom, useSamples } from './pictures.ts';
 /** Of one message, at every carrier we know. */
 export const MAX_PICTURES = 10;
 
-export function AttachMenu({ count, attach }: { count: number; attach: (url: string) => void }) {
-  const [isAsking, setAsking] = useState(false);
+export function AttachMenu({
+  count,
+  attach,
+  askAddress,
+}: {
+  count: number;
+  attach: (url: string) => void;
+  askAddress: () => void;
+}) {
   const samples = useSamples();
   return (
-    <>
-      <Menu
-        align="start"
-        trigger={<IconButton icon={Paperclip} label="Attach a picture" disabled={count >= MAX_PICTURES} />}
-      >
-        {samples.length > 0 && <MenuLabel>Sample pictures</MenuLabel>}
-        {samples.map(({ title, url, preview_url: preview }) => (
-          <MenuItem key={url} onSelect={() => attach(url)}>
-            <span className="flex items-center gap-2.5 py-0.5">
-              <img src={preview} alt="" className="size-9 rounded-sm border border-line object-cover" />
-              {title}
-            </span>
-          </MenuItem>
-        ))}
-        <MenuLine />
-        <MenuItem icon={Link2} onSelect={() => setAsking(true)}>
-          The address of a picture …
+    <Menu
+      align="start"
+      trigger={<IconButton icon={Paperclip} label="Attach a picture" disabled={count >= MAX_PICTURES} />}
+    >
+      {samples.length > 0 && <MenuLabel>Sample pictures</MenuLabel>}
+      {samples.map(({ title, url, preview_url: preview }) => (
+        <MenuItem key={url} onSelect={() => attach(url)}>
+          <span className="flex items-center gap-2.5 py-0.5">
+            <img src={preview} alt="" className="size-9 rounded-sm border border-line object-cover" />
+            {title}
+          </span>
         </MenuItem>
-      </Menu>
-      <Dialog title="Attach a picture" isOpen={isAsking} onClose={() => setAsking(false)} className="max-w-md">
-        <AddressForm
-          attach={(url) => {
-            attach(url);
-            setAsking(false);
-          }}
-        />
-      </Dialog>
-    </>
+      ))}
+      <MenuLine />
+      <MenuItem icon={Link2} onSelect={() => askAddress()}>
+        The address of a picture …
+      </MenuItem>
+    </Menu>
+  );
+}
+
+/** Beside the composer, not in it: it is a form of its own. */
+export function AddressDialog({
+  isOpen,
+  close,
+  attach,
+}: {
+  isOpen: boolean;
+  close: () => void;
+  attach: (url: string) => void;
+}) {
+  return (
+    <Dialog title="Attach a picture" isOpen={isOpen} onClose={close} className="max-w-md">
+      <AddressForm
+        attach={(url) => {
+          attach(url);
+          close();
+        }}
+      />
+    </Dialog>
   );
 }
 

@@ -153,7 +153,6 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
   const isWaiting = answered === 'not yet' && isMine && !hasFailed(text) && now - Date.parse(message.at) < WAITING_MS;
   const wasAnswered = answered !== null && answered !== 'not yet' && !hasFailed(text) && answered.afterMs > CARRIER_MS;
   const details = [
-    hasFailed(text) ? explain(message.error_code) : '',
     isWaiting ? 'no answer yet' : '',
     wasAnswered ? `answered after ${duration(answered.afterMs)}` : '',
   ].filter((detail) => detail !== '');
@@ -168,6 +167,7 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
       {details.map((detail) => (
         <span key={detail}>· {detail}</span>
       ))}
+      {hasFailed(text) && <span className="basis-full text-bad">{explain(message.error_code)}</span>}
     </div>
   );
 }

@@ -30,7 +30,7 @@ const CODES: Readonly<Record<number, string>> = {
 export function explain(code: number | null): string {
   if (code === null) return '';
   const words = CODES[code];
-  return words === undefined ? `error ${code}` : `${code}, ${words}`;
+  return words === undefined ? `Error ${code}` : `${code}: ${words}`;
 }
 
 const LOOKS = {
