@@ -311,7 +311,7 @@ function sendSpan(call: ExchangeRow, carrier: string, suffix: string, from: numb
   return {
     id: call.id,
     kind: call.kind === 'find' ? 'find' : 'send',
-    name: isFind ? `Looked up at ${carrier}${suffix}` : `${carrier} takes it${suffix}`,
+    name: isFind ? `Looked up at ${carrier}${suffix}` : `Handed to ${carrier}${suffix}`,
     shape: 'work',
     from,
     to,
