@@ -49,8 +49,7 @@ export function refreshOnChanges(): () => void {
   return listenLive({
     change: ({ conversation_id, what }) => {
       refreshSoon(['conversation', conversation_id]);
-      if (what === 'replay') refreshSoon(['replays']);
-      else if (what !== 'status' && what !== 'send') refreshSoon(['overview']);
+      if (what !== 'status' && what !== 'send') refreshSoon(['overview']);
     },
     reset: () => void queryClient.invalidateQueries(),
   });
