@@ -19,6 +19,7 @@ export default function ConversationsPage() {
   const suffix = search === '' ? '' : `?${search}`;
   return (
     <div className="flex h-full">
+      {openId === null && <h1 className="sr-only">Conversations</h1>}
       <section
         aria-label="All conversations"
         className={`min-h-0 w-full flex-col border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 lg:border-r ${openId === null ? 'flex' : 'hidden'}`}

@@ -34,10 +34,15 @@ export default function HomePage() {
   const retry = () => void overview.refetch();
 
   if (!overview.data) {
-    return overview.error ? (
-      <PanelError className="h-full" error={overview.error} retry={retry} />
-    ) : (
-      <PanelLoading className="h-full" what="how it is" />
+    return (
+      <div className="h-full">
+        <h1 className="sr-only">Home</h1>
+        {overview.error ? (
+          <PanelError className="h-full" error={overview.error} retry={retry} />
+        ) : (
+          <PanelLoading className="h-full" what="how it is" />
+        )}
+      </div>
     );
   }
   const verdict = judge(overview.data);

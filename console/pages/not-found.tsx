@@ -5,6 +5,7 @@ export function NotFoundPage() {
   return (
     <PanelEmpty
       title="There is no such page"
+      isPage
       className="h-full"
       action={
         <Link href="/" className="text-accent underline underline-offset-2">

@@ -16,18 +16,22 @@ export function PanelLoading({ what, className = '' }: { what: string; className
 
 export function PanelEmpty({
   title,
+  isPage = false,
   children,
   action,
   className = '',
 }: {
   title: string;
+  /** It is all that the page has, so its title is the page's. */
+  isPage?: boolean;
   children?: ReactNode;
   action?: ReactNode;
   className?: string;
 }) {
+  const Title = isPage ? 'h1' : 'p';
   return (
     <div className={`flex flex-col items-center justify-center gap-1.5 p-8 text-center ${className}`}>
-      <p className="text-large font-medium text-ink">{title}</p>
+      <Title className="text-large font-medium text-ink">{title}</Title>
       {children && <div className="max-w-sm text-ink-2">{children}</div>}
       {action && <div className="mt-3">{action}</div>}
     </div>

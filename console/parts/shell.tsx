@@ -1,7 +1,7 @@
 // The frame around every page: where one can go, whether it is live, and what is found from everywhere.
 import { useQuery } from '@tanstack/react-query';
 import { BookOpen, Keyboard, LogOut, Search, UserRound } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Instance, Session } from '../../src/http/contract.ts';
 import { change, get } from '../api.ts';
@@ -17,7 +17,8 @@ import { useShortcut } from './shortcuts.tsx';
 import { ThemeChoice } from './theme-menu.tsx';
 import { toastError } from './toasts.tsx';
 
-const Palette = lazy(() => import('./palette.tsx'));
+const loadPalette = () => import('./palette.tsx');
+const Palette = lazy(loadPalette);
 
 export function useInstance() {
   return useQuery({
@@ -38,6 +39,9 @@ export function Shell({ session, children }: { session: Session; children: React
   );
   useShortcut({ keys: '?', label: 'Show the keys', group: 'Everywhere' }, () => setHelping(true));
   const search = () => setSearching(true);
+  // Whoever presses ⌘K types on at once; what is typed before the field is there would be taken for shortcuts.
+  useEffect(() => void loadPalette(), []);
+  useTitle();
   return (
     <div className="grid h-dvh grid-rows-[auto_1fr_auto] md:grid-cols-[13rem_1fr] md:grid-rows-1">
       <a
@@ -120,14 +124,27 @@ export function Shell({ session, children }: { session: Session; children: React
   );
 }
 
+/** For the history and other tabs. */
+function useTitle(): void {
+  const [location] = useLocation();
+  const here = PAGES.find((page) => isAt(location, page));
+  useEffect(() => {
+    document.title = here ? `${here.label} · Darkspere` : 'Darkspere';
+  }, [here]);
+}
+
 function GoTo({ page, go }: { page: Page; go: (to: string) => void }) {
   useShortcut({ keys: `g ${page.key}`, label: `Go to ${page.label}`, group: 'Everywhere' }, () => go(page.path));
   return null;
 }
 
-function useIsHere({ path, deep }: Page): boolean {
-  const [location] = useLocation();
+function isAt(location: string, { path, deep }: Page): boolean {
   return location === path || (deep && location.startsWith(`${path}/`));
+}
+
+function useIsHere(page: Page): boolean {
+  const [location] = useLocation();
+  return isAt(location, page);
 }
 
 function PageLink({ page }: { page: Page }) {
