@@ -152,7 +152,7 @@ export function useFaults() {
   });
   /** Which of several troubles with one fault it is: the simulator keeps the rule, and tells only its name. */
   const [chosen, setChosen] = useState<ReadonlyMap<string, Trouble>>(new Map());
-  useEffect(() => listenLive({ phone: () => refreshSoon(KEY) }), []);
+  useEffect(() => listenLive({ phone: () => refreshSoon(KEY), back: () => refreshSoon(KEY) }), []);
 
   const set = (body: Readonly<Record<string, unknown>>) =>
     change<FaultList>('POST', '/v1/simulator/faults', body).then(
