@@ -264,6 +264,7 @@ describe('what goes wrong', () => {
     const { page, phone } = await openPhone(t);
     await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
     await armed(page).getByText('Filtered as spam').waitFor();
+    assert.equal(await page.getByRole('switch', { checked: true }).count(), 1);
     await phone.send('buy now');
     await phone.sees('Not delivered');
     await phone.sees('30007: the carrier filtered it as spam');
