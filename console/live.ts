@@ -13,6 +13,8 @@ export type LiveListener = {
   readonly phone?: (event: PhoneEvent) => void;
   /** Anything may have changed. */
   readonly reset?: () => void;
+  /** The line was cut and is back. Phones have no place in what is resumed, so what they did meanwhile is not told. */
+  readonly back?: () => void;
 };
 
 /** The gateway beats every five seconds; two that are missing make it stale. */
@@ -25,6 +27,8 @@ let close: (() => void) | null = null;
 let looking: ReturnType<typeof setInterval> | undefined;
 let lastHeardMs = 0;
 let isConnected = false;
+/** What came between two connections is told of conversations, and not of phones. */
+let hasGap = false;
 let isPaused = false;
 let state: LiveState = 'reconnecting';
 let missed = 0;
@@ -42,9 +46,14 @@ function look(): void {
 }
 
 function heard({ type, data }: StreamEvent): void {
+  hasGap ||= isConnected && type === 'cut';
   isConnected = type !== 'cut';
   if (isConnected) lastHeardMs = performance.now();
   look();
+  if (hasGap && isConnected) {
+    hasGap = false;
+    for (const listener of listeners) listener.back?.();
+  }
   // A phone in the hand rings whether or not somebody paused the lists.
   if (type === 'phone') for (const listener of listeners) listener.phone?.(JSON.parse(data) as PhoneEvent);
   if (type !== 'change' && type !== 'reset') return;
@@ -72,6 +81,7 @@ export function closeLive(): void {
   clearInterval(looking);
   looking = undefined;
   isConnected = false;
+  hasGap = false;
   look();
 }
 

@@ -45,6 +45,8 @@ export function openStream(onEvent: (event: StreamEvent) => void): () => void {
 
 /** Holds the connection until `signal`; resolves then. */
 async function listen(lastId: () => string, onEvent: (event: StreamEvent) => void, signal: AbortSignal): Promise<void> {
+  // When another tab had the stream until now, nobody has it for a moment.
+  onEvent({ type: 'cut', data: '', id: '' });
   while (!signal.aborted) {
     await connection(lastId(), onEvent, signal);
     if (signal.aborted) return;

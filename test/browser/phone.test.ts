@@ -4,6 +4,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Locator } from 'playwright-core';
 import { answerCalls, assertAccessible, breakCalls, expectProblem, NARROW, type Page } from '../support/browser.ts';
 import { type ConsoleOptions, openConsole } from '../support/console.ts';
+import { startProxy } from '../support/proxy.ts';
 import type { Behaviour, ScriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -132,6 +133,21 @@ describe('texting', () => {
     assert.equal(inner, width, 'a long word is broken');
   });
 
+  it('misses nothing while the line is cut', async (t) => {
+    const wire = await startProxy({ host: '127.0.0.1', port: Number(new URL(world.urls.gateway!).port) });
+    t.after(() => wire.down());
+    const { page, phone, person, number } = await openPhone(t, echo, { through: wire.port });
+    expectProblem(page, 'ERR_');
+    await page.getByRole('status').getByText('Live').waitFor();
+    await wire.down();
+    await page.getByRole('status').getByText('Reconnecting').waitFor();
+    const { answered } = world.ownSimulator!.submit({ from: person, to: number, body: 'anybody?', mediaUrls: [] });
+    assert.equal(await answered, 200);
+    await wire.up();
+    await phone.sees('You said: anybody?');
+    await page.getByRole('status').getByText('Live').waitFor();
+  });
+
   it('keeps somebody who reads older texts where they are', async (t) => {
     const { page, phone, person, number } = await openPhone(t, ({ message }) => `${message}\n`.repeat(30));
     await phone.send('long');
@@ -248,6 +264,7 @@ describe('what goes wrong', () => {
     const { page, phone } = await openPhone(t);
     await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
     await armed(page).getByText('Filtered as spam').waitFor();
+    assert.equal(await page.getByRole('switch', { checked: true }).count(), 1);
     await phone.send('buy now');
     await phone.sees('Not delivered');
     await phone.sees('30007: the carrier filtered it as spam');
@@ -384,6 +401,21 @@ describe('without the simulator', () => {
     await answerCalls(page, '/v1/simulator', { error }, 409);
     await page.reload();
     await page.getByRole('heading', { name: 'The simulator runs in another process' }).waitFor();
+  });
+});
+
+describe('the path of a text', () => {
+  it('is one click away, found by the carrier’s id', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await phone.send('where do I go?');
+    await phone.sees('You said: where do I go?');
+    const [message] = await world.sql<{ id: string; conversation_id: string }[]>`
+      select id, conversation_id from messages where body = 'where do I go?'`;
+    const { id, conversation_id: conversation } = message!;
+    const none = { conversations: [], messages: [], agents: [], searched: [] };
+    await answerCalls(page, '/v1/search', { ...none, messages: [{ id, conversation_id: conversation }] });
+    await phone.log.getByRole('button', { name: 'Show its path' }).first().click();
+    await page.waitForURL(`/conversations/${conversation}/messages/${id}`);
   });
 });
 

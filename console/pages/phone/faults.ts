@@ -152,37 +152,45 @@ export function useFaults() {
   });
   /** Which of several troubles with one fault it is: the simulator keeps the rule, and tells only its name. */
   const [chosen, setChosen] = useState<ReadonlyMap<string, Trouble>>(new Map());
-  useEffect(() => listenLive({ phone: () => refreshSoon(KEY) }), []);
+  useEffect(() => listenLive({ phone: () => refreshSoon(KEY), back: () => refreshSoon(KEY) }), []);
 
-  const set = (body: Readonly<Record<string, unknown>>) =>
-    change<FaultList>('POST', '/v1/simulator/faults', body).then(
-      (faults) => client.setQueryData(KEY, faults),
-      toastError,
-    );
-  const faults = query.data?.data ?? [];
+  const { data } = query;
+  useEffect(() => {
+    // What has happened is forgotten: who sets the same fault elsewhere may mean another one.
+    const armed = new Set(data?.data.filter(isArmed).map(({ name }) => name));
+    setChosen((known) => new Map([...known].filter(([name]) => armed.has(name))));
+  }, [data]);
+
+  const set = (body: Readonly<Record<string, unknown>>, trouble?: Trouble) =>
+    change<FaultList>('POST', '/v1/simulator/faults', body).then((list) => {
+      if (trouble) setChosen((known) => new Map(known).set(trouble.fault, trouble));
+      client.setQueryData(KEY, list);
+    }, toastError);
+  const faults = data?.data ?? [];
   const armed = faults.filter(isArmed);
   return {
     query,
     faults,
     armed,
     /** The words for an armed fault; of several, those that were chosen here. */
-    troubleOf: (fault: Fault): Trouble => {
-      const known = TROUBLE_GROUPS.flatMap(({ troubles }) => troubles).filter(({ fault: name }) => name === fault.name);
-      const own = chosen.get(fault.name);
-      if (own) return own;
-      return known.length === 1 ? known[0]! : (otherTroubles([fault])[0] ?? unnamed(fault));
+    troubleOf: (fault: Fault): Trouble =>
+      chosen.get(fault.name) ?? onlyTrouble(fault.name) ?? otherTroubles([fault])[0] ?? unnamed(fault),
+    isOn: (trouble: Trouble) => {
+      if (!armed.some(({ name }) => name === trouble.fault)) return false;
+      const known = chosen.get(trouble.fault) ?? onlyTrouble(trouble.fault);
+      return known ? known.label === trouble.label : trouble.label === trouble.fault;
     },
-    isOn: (trouble: Trouble) =>
-      armed.some(({ name }) => name === trouble.fault) &&
-      (chosen.get(trouble.fault)?.label ?? trouble.label) === trouble.label,
-    arm: (trouble: Trouble) => {
-      setChosen((known) => new Map(known).set(trouble.fault, trouble));
-      return set({ [trouble.fault]: trouble.rule });
-    },
+    arm: (trouble: Trouble) => set({ [trouble.fault]: trouble.rule }, trouble),
     takeBack: (name: string) => set({ [name]: [] }),
     takeAllBack: () =>
       change<FaultList>('DELETE', '/v1/simulator/faults').then((list) => client.setQueryData(KEY, list), toastError),
   };
+}
+
+/** What a fault is called here when it has one name only. */
+function onlyTrouble(fault: string): Trouble | undefined {
+  const known = TROUBLE_GROUPS.flatMap(({ troubles }) => troubles).filter((trouble) => trouble.fault === fault);
+  return known.length === 1 ? known[0] : undefined;
 }
 
 /** Armed by somebody else, who alone knows how. */

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { PhoneMessage } from '../../../src/http/contract.ts';
 import { change, get } from '../../api.ts';
 import { listenLive, useLiveState } from '../../live.ts';
+import { refreshSoon } from '../../refresh.ts';
 
 /** What the carrier did with a text of the person: it has it, our webhook took it (how often), or the webhook failed. */
 export type Text = {
@@ -54,6 +55,7 @@ export function useTexts(phone: string, ours: string) {
   useEffect(
     () =>
       listenLive({
+        back: () => refreshSoon(['phone', phone]),
         phone: ({ type, message }) => {
           if (message.from !== phone && message.to !== phone) return;
           if (type === 'text-in') settle(message.body);
