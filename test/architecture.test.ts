@@ -182,7 +182,7 @@ describe('tables', () => {
   const tables = FILES.filter((path) => path.startsWith('database/migrations/'))
     .concat('src/database/migrate.ts')
     .flatMap((path) =>
-      [...read(path).matchAll(/create table (?:if not exists )?([a-z_]+)/g)].map((match) => match[1]!),
+      [...read(path).matchAll(/create (?:unlogged )?table (?:if not exists )?([a-z_]+)/g)].map((match) => match[1]!),
     );
 
   it('have one owner each', () => {

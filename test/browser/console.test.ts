@@ -29,6 +29,8 @@ describe('the console', () => {
     const program = await (await install(t, { external: true })).start();
     const address = /^ +(http:\/\/\S+\/login#\S+)/m.exec(program.output())![1]!;
     const page = await openWindow(t, new URL(address).origin);
+    // The program ends with the test, before its window does.
+    expectProblem(page, '/v1/events', 'INCOMPLETE');
     await page.goto(address);
     await page.waitForURL('/');
     await page.getByRole('link', { name: 'Conversations' }).filter({ visible: true }).waitFor();
@@ -83,6 +85,7 @@ describe('the console', () => {
 
   test('signing in, the search, the keys and the menu are accessible too', async (t) => {
     const page = await openConsole(t, world);
+    await isShown(page);
     await page.keyboard.press('Control+k');
     await page.getByRole('dialog', { name: 'Find anything' }).waitFor();
     await assertAccessible(page);
@@ -205,6 +208,7 @@ describe('the console', () => {
       trace_id: '1',
     };
     await answerCalls(page, '/v1/search', { error }, 503);
+    await isShown(page);
     await page.keyboard.press('Control+k');
     await page.getByRole('dialog', { name: 'Find anything' }).waitFor();
     await page.keyboard.type('somebody');

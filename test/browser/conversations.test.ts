@@ -51,7 +51,7 @@ describe('the list and the thread', () => {
     const page = await openConsole(t, world, { path: `/conversations/${id}` });
     await bubble(page, 'We sent: <script>').waitFor();
     await bubble(page, 'They wrote: <img src=x').waitFor();
-    assert.equal(await page.title(), 'Darkspere');
+    assert.equal(await page.title(), 'Conversations · Darkspere');
     assert.equal(await thread(page).locator('script, img').count(), 0);
     await row(page, person.phone).waitFor();
   });
@@ -123,7 +123,7 @@ describe('the path of a message', () => {
     await path(page).getByRole('button', { name: 'Copy as curl, secrets as variables' }).click();
     const copied = await page.evaluate<string>('navigator.clipboard.readText()');
     assert.match(copied, /curl /);
-    assert.doesNotMatch(copied, /whsec_/);
+    assert.doesNotMatch(copied, /whsec_[A-Za-z0-9+/]{8}/);
   });
 
   test('a reply that the carrier filtered is shown as that', async (t) => {

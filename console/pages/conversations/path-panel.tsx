@@ -94,14 +94,16 @@ function Ids({ path: { message, conversation } }: { path: MessagePath }) {
     ['Carrier’s id', provider],
   ] as const;
   return (
-    <dl className="grid grid-cols-[auto_1fr_auto] items-center gap-x-4 border-t border-line px-4 py-2 text-small">
+    <dl className="grid grid-cols-[auto_1fr] items-center gap-x-4 border-t border-line px-4 py-2 text-small">
       {rows.map(
         ([name, value]) =>
           value !== null && (
             <div key={name} className="contents">
               <dt className="text-ink-3">{name}</dt>
-              <dd className="truncate font-mono text-ink-2">{value}</dd>
-              <CopyButton text={value} label={`Copy: ${name}`} />
+              <dd className="flex min-w-0 items-center justify-between gap-2 font-mono text-ink-2">
+                <span className="truncate">{value}</span>
+                <CopyButton text={value} label={`Copy: ${name}`} />
+              </dd>
             </div>
           ),
       )}
