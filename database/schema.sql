@@ -192,6 +192,14 @@ CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conver
 grant delete, insert, select, update on exchanges to darkspere_admin;
 grant select on exchanges to darkspere_worker;
 
+create table live_watchers (
+  watcher uuid not null,
+  seen_at timestamp with time zone not null,
+  constraint live_watchers_pkey PRIMARY KEY (watcher)
+) with (fillfactor=50);
+comment on table live_watchers is 'Gateways that are told of every change, as long as they say every few seconds that somebody watches.';
+grant delete, insert, select, update on live_watchers to darkspere_admin;
+
 create table messages (
   id uuid default new_id() not null,
   conversation_id uuid not null,
@@ -486,6 +494,7 @@ begin
   if p_parts is not null and p_action <> 'more' then
     perform release_notice(c.id);
   end if;
+  perform tell_watchers('text', array[c.id]);
   return query select c.id, stored;
 end $function$;
 grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
@@ -568,6 +577,7 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
+  perform tell_watchers('status', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -659,6 +669,7 @@ begin
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
+  perform tell_watchers('send', array(select p.conversation_id from outbound_parts p where p.id = any (p_parts))) where is_watched();
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
@@ -698,6 +709,7 @@ begin
     perform queue_replies(json_build_array(json_build_object(
       'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
   end if;
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function close_deferred(uuid,text,json,boolean) to darkspere_worker;
@@ -997,6 +1009,12 @@ begin
   where c.id = e.conversation_id
   returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
+
+  -- Those that have something to say were told of where that was queued.
+  perform tell_watchers('turn', array(
+    select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text)
+    where t.turn_id = any (valid) and t.kind is distinct from 'reply'))
+  where is_watched();
 end $function$;
 grant execute on function finish_turns(json,boolean) to darkspere_worker;
 
@@ -1019,6 +1037,7 @@ begin
   where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
   perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
     run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function give_back(uuid,integer,integer) to darkspere_worker;
@@ -1210,6 +1229,12 @@ begin
     where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
   select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
+
+  perform tell_watchers('text', array(
+    select c.id from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+    where t.ord = any (fresh)))
+  where is_watched();
 end $function$;
 grant execute on function ingest_texts(json,integer,text) to darkspere_web;
 
@@ -1223,6 +1248,14 @@ grant execute on function is_held(timestamp with time zone) to darkspere_admin;
 grant execute on function is_held(timestamp with time zone) to darkspere_web;
 grant execute on function is_held(timestamp with time zone) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.is_watched()
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1234,6 +1267,7 @@ begin
   where id = p_conversation returning takeover_until into ends_at;
   perform graphile_worker.add_job('end-takeover', json_build_object('c', p_conversation),
     run_at := ends_at, max_attempts := 1000, job_key := 'takeover:' || p_conversation);
+  perform tell_watchers('takeover', array[p_conversation]);
   return ends_at;
 end $function$;
 
@@ -1552,6 +1586,7 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $function$;
 
@@ -1647,6 +1682,7 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, '{}');
+  perform tell_watchers('send', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -1868,6 +1904,7 @@ begin
     perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
       max_attempts := 1000, priority := -10 * c.priority);
   end if;
+  perform tell_watchers('takeover', array[c.id]);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.room_from(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_planned boolean, p_from timestamp with time zone)
@@ -2004,6 +2041,7 @@ begin
   ) h;
   if too_fast is not null then
     perform hold_conversations(too_fast);
+    perform tell_watchers('turn', too_fast);
   end if;
 
   if some_wait then
@@ -2074,6 +2112,7 @@ begin
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
+  perform tell_watchers('turn', ready);
 end $function$;
 grant execute on function start_turns(json,integer,integer) to darkspere_worker;
 
@@ -2120,7 +2159,18 @@ begin
   where c.id = any (p_conversations);
   -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
   perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+  perform tell_watchers('turn', p_conversations);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.stop_watching(p_watcher uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  delete from live_watchers where watcher = p_watcher
+$function$;
+grant execute on function stop_watching(uuid) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.take_over(p_conversation uuid, p_by text, p_minutes integer)
  RETURNS TABLE(verdict text, taken_by text, since timestamp with time zone, until timestamp with time zone)
@@ -2178,6 +2228,45 @@ begin
   return due[1];
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.tell_watchers(p_what text, p_conversations uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if p_conversations is null or p_conversations = '{}' or not is_watched() then
+    return;
+  end if;
+  -- A notification takes 8,000 bytes.
+  perform pg_notify('darkspere_live', p_what || ' ' || string_agg(rtrim(encode(uuid_send(told.id), 'base64'), '='), ''))
+  from (
+    select each.id, (row_number() over () - 1) / 350 as chunk
+    from (select distinct unnest(p_conversations) as id) each
+    where each.id is not null
+  ) told
+  group by told.chunk;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.watch_live(p_watcher uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  before timestamptz;
+begin
+  select seen_at into before from live_watchers where watcher = p_watcher;
+  insert into live_watchers as w (watcher, seen_at) values (p_watcher, clock_timestamp())
+  on conflict (watcher) do update set seen_at = excluded.seen_at;
+  delete from live_watchers where watcher in (
+    select gone.watcher from live_watchers gone where gone.seen_at < clock_timestamp() - interval '1 minute'
+    for update skip locked);
+  -- Heard by the one who says it: so a feed that has gone deaf knows.
+  perform pg_notify('darkspere_live', 'beat ' || p_watcher);
+  return coalesce(before > clock_timestamp() - interval '7 seconds', false);
+end $function$;
+grant execute on function watch_live(uuid) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.window_at(p_at timestamp with time zone, p_daily boolean, p_ahead integer DEFAULT 0)
  RETURNS timestamp with time zone

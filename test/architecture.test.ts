@@ -59,6 +59,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   exchanges: 'bridge',
   sender_pacing: 'bridge',
   pacing_windows: 'bridge',
+  live_watchers: 'inbox',
   worker_pools: 'jobs',
   partitioned_tables: 'database',
   schema_migrations: 'database',
@@ -176,7 +177,7 @@ describe('tables', () => {
   const tables = FILES.filter((path) => path.startsWith('database/migrations/'))
     .concat('src/database/migrate.ts')
     .flatMap((path) =>
-      [...read(path).matchAll(/create table (?:if not exists )?([a-z_]+)/g)].map((match) => match[1]!),
+      [...read(path).matchAll(/create (?:unlogged )?table (?:if not exists )?([a-z_]+)/g)].map((match) => match[1]!),
     );
 
   it('have one owner each', () => {

@@ -127,6 +127,12 @@ export type ExchangesRow = {
   late: boolean;
 };
 
+/** Gateways that are told of every change, as long as they say every few seconds that somebody watches. */
+export type LiveWatchersRow = {
+  watcher: string;
+  seen_at: Date;
+};
+
 export type MessageLogRow = {
   id: string | null;
   at: Date | null;

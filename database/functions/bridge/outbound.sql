@@ -61,6 +61,7 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $$;
 
@@ -212,6 +213,7 @@ begin
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
+  perform tell_watchers('send', array(select p.conversation_id from outbound_parts p where p.id = any (p_parts))) where is_watched();
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
@@ -287,6 +289,7 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, '{}');
+  perform tell_watchers('send', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -369,6 +372,7 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
+  perform tell_watchers('status', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
