@@ -10,8 +10,9 @@ import { personNumber } from './support/carrier-side.ts';
 import { openDatabase } from './support/product.ts';
 
 const OURS = '+15550001111';
-const PEOPLE = 3_000;
 const WARM_UP = 50;
+/** Fewer than the nine answers in half a minute after which a person counts as a machine. */
+const TEXTS_EACH = 8;
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +24,7 @@ const { values } = parseArgs({
 });
 const size = Number(values.batch);
 const rounds = Math.round(Number(values.texts) / size);
+const people = Math.max(3_000, Math.ceil(((rounds + WARM_UP) * size) / TEXTS_EACH));
 
 await using stack = new AsyncDisposableStack();
 const { connection } = await openDatabase(stack);
@@ -47,7 +49,7 @@ const calls = createCalls({ web: pools.web, worker: pools.worker, owner }, OURS)
 let next = 0;
 for (let round = -WARM_UP; round < rounds; round++) {
   if (round === 0) calls.forget();
-  await calls.round(Array.from({ length: size }, () => personNumber(next++ % PEOPLE)));
+  await calls.round(Array.from({ length: size }, () => personNumber(next++ % people)));
 }
 
 let sum = 0;

@@ -33,15 +33,20 @@ grant delete, insert, select, update on agent_registry to darkspere_admin;
 grant insert, update on agent_registry to darkspere_web;
 grant select (api_key_hash) on agent_registry to darkspere_web;
 grant select (capabilities) on agent_registry to darkspere_web;
+grant select (consecutive_failures) on agent_registry to darkspere_web;
+grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
 grant select (endpoint_url) on agent_registry to darkspere_web;
 grant select (health_score) on agent_registry to darkspere_web;
 grant select (id) on agent_registry to darkspere_web;
+grant select (last_failure_at) on agent_registry to darkspere_web;
+grant select (last_success_at) on agent_registry to darkspere_web;
 grant select (max_concurrent_sessions) on agent_registry to darkspere_web;
 grant select (metadata) on agent_registry to darkspere_web;
 grant select (name) on agent_registry to darkspere_web;
 grant select (protocol) on agent_registry to darkspere_web;
 grant select (registered_at) on agent_registry to darkspere_web;
+grant select (response_ms) on agent_registry to darkspere_web;
 grant select (status) on agent_registry to darkspere_web;
 grant select (type) on agent_registry to darkspere_web;
 grant select (updated_at) on agent_registry to darkspere_web;
@@ -70,6 +75,43 @@ CREATE INDEX agent_sessions_conversation ON public.agent_sessions USING btree (c
 grant delete, insert, select, update on agent_sessions to darkspere_admin;
 grant select on agent_sessions to darkspere_web;
 grant select on agent_sessions to darkspere_worker;
+
+create table api_keys (
+  id uuid default new_id() not null,
+  name text not null,
+  key_hash bytea not null,
+  hint text not null,
+  scopes text[] not null,
+  created_at timestamp with time zone default now() not null,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_key_hash_key UNIQUE (key_hash),
+  constraint api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+  constraint api_keys_name_check CHECK ((name <> ''::text)),
+  constraint api_keys_scopes_check CHECK (((scopes <> '{}'::text[]) AND (scopes <@ ARRAY['read'::text, 'write'::text])))
+);
+comment on table api_keys is 'Keys of programs that use the /v1 API.';
+CREATE UNIQUE INDEX api_keys_name ON public.api_keys USING btree (name) WHERE (revoked_at IS NULL);
+grant delete, insert, select, update on api_keys to darkspere_admin;
+grant select on api_keys to darkspere_web;
+grant update (last_used_at) on api_keys to darkspere_web;
+
+create table auth_sessions (
+  id uuid default new_id() not null,
+  token_hash bytea not null,
+  name text default 'operator'::text not null,
+  created_at timestamp with time zone default now() not null,
+  last_seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint auth_sessions_pkey PRIMARY KEY (id),
+  constraint auth_sessions_token_hash_key UNIQUE (token_hash),
+  constraint auth_sessions_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table auth_sessions is 'Who is signed in to the console; a session that was not seen for a week is over.';
+grant delete, insert, select, update on auth_sessions to darkspere_admin;
+grant delete, select on auth_sessions to darkspere_web;
+grant update (last_seen_at) on auth_sessions to darkspere_web;
 
 create table brands (
   id uuid default new_id() not null,
@@ -127,6 +169,16 @@ comment on table contacts is 'People who text us. A contact is (channel, address
 grant delete, insert, select, update on contacts to darkspere_admin;
 grant select on contacts to darkspere_web;
 grant select on contacts to darkspere_worker;
+
+create table conversation_activity (
+  conversation_id uuid not null,
+  last_message_id uuid not null,
+  constraint conversation_activity_pkey PRIMARY KEY (conversation_id)
+) with (fillfactor=70);
+comment on table conversation_activity is 'Conversations by their newest message, up to where message_words reaches.';
+CREATE INDEX conversation_activity_last ON public.conversation_activity USING btree (last_message_id);
+grant delete, insert, select, update on conversation_activity to darkspere_admin;
+grant select on conversation_activity to darkspere_web;
 
 create table conversations (
   id uuid default new_id() not null,
@@ -190,6 +242,7 @@ create table exchanges (
 comment on table exchanges is 'Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer.';
 CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conversation_id, id);
 grant delete, insert, select, update on exchanges to darkspere_admin;
+grant select on exchanges to darkspere_web;
 grant select on exchanges to darkspere_worker;
 
 create table live_watchers (
@@ -199,6 +252,29 @@ create table live_watchers (
 ) with (fillfactor=50);
 comment on table live_watchers is 'Gateways that are told of every change, as long as they say every few seconds that somebody watches.';
 grant delete, insert, select, update on live_watchers to darkspere_admin;
+
+create table login_tokens (
+  token_hash bytea not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint login_tokens_pkey PRIMARY KEY (token_hash),
+  constraint login_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table login_tokens is 'One-time tokens of login addresses; using one removes it.';
+grant delete, insert, select, update on login_tokens to darkspere_admin;
+
+create table message_words (
+  from_id uuid not null,
+  to_id uuid not null,
+  messages integer not null,
+  words text not null,
+  grams integer[] not null,
+  constraint message_words_pkey PRIMARY KEY (from_id)
+);
+comment on table message_words is 'The texts of 512 messages in one row: what a search looks through.';
+CREATE INDEX message_words_grams ON public.message_words USING gin (grams) WITH (fastupdate='on', gin_pending_list_limit='65536');
+grant delete, insert, select, update on message_words to darkspere_admin;
+grant select on message_words to darkspere_web;
 
 create table messages (
   id uuid default new_id() not null,
@@ -252,6 +328,8 @@ create table outbound_parts (
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
+CREATE INDEX outbound_parts_errors ON public.outbound_parts USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
+CREATE INDEX outbound_parts_provider_id ON public.outbound_parts USING brin (provider_id text_bloom_ops) WITH (autosummarize='on');
 grant delete, insert, select, update on outbound_parts to darkspere_admin;
 grant select on outbound_parts to darkspere_web;
 grant select on outbound_parts to darkspere_worker;
@@ -352,6 +430,7 @@ create table turns (
 ) with (fillfactor=80);
 comment on table turns is 'One answer in the making: a burst of texts, the agents tried, how it ended.';
 CREATE INDEX turns_conversation ON public.turns USING btree (conversation_id, id);
+CREATE INDEX turns_errors ON public.turns USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
 grant delete, insert, select, update on turns to darkspere_admin;
 grant select on turns to darkspere_web;
 grant select on turns to darkspere_worker;
@@ -428,6 +507,38 @@ create view message_log as
 grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
 grant select on message_log to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.add_blocks(p_after uuid, p_blocks json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  block record;
+begin
+  if not pg_try_advisory_xact_lock(7358004) or indexed_until() <> p_after then
+    return false;
+  end if;
+  for block in
+    select * from json_to_recordset(p_blocks) b (from_id uuid, to_id uuid, messages int, words text, grams int[]) order by from_id
+  loop
+    insert into message_words (from_id, to_id, messages, words, grams)
+    values (block.from_id, block.to_id, block.messages, block.words, block.grams);
+    insert into conversation_activity (conversation_id, last_message_id)
+    select distinct on (m.conversation_id) m.conversation_id, m.id from messages m
+    where m.id >= block.from_id and m.id <= block.to_id
+    order by m.conversation_id, m.id desc
+    on conflict (conversation_id) do update set last_message_id = excluded.last_message_id
+    where conversation_activity.last_message_id < excluded.last_message_id;
+  end loop;
+  perform gin_clean_pending_list('message_words_grams');
+  return true;
+end $function$;
+grant execute on function add_blocks(uuid,json) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
@@ -585,6 +696,28 @@ begin
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
+ RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text, provider_ids text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
+    lower(string_agg(m.body, e'\x01' order by m.id)), coalesce(array_agg(m.provider_id) filter (where m.provider_id is not null), '{}')
+  from (
+    select m.*, (row_number() over (order by m.id) - 1) / p_block as block
+    from (
+      select m.id, m.body, m.provider_id from messages m
+      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      order by m.id limit p_blocks * p_block
+    ) m
+  ) m
+  group by block having count(*) = p_block
+  order by 1
+$function$;
+grant execute on function blocks_to_index(integer,integer) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.burst_end(p_first timestamp with time zone, p_last timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone
@@ -902,6 +1035,94 @@ end $function$;
 grant execute on function ensure_partitions(integer) to darkspere_admin;
 grant execute on function ensure_partitions(integer) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.find_provider_id(p_id text, p_gram integer)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  select found.id from (
+    (select m.id from (
+      select m.id, m.provider_id from messages m where m.id > indexed_until() order by m.id desc limit 100000
+    ) m where m.provider_id = p_id limit 1)
+    union all
+    (select m.id from (
+      select w.from_id, w.to_id from message_words w where w.grams @> array[p_gram] offset 0
+    ) w join messages m on m.id >= w.from_id and m.id <= w.to_id
+    where m.provider_id = p_id limit 1)
+  ) found limit 1
+$function$;
+grant execute on function find_provider_id(text,integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.find_words(p_words text, p_grams integer[], p_before uuid, p_direction text, p_limit integer, p_ms integer)
+ RETURNS TABLE(message_id uuid, searched_to uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  ends_at timestamptz := clock_timestamp() + p_ms * interval '1 millisecond';
+  indexed uuid := indexed_until();
+  reached uuid := p_before;
+  n int := 0;
+  found_here uuid[];
+  oldest uuid;
+  block record;
+begin
+  -- What is in no block yet, 2,000 at a time.
+  while reached > indexed loop
+    select array_agg(looked.id order by looked.id desc) filter (where strpos(looked.words, p_words) > 0
+        and (p_direction is null or looked.direction = p_direction)),
+      (array_agg(looked.id order by looked.id))[1]
+    into found_here, oldest
+    from (
+      select m.id, m.direction, lower(m.body) as words
+      from messages m where m.id < reached and m.id > indexed
+      order by m.id desc limit 2000
+    ) looked;
+    exit when oldest is null;
+    found_here := found_here[1:p_limit - n];
+    n := n + coalesce(cardinality(found_here), 0);
+    return query select id, null::uuid from unnest(found_here) id;
+    reached := case when n = p_limit then found_here[cardinality(found_here)] else oldest end;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, reached;
+      return;
+    end if;
+  end loop;
+
+  -- The blocks that have all of the grams: a few for a rare word, all of them for a common one, of which few will be read.
+  for block in
+    with candidate as materialized (
+      select w.from_id, w.to_id from message_words w where w.grams @> p_grams
+    )
+    select * from candidate c where c.from_id < p_before order by c.from_id desc
+  loop
+    if exists (select from message_words w where w.from_id = block.from_id and strpos(w.words, p_words) > 0) then
+      found_here := array(
+        select m.id from messages m
+        where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
+          and strpos(lower(m.body), p_words) > 0
+          and (p_direction is null or m.direction = p_direction)
+        order by m.id desc limit p_limit - n);
+      n := n + cardinality(found_here);
+      return query select id, null::uuid from unnest(found_here) id;
+    end if;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, case when n = p_limit then found_here[cardinality(found_here)] else block.from_id end;
+      return;
+    end if;
+  end loop;
+  return query select null::uuid, null::uuid;
+end $function$;
+grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
  LANGUAGE plpgsql
@@ -1073,6 +1294,15 @@ begin
 end $function$;
 grant execute on function hand_back(uuid,text) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.has_index(p_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from pg_index i where i.indexrelid = to_regclass(p_name) and i.indisvalid)
+$function$;
+grant execute on function has_index(text) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
  LANGUAGE sql
@@ -1126,6 +1356,17 @@ $function$;
 grant execute on function id_time(uuid) to darkspere_admin;
 grant execute on function id_time(uuid) to darkspere_web;
 grant execute on function id_time(uuid) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.indexed_until()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
+$function$;
+grant execute on function indexed_until() to darkspere_web;
+grant execute on function indexed_until() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer, p_scope text)
  RETURNS TABLE(ord integer, conversation_id uuid, message_id uuid, refused text)
@@ -1518,6 +1759,27 @@ exception when sqlstate 'DS001' then
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.prune_index()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  oldest uuid := (select id from messages order by id limit 1);
+begin
+  -- The clock was set back: what came since then belongs into blocks that were closed without it.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
+    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+  -- Retention has dropped the messages.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
+    and to_id < oldest;
+  delete from conversation_activity a where a.conversation_id in (
+    select gone.conversation_id from conversation_activity gone where gone.last_message_id < oldest limit 1000);
+end $function$;
+grant execute on function prune_index() to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.prune_receipts(p_older_than interval DEFAULT '30 days'::interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1689,6 +1951,21 @@ begin
   end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.redeem_login_token(p_token_hash bytea, p_session_hash bytea)
+ RETURNS TABLE(id uuid, name text, expires_at timestamp with time zone)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  with used as (
+    delete from login_tokens t where t.token_hash = p_token_hash returning t.expires_at > now() as is_valid
+  )
+  insert into auth_sessions (token_hash, expires_at)
+  select p_session_hash, now() + interval '30 days' from used where is_valid
+  returning auth_sessions.id, auth_sessions.name, auth_sessions.expires_at
+$function$;
+grant execute on function redeem_login_token(bytea,bytea) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
  RETURNS void
@@ -2246,6 +2523,30 @@ begin
   ) told
   group by told.chunk;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select (j.payload ->> 'c')::uuid from graphile_worker._private_jobs j
+  where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'turn')
+  order by j.id desc limit p_most
+$function$;
+grant execute on function waiting_conversations(integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.waiting_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
+  join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
+$function$;
+grant execute on function waiting_totals() to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.watch_live(p_watcher uuid)
  RETURNS boolean
