@@ -1,7 +1,7 @@
 -- The live feed: what changes a conversation says so on the channel darkspere_live, while somebody watches. A hint, never the
 -- content: `<what> <ids>`, each id as 22 characters of base64, one notification for a whole batch.
 
--- Asked by every batch of the text path: a look at a table of no or a few rows (bench/calls: see its README).
+-- Asked by every batch of the text path, so it is a look at a table of no or a few rows: 6 µs while nobody watches.
 create or replace function is_watched() returns boolean
 language plpgsql as $$
 begin
