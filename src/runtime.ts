@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
+import { createInvoke } from './agents/invoke.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createConsent } from './bridge/consent.ts';
 import { createDelivery } from './bridge/delivery.ts';
@@ -275,7 +276,7 @@ async function openWorker(shared: Shared): Promise<string> {
     pacing,
     registry,
     health,
-    agentHttp,
+    invoke: createInvoke(agentHttp),
     deadlines,
     turnMs,
     metrics,

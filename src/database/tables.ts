@@ -38,6 +38,7 @@ export type AgentSessionsRow = {
   last_active_at: Date;
   ended_at: Date | null;
   end_reason: string | null;
+  thread: unknown;
 };
 
 /** Who is registered with the carriers; the cap of a day is shared by all campaigns of a brand. */

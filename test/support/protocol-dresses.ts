@@ -1,0 +1,84 @@
+// How a peer speaks each protocol by hand, without any library: what is on the wire is what the protocol says.
+import type { Dress, Seen } from './protocol-peer.ts';
+
+export const chat = (payload: object = {}, more: object = {}) => ({
+  type: 'chat.response',
+  message_id: 'm',
+  in_reply_to: 'turn-1',
+  timestamp: '2026-01-01T10:00:00.000Z',
+  payload: { session_id: 'session-1', message: 'Sunny.', ...payload },
+  ...more,
+});
+
+export const completion = (message: object = {}, choice: object = {}) => ({
+  id: 'c',
+  choices: [
+    { index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'Sunny.', ...message }, ...choice },
+  ],
+  usage: { total_tokens: 3 },
+});
+
+export type Rpc = {
+  readonly id?: string | number;
+  readonly method?: string;
+  readonly params?: Record<string, unknown>;
+};
+export const rpcOf = (seen: Seen): Rpc => (seen.body === '' ? {} : (JSON.parse(seen.body) as Rpc));
+export const resultOf = (seen: Seen, result: object) => ({ jsonrpc: '2.0', id: rpcOf(seen).id, result });
+export const errorOf = (seen: Seen, code: number, message = 'no') => ({
+  jsonrpc: '2.0',
+  id: rpcOf(seen).id ?? null,
+  error: { code, message },
+});
+
+export const toolResult = (seen: Seen, result: object) => resultOf(seen, { resultType: 'complete', ...result });
+
+/** The tool of the MCP peers unless a test lists others. */
+export const CHAT_TOOL = {
+  name: 'chat',
+  inputSchema: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
+};
+
+/** An MCP server of one era with these tools, but for `tools/call`. */
+export function mcpDress(era: '2026-07-28' | '2025-11-25', tools: readonly object[] = [CHAT_TOOL]): Dress {
+  const isModern = era === '2026-07-28';
+  return {
+    name: `mcp ${era}`,
+    protocol: 'mcp',
+    afterReset: 'other',
+    saying: (text, seen) => toolResult(seen, { content: [{ type: 'text', text }] }),
+    isQuestion: (seen) => rpcOf(seen).method === 'tools/call',
+    beside(_request, response, seen) {
+      const send = (body: object, status = 200) =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+      const info = { capabilities: { tools: {} }, serverInfo: { name: 'peer', version: '1' } };
+      switch (rpcOf(seen).method) {
+        case 'server/discover':
+          if (!isModern) return send(errorOf(seen, -32601), 400);
+          return send(
+            resultOf(seen, {
+              resultType: 'complete',
+              supportedVersions: [era],
+              ttlMs: 0,
+              cacheScope: 'private',
+              ...info,
+            }),
+          );
+        case 'initialize':
+          if (isModern) return send(errorOf(seen, -32601), 400);
+          return send(resultOf(seen, { protocolVersion: era, ...info }));
+        case 'tools/list':
+          return send(toolResult(seen, { tools, ttlMs: 0, cacheScope: 'private' }));
+        default:
+          return response.writeHead(202).end();
+      }
+    },
+  };
+}
+
+export const DRESSES: readonly Dress[] = [
+  { name: 'envelope', protocol: 'envelope', saying: (text) => chat({ message: text }) },
+  { name: 'openai', protocol: 'openai', saying: (text) => completion({ content: text }) },
+  mcpDress('2026-07-28'),
+  mcpDress('2025-11-25'),
+];
