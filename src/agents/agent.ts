@@ -1,7 +1,7 @@
 // What an agent is to the rest of the product, and what one call to it takes and gives.
 import type { ErrorCode } from '../errors.ts';
 
-export const PROTOCOLS = ['envelope', 'openai', 'mcp'] as const;
+export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 export type AgentStatus = 'registered' | 'active' | 'degraded' | 'disabled' | 'deactivated';
@@ -65,8 +65,8 @@ export type Handle = Readonly<Record<string, string>>;
 export type Thread = {
   readonly agentId: string;
   readonly handle: Handle;
-  /** A turn has ended since without this agent's answer: what was said in it is not in the agent's memory. */
-  readonly isStale: boolean;
+  /** A turn has ended since without an answer, or with another agent's: it is not in this agent's memory. */
+  readonly missed: 'unanswered' | 'answered elsewhere' | null;
   /** When it was kept; what the history has of a later time is not in the agent's memory either. */
   readonly at: Date;
 };

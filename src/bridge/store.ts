@@ -95,7 +95,7 @@ type StartRow = {
   left_out: number;
   hold_ms: number | null;
   hold_text: string | null;
-  thread: { agent: string; handle: Handle; at: string; stale?: boolean } | null;
+  thread: { agent: string; handle: Handle; at: string; missed?: Thread['missed'] } | null;
   now_held: boolean;
 };
 
@@ -148,7 +148,7 @@ function toTurn(row: StartRow): Turn {
     thread: row.thread && {
       agentId: row.thread.agent,
       handle: row.thread.handle,
-      isStale: row.thread.stale === true,
+      missed: row.thread.missed ?? null,
       at: new Date(row.thread.at),
     },
     history: row.history,

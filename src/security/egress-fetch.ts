@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { DarkspereError } from '../errors.ts';
-import { guardedRequest, type RequestDeadlines } from './guarded-request.ts';
+import { type GuardedRequest, guardedRequest, type RequestDeadlines } from './guarded-request.ts';
 
 export type FetchTap = {
   /** The status and headers of an answer, before its body. */
@@ -16,7 +16,7 @@ export type FetchTap = {
 
 export type FetchLimits = {
   readonly deadlines: RequestDeadlines;
-  readonly maxBytes: number;
+  readonly maxBytes: GuardedRequest['maxBytes'];
   readonly signal: AbortSignal;
 };
 

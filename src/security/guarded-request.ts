@@ -12,7 +12,8 @@ export type GuardedRequest = {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
   readonly deadlines: RequestDeadlines;
-  readonly maxBytes: number;
+  /** The most bytes of an answer that are read; it may depend on what the answer says it is. */
+  readonly maxBytes: number | ((headers: IncomingHttpHeaders) => number);
   readonly signal: AbortSignal;
 };
 
@@ -44,11 +45,12 @@ export function guardedRequest(
     listener.fail(cancelled('connect'));
     return () => undefined;
   }
-  const { deadlines, maxBytes } = options;
+  const { deadlines } = options;
   const startedMs = performance.now();
   const timings = { connectMs: 0, firstByteMs: 0, totalMs: 0 };
   let stage: Stage = 'connect';
   let size = 0;
+  let maxBytes = 0;
   let controller: Dispatcher.DispatchController | null = null;
   let ended = false;
 
@@ -87,6 +89,7 @@ export function guardedRequest(
       stage = 'body';
       timings.firstByteMs = performance.now() - startedMs;
       clearTimeout(stageTimer);
+      maxBytes = typeof options.maxBytes === 'number' ? options.maxBytes : options.maxBytes(received);
       listener.head(status, received);
       const encoding = received['content-encoding'];
       if (encoding !== undefined && encoding !== 'identity')

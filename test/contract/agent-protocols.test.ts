@@ -158,7 +158,7 @@ const FAILURES: Case[] = [
 
 for (const dress of DRESSES) {
   const { name: protocol } = dress;
-  const say = (text: string) => json((seen: Seen) => dress.saying(text, seen));
+  const say = dress.say ?? ((text: string) => json((seen: Seen) => dress.saying(text, seen)));
   const call = (more: Partial<AgentCall> = {}) =>
     callTo(peer.agent(dress.protocol, { metadata: dress.metadata ?? {} }), more);
   const invoke = (one: AgentCall, behaviour: Behaviour) => {
@@ -168,7 +168,14 @@ for (const dress of DRESSES) {
 
   test(`${protocol}: a good answer is a reply, and the exchange shows it without secrets`, async () => {
     const result = await invoke(call(), say('  Sunny & dry.\u0000 '));
-    assert.deepEqual(result.outcome, { kind: 'reply', text: 'Sunny & dry.', mediaUrls: [], endSession: false });
+    const kept = dress.handle === undefined ? {} : { handle: dress.handle };
+    assert.deepEqual(result.outcome, {
+      kind: 'reply',
+      text: 'Sunny & dry.',
+      mediaUrls: [],
+      endSession: false,
+      ...kept,
+    });
     const { exchange } = result;
     assert.equal(exchange.status, 200);
     assert.match(exchange.response, /Sunny & dry/);

@@ -39,7 +39,7 @@ for (const era of ['2026-07-28', 'legacy'] as const) {
         handle: { conversation: 'theirs' },
       });
       assert.match(exchange.request, /^\{"name":"chat","arguments":\{"message":"What is the weather\?"/);
-      const thread = { agentId: 'a', handle: { conversation: 'theirs' }, isStale: false, at: new Date() };
+      const thread = { agentId: 'a', handle: { conversation: 'theirs' }, missed: null, at: new Date() };
       await ask(server.url, { era }, { thread });
       assert.deepEqual(heard, ['session-1', 'theirs']);
     });

@@ -76,9 +76,56 @@ export function mcpDress(era: '2026-07-28' | '2025-11-25', tools: readonly objec
   };
 }
 
+/** An A2A agent of one version, but for the message itself. */
+export function a2aDress(version: '1.0' | '0.3', { streams = false } = {}): Dress {
+  const isNew = version === '1.0';
+  const asks = new Set(['SendMessage', 'SendStreamingMessage', 'message/send', 'message/stream']);
+  const message = (text: string) =>
+    isNew
+      ? { message: { messageId: 'm', contextId: 'context-1', role: 'ROLE_AGENT', parts: [{ text }] } }
+      : { kind: 'message', messageId: 'm', contextId: 'context-1', role: 'agent', parts: [{ kind: 'text', text }] };
+  const saying = (text: string, seen: Seen) => resultOf(seen, message(text));
+  return {
+    name: `a2a ${version}${streams ? ' in a stream' : ''}`,
+    protocol: 'a2a',
+    afterReset: 'other',
+    handle: { context: 'context-1' },
+    saying,
+    ...(streams
+      ? {
+          say: (text) => (_request, response, seen) =>
+            response
+              .writeHead(200, { 'content-type': 'text/event-stream' })
+              .end(`data: ${JSON.stringify(saying(text, seen))}\n\n`),
+        }
+      : {}),
+    isQuestion: (seen) => asks.has(rpcOf(seen).method ?? ''),
+    beside(request, response, seen) {
+      const url = `http://${request.headers.host}/v1`;
+      const card = {
+        name: 'peer',
+        description: 'A peer',
+        version: '1',
+        capabilities: { streaming: streams },
+        defaultInputModes: ['text/plain'],
+        defaultOutputModes: ['text/plain'],
+        skills: [],
+        ...(isNew
+          ? { supportedInterfaces: [{ url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }] }
+          : { url, preferredTransport: 'JSONRPC', protocolVersion: '0.3.0' }),
+      };
+      const body = seen.url.endsWith('/agent-card.json') ? card : errorOf(seen, -32001);
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    },
+  };
+}
+
 export const DRESSES: readonly Dress[] = [
   { name: 'envelope', protocol: 'envelope', saying: (text) => chat({ message: text }) },
   { name: 'openai', protocol: 'openai', saying: (text) => completion({ content: text }) },
   mcpDress('2026-07-28'),
   mcpDress('2025-11-25'),
+  a2aDress('1.0'),
+  a2aDress('1.0', { streams: true }),
+  a2aDress('0.3'),
 ];

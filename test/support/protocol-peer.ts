@@ -133,8 +133,12 @@ export type Dress = {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** A right answer to the question. */
   saying(text: string, seen: Seen): unknown;
+  /** Sends it, where that takes more than a body of JSON. */
+  say?(text: string): Behaviour;
   isQuestion?(seen: Seen): boolean;
   readonly beside?: Behaviour;
+  /** What the agent calls the thread of the session from then on. */
+  readonly handle?: Readonly<Record<string, string>>;
   /** What follows a connection that broke before the answer, where it is not another try of the same agent. */
   readonly afterReset?: 'other';
 };

@@ -16,7 +16,7 @@ export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
 export type Role = { readonly kind: 'main' | 'aside'; readonly maxBytes?: number };
 
 export type WireOptions = {
-  roleOf(init: RequestInit): Role;
+  roleOf(url: URL, init: RequestInit): Role;
   /** The body of the answer to a part of the call is complete. */
   bodyEnded?(headers: IncomingHttpHeaders): void;
 };
@@ -41,6 +41,8 @@ export type Wire = {
 
 /** How long a cancellation may take to leave. */
 const ASIDE_MS = 2_000;
+/** A stream carries many small events for one answer; its text is bounded where it is read. */
+const MAX_STREAM_BYTES = 1_048_576;
 const ASIDE_DEADLINES = { connectMs: ASIDE_MS, firstByteMs: ASIDE_MS, totalMs: ASIDE_MS };
 
 /** Opens the wire of one call: the deadlines of the call hold over all its requests together. */
@@ -84,37 +86,48 @@ export function openWire(call: AgentCall, http: Dispatcher, options: WireOptions
 
   const main = (url: URL, init: RequestInit, maxBytes: number): Promise<Response> => {
     const mine: Buffer[] = [];
-    return egressFetch(
-      http,
-      url,
-      init,
+    const limits = {
       // The total is one for all requests, and ends them through `signal`.
-      { deadlines: { ...call.deadlines, totalMs: call.deadlines.totalMs * 2 }, maxBytes, signal },
-      {
-        head(status, headers) {
-          answer = { status, headers };
-          chunks = mine;
-          // Followed, it would carry the texts to an address that nobody has registered.
-          if (status >= 300 && status < 400) fail(failureOfStatus({ status, headers }, now())!);
-        },
-        data: (chunk) => void mine.push(chunk),
-        end: () => options.bodyEnded?.(answer?.headers ?? {}),
-        fail(error) {
-          // A body that nobody wants to read on is no failure.
-          if (error.code === 'agent_cancelled') return;
-          failure ??= failureOf(error);
-          // Without a connection nothing has to be cancelled at the other end.
-          if (error.facts.stage !== 'connect') broken.abort(error);
-        },
+      deadlines: { ...call.deadlines, totalMs: call.deadlines.totalMs * 2 },
+      maxBytes: (headers: IncomingHttpHeaders) => (isStream(headers) ? Math.max(maxBytes, MAX_STREAM_BYTES) : maxBytes),
+      signal,
+    };
+    // A stream has its first byte at once; one that then says nothing for as long is as dead.
+    const { firstByteMs } = call.deadlines;
+    const stalled = () => fail(failed('agent_timeout', `The agent’s stream said nothing for ${firstByteMs} ms.`));
+    let stall: NodeJS.Timeout | undefined;
+    return egressFetch(http, url, init, limits, {
+      head(status, headers) {
+        if (isStream(headers)) stall = setTimeout(stalled, firstByteMs).unref();
+        answer = { status, headers };
+        chunks = mine;
+        // Followed, it would carry the texts to an address that nobody has registered.
+        if (status >= 300 && status < 400) fail(failureOfStatus({ status, headers }, now())!);
       },
-    );
+      data(chunk) {
+        mine.push(chunk);
+        stall?.refresh();
+      },
+      end() {
+        clearTimeout(stall);
+        options.bodyEnded?.(answer?.headers ?? {});
+      },
+      fail(error) {
+        clearTimeout(stall);
+        // A body that nobody wants to read on is no failure.
+        if (error.code === 'agent_cancelled') return;
+        failure ??= failureOf(error);
+        // Without a connection nothing has to be cancelled at the other end.
+        if (error.facts.stage !== 'connect') broken.abort(error);
+      },
+    });
   };
 
   return {
     async fetch(address, init = {}) {
       const url = new URL(address);
       const guarded = { ...init, headers: headersFor(url, init) };
-      const role = options.roleOf(init);
+      const role = options.roleOf(url, init);
       if (role.kind === 'aside') return aside(url, guarded);
       return main(url, guarded, role.maxBytes ?? MAX_ANSWER_BYTES);
     },
@@ -143,6 +156,10 @@ export function openWire(call: AgentCall, http: Dispatcher, options: WireOptions
       await Promise.race([Promise.allSettled(asides), sleep(ASIDE_MS, undefined, { ref: false })]);
     },
   };
+}
+
+export function isStream(headers: IncomingHttpHeaders): boolean {
+  return /^text\/event-stream/i.test(headers['content-type'] ?? '');
 }
 
 function timedOut(limitMs: number): Failed {

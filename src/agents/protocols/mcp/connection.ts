@@ -12,7 +12,7 @@ import {
 } from '@modelcontextprotocol/client';
 import type { Dispatcher } from 'undici';
 import type { AgentCall } from '../../agent.ts';
-import { openWire, orAborted, type Role, type Wire } from '../sdk-wire.ts';
+import { isStream, openWire, orAborted, type Role, type Wire } from '../sdk-wire.ts';
 import { failed } from '../wire.ts';
 import type { McpSettings } from './settings.ts';
 
@@ -53,14 +53,13 @@ export function openMcpWire(call: AgentCall, http: Dispatcher): McpWire {
   const lost = () => wire.fail(failed('agent_broken', 'The stream of the answer ended before the answer came.'));
   const odd = () => wire.fail(failed('agent_contract', 'The answer does not answer the call.'));
   const wire = openWire(call, http, {
-    roleOf(init) {
+    roleOf(_url, init) {
       step++;
       return roleOf(init);
     },
     bodyEnded(headers) {
       const then = step;
-      const isStream = /^text\/event-stream/i.test(headers['content-type'] ?? '');
-      setTimeout(() => step === then && (isStream ? lost() : odd()), GRACE_MS).unref();
+      setTimeout(() => step === then && (isStream(headers) ? lost() : odd()), GRACE_MS).unref();
     },
   });
   return {

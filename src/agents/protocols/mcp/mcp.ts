@@ -1,11 +1,11 @@
 // Agents that are MCP servers: their chat is a tool. Both eras of the protocol, 2026-07-28 and the older ones.
-import { ProtocolError, SdkError, SdkErrorCode, type Tool } from '@modelcontextprotocol/client';
+import { type PriorDiscovery, ProtocolError, SdkError, SdkErrorCode, type Tool } from '@modelcontextprotocol/client';
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
+import type { AgentMemory } from '../memory.ts';
 import { orAborted } from '../sdk-wire.ts';
 import { type Failed, failed } from '../wire.ts';
 import { type Connection, connect, type McpWire, openMcpWire } from './connection.ts';
-import type { Known, McpMemory } from './memory.ts';
 import { readResult } from './result.ts';
 import { type McpSettings, mcpSettings } from './settings.ts';
 import { argumentsFor, chooseTool, type Plan } from './tool-choice.ts';
@@ -13,8 +13,15 @@ import { argumentsFor, chooseTool, type Plan } from './tool-choice.ts';
 /** More than this is not looked through for a guess: whoever has so many tools can name one. */
 const MAX_TOOLS = 1_000;
 
+/** What is worth keeping of a server between calls. */
+export type KnownServer = { readonly era: PriorDiscovery; readonly plan: Plan<Tool> };
+
 /** Asks an MCP server for a reply. Never throws. */
-export async function callMcp(call: AgentCall, http: Dispatcher, memory: McpMemory): Promise<AgentResult> {
+export async function callMcp(
+  call: AgentCall,
+  http: Dispatcher,
+  memory: AgentMemory<KnownServer>,
+): Promise<AgentResult> {
   const wire = openMcpWire(call, http);
   const attempt: Attempt = { call, wire, memory, asked: '', isIdempotent: false };
   const outcome = await answer(attempt);
@@ -24,7 +31,7 @@ export async function callMcp(call: AgentCall, http: Dispatcher, memory: McpMemo
 type Attempt = {
   readonly call: AgentCall;
   readonly wire: McpWire;
-  readonly memory: McpMemory;
+  readonly memory: AgentMemory<KnownServer>;
   /** What the agent was asked, once it is known. */
   asked: string;
   /** Asked once more, the tool does nothing more: it says so itself. */
@@ -44,12 +51,12 @@ async function answer(attempt: Attempt): Promise<AgentOutcome> {
 }
 
 type Asked = { readonly outcome: AgentOutcome; readonly wasRefused: boolean };
-type Refused = { readonly known: Known; readonly outcome: AgentOutcome };
+type Refused = { readonly known: KnownServer; readonly outcome: AgentOutcome };
 
 async function ask(
   attempt: Attempt,
   settings: McpSettings,
-  known: Known | null,
+  known: KnownServer | null,
   refused: Refused | null,
 ): Promise<Asked> {
   const { call, wire, memory } = attempt;
@@ -72,7 +79,7 @@ async function ask(
   }
 }
 
-function isSame(a: Known, b: Known): boolean {
+function isSame(a: KnownServer, b: KnownServer): boolean {
   return a.era.kind === b.era.kind && JSON.stringify(a.plan) === JSON.stringify(b.plan);
 }
 
