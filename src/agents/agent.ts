@@ -1,7 +1,7 @@
 // What an agent is to the rest of the product, and what one call to it takes and gives.
 import type { ErrorCode } from '../errors.ts';
 
-export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a'] as const;
+export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a', 'webhook'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 export type AgentStatus = 'registered' | 'active' | 'degraded' | 'disabled' | 'deactivated';

@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import type { AgentCall } from '../../src/agents/agent.ts';
+import type { Agent, AgentCall } from '../../src/agents/agent.ts';
 import { chat, DRESSES } from '../support/protocol-dresses.ts';
 import {
   type Behaviour,
@@ -234,25 +234,27 @@ for (const dress of DRESSES) {
     assert.equal(peer.questions.length, 0);
   });
 
-  test(`${protocol}: a peer that accepts no connection in time, or none at all`, async () => {
+  test(`${protocol}: a peer that accepts no connection in time, or none at all`, async (t) => {
+    const agentAt = (more: Partial<Agent>) => peer.agent(dress.protocol, { metadata: dress.metadata ?? {}, ...more });
     const sockets: Socket[] = [];
     const silent = createSocketServer((socket) => sockets.push(socket.on('error', () => undefined))).listen(
       0,
       '127.0.0.1',
     );
+    t.after(() => silent.close());
     await once(silent, 'listening');
     const silentPort = (silent.address() as AddressInfo).port;
     const deadlines = { connectMs: 100, firstByteMs: 5_000, totalMs: 5_000 };
-    const tls = peer.agent(dress.protocol, { endpointUrl: `https://127.0.0.1:${silentPort}/` });
+    const tls = agentAt({ endpointUrl: `https://127.0.0.1:${silentPort}/` });
     const hung = await peer.invokeAgent(call({ agent: tls, deadlines }));
     failedWith(hung, { code: 'agent_timeout', retry: 'other' });
     assert.match(reasonOf(hung), /no connection within 100 ms/);
     for (const socket of sockets) socket.destroy();
     silent.close();
     await once(silent, 'close');
-    const gone = peer.agent(dress.protocol, { endpointUrl: `http://127.0.0.1:${silentPort}/` });
+    const gone = agentAt({ endpointUrl: `http://127.0.0.1:${silentPort}/` });
     failedWith(await peer.invokeAgent(call({ agent: gone })), { code: 'agent_refused', retry: 'other' });
-    const hidden = peer.agent(dress.protocol, { endpointUrl: 'http://169.254.169.254/' });
+    const hidden = agentAt({ endpointUrl: 'http://169.254.169.254/' });
     failedWith(await peer.invokeAgent(call({ agent: hidden })), { code: 'egress_denied', retry: 'other' });
   });
 }

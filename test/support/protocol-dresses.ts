@@ -18,6 +18,15 @@ export const completion = (message: object = {}, choice: object = {}) => ({
   usage: { total_tokens: 3 },
 });
 
+/** A response of the Responses API, and a message in it. */
+export const response = (more: object = {}) => ({ id: 'response-1', object: 'response', status: 'completed', ...more });
+export const said = (text: string, more: object = {}) => ({
+  type: 'message',
+  role: 'assistant',
+  content: [{ type: 'output_text', text, annotations: [] }],
+  ...more,
+});
+
 export type Rpc = {
   readonly id?: string | number;
   readonly method?: string;
@@ -123,6 +132,19 @@ export function a2aDress(version: '1.0' | '0.3', { streams = false } = {}): Dres
 export const DRESSES: readonly Dress[] = [
   { name: 'envelope', protocol: 'envelope', saying: (text) => chat({ message: text }) },
   { name: 'openai', protocol: 'openai', saying: (text) => completion({ content: text }) },
+  {
+    name: 'openai responses',
+    protocol: 'openai',
+    metadata: { api: 'responses' },
+    handle: { response: 'response-1' },
+    saying: (text) => response({ output: [said(text)] }),
+  },
+  {
+    name: 'webhook',
+    protocol: 'webhook',
+    metadata: { body: { ask: '{{text}}', before: '{{history}}' } },
+    saying: (text) => ({ reply: text }),
+  },
   mcpDress('2026-07-28'),
   mcpDress('2025-11-25'),
   a2aDress('1.0'),

@@ -89,7 +89,7 @@ export function at(value: unknown, path: string): unknown {
     .split('.')
     .filter((step) => step !== '')
     .reduce<unknown>((inner, step) => {
-      if (Array.isArray(inner)) return inner.at(Number(step));
+      if (Array.isArray(inner)) return /^-?\d+$/.test(step) ? inner.at(Number(step)) : undefined;
       return typeof inner === 'object' && inner !== null && Object.hasOwn(inner, step)
         ? (inner as Record<string, unknown>)[step]
         : undefined;

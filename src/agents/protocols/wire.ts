@@ -51,6 +51,12 @@ export async function exchange(
   };
 }
 
+/** The record of a call that could not even be begun. */
+export function notCalled(call: AgentCall): AgentExchange {
+  const { origin, pathname } = new URL(call.agent.endpointUrl);
+  return { target: `${origin}${pathname}`, status: null, request: '', response: '', startedAt: now(), durationMs: 0 };
+}
+
 /** The part of an answer that is kept. */
 export function head(chunks: readonly Buffer[]): string {
   return storable(Buffer.concat(chunks).subarray(0, KEPT_RESPONSE).toString('utf8'));
