@@ -22,6 +22,7 @@ import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { newId } from './ids.ts';
+import { createReplayer } from './inbox/replay.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
@@ -196,6 +197,7 @@ async function openWorker(shared: Shared): Promise<string> {
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
+  const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
   const poolId = newId();
   const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
@@ -213,8 +215,9 @@ async function openWorker(shared: Shared): Promise<string> {
     metrics,
     clock: systemClock,
     sendNow: outbound.sendNow,
-    mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
+    mediaLinks,
   });
+  const replays = createReplayer({ sql, registry, agentHttp, deadlines, mediaLinks });
   const catchUp = () => void mailbox.catchUp().catch(onError);
   const hear = (notice: string) => {
     mailbox.cancel(notice);
@@ -231,10 +234,14 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, outbound, settle, pacing }),
+    tasks: jobCatalogue({ sql, logger, mailbox, replays, outbound, settle, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
-  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, () => mailbox.stop()));
+  const giveUp = () => {
+    mailbox.stop();
+    replays.stop();
+  };
+  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, giveUp));
   return url;
 }
 

@@ -52,6 +52,8 @@ export type AgentCall = {
   readonly replyBudget: { readonly maxCharacters: number; readonly maxSegments: number };
   readonly deadlines: Deadlines;
   readonly signal: AbortSignal;
+  /** An operator asks once more to see what would be said: the answer goes to nobody. */
+  readonly isReplay?: boolean;
 };
 
 export type Deadlines = { readonly connectMs: number; readonly firstByteMs: number; readonly totalMs: number };
