@@ -56,6 +56,8 @@ export type AgentCall = {
   readonly thread: Thread | null;
   /** The agent says that it is at work and will take longer. */
   onProgress(): void;
+  /** An operator asks once more to see what would be said: the answer goes to nobody. */
+  readonly isReplay?: boolean;
 };
 
 /** What an agent calls the thread of a session: a conversation, context, task or response id of its own. */
