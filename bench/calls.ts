@@ -1,6 +1,7 @@
 // What PostgreSQL calls a text costs, one after the other on an otherwise idle server: no HTTP, no queue, nothing beside it.
-//   node bench/calls.ts [--batch 1] [--texts 600] [--anew]
+//   node bench/calls.ts [--batch 1] [--texts 600] [--anew] [--watched]
 // `--anew` plans each statement anew, as PostgreSQL likes to do without our setting: what keeping the plans is worth.
+// `--watched` lets somebody watch the live feed: what announcing every change costs.
 import { parseArgs } from 'node:util';
 import { migrate } from '../src/database/migrate.ts';
 import { openPools, openSql } from '../src/database/pools.ts';
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     batch: { type: 'string', default: '1' },
     texts: { type: 'string', default: '600' },
     anew: { type: 'boolean', default: false },
+    watched: { type: 'boolean', default: false },
   },
 });
 const size = Number(values.batch);
@@ -34,6 +36,11 @@ if (values.anew) {
     select oid::regprocedure::text as name from pg_proc
     where 'plan_cache_mode=force_generic_plan' = any (proconfig)`;
   for (const { name } of hot) await owner.unsafe(`alter function ${name} reset plan_cache_mode`);
+}
+if (values.watched) {
+  const listening = await owner.listen('darkspere_live', () => {});
+  stack.defer(() => listening.unlisten());
+  await owner`insert into live_watchers values (gen_random_uuid(), now() + interval '1 day')`;
 }
 const pools = await openPools(connection, { web: 1, worker: 1, admin: 1 });
 stack.defer(() => pools.close());

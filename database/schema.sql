@@ -33,15 +33,20 @@ grant delete, insert, select, update on agent_registry to darkspere_admin;
 grant insert, update on agent_registry to darkspere_web;
 grant select (api_key_hash) on agent_registry to darkspere_web;
 grant select (capabilities) on agent_registry to darkspere_web;
+grant select (consecutive_failures) on agent_registry to darkspere_web;
+grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
 grant select (endpoint_url) on agent_registry to darkspere_web;
 grant select (health_score) on agent_registry to darkspere_web;
 grant select (id) on agent_registry to darkspere_web;
+grant select (last_failure_at) on agent_registry to darkspere_web;
+grant select (last_success_at) on agent_registry to darkspere_web;
 grant select (max_concurrent_sessions) on agent_registry to darkspere_web;
 grant select (metadata) on agent_registry to darkspere_web;
 grant select (name) on agent_registry to darkspere_web;
 grant select (protocol) on agent_registry to darkspere_web;
 grant select (registered_at) on agent_registry to darkspere_web;
+grant select (response_ms) on agent_registry to darkspere_web;
 grant select (status) on agent_registry to darkspere_web;
 grant select (type) on agent_registry to darkspere_web;
 grant select (updated_at) on agent_registry to darkspere_web;
@@ -70,6 +75,43 @@ CREATE INDEX agent_sessions_conversation ON public.agent_sessions USING btree (c
 grant delete, insert, select, update on agent_sessions to darkspere_admin;
 grant select on agent_sessions to darkspere_web;
 grant select on agent_sessions to darkspere_worker;
+
+create table api_keys (
+  id uuid default new_id() not null,
+  name text not null,
+  key_hash bytea not null,
+  hint text not null,
+  scopes text[] not null,
+  created_at timestamp with time zone default now() not null,
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_key_hash_key UNIQUE (key_hash),
+  constraint api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32)),
+  constraint api_keys_name_check CHECK ((name <> ''::text)),
+  constraint api_keys_scopes_check CHECK (((scopes <> '{}'::text[]) AND (scopes <@ ARRAY['read'::text, 'write'::text])))
+);
+comment on table api_keys is 'Keys of programs that use the /v1 API.';
+CREATE UNIQUE INDEX api_keys_name ON public.api_keys USING btree (name) WHERE (revoked_at IS NULL);
+grant delete, insert, select, update on api_keys to darkspere_admin;
+grant select on api_keys to darkspere_web;
+grant update (last_used_at) on api_keys to darkspere_web;
+
+create table auth_sessions (
+  id uuid default new_id() not null,
+  token_hash bytea not null,
+  name text default 'operator'::text not null,
+  created_at timestamp with time zone default now() not null,
+  last_seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint auth_sessions_pkey PRIMARY KEY (id),
+  constraint auth_sessions_token_hash_key UNIQUE (token_hash),
+  constraint auth_sessions_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table auth_sessions is 'Who is signed in to the console; a session that was not seen for a week is over.';
+grant delete, insert, select, update on auth_sessions to darkspere_admin;
+grant delete, select on auth_sessions to darkspere_web;
+grant update (last_seen_at) on auth_sessions to darkspere_web;
 
 create table brands (
   id uuid default new_id() not null,
@@ -128,6 +170,16 @@ grant delete, insert, select, update on contacts to darkspere_admin;
 grant select on contacts to darkspere_web;
 grant select on contacts to darkspere_worker;
 
+create table conversation_activity (
+  conversation_id uuid not null,
+  last_message_id uuid not null,
+  constraint conversation_activity_pkey PRIMARY KEY (conversation_id)
+) with (fillfactor=70);
+comment on table conversation_activity is 'Conversations by their newest message, up to where message_words reaches.';
+CREATE INDEX conversation_activity_last ON public.conversation_activity USING btree (last_message_id);
+grant delete, insert, select, update on conversation_activity to darkspere_admin;
+grant select on conversation_activity to darkspere_web;
+
 create table conversations (
   id uuid default new_id() not null,
   channel text not null,
@@ -154,10 +206,14 @@ create table conversations (
   holds smallint default 0 not null,
   interrupts smallint default 0 not null,
   hold_told_seq bigint default 0 not null,
+  takeover_by text,
+  takeover_since timestamp with time zone,
+  takeover_until timestamp with time zone,
   constraint conversations_pkey PRIMARY KEY (id),
   constraint conversations_channel_our_address_their_address_key UNIQUE (channel, our_address, their_address)
 ) with (fillfactor=60);
 comment on table conversations is 'One person texting one of our numbers: the unit of order. Its waiting texts are the queue.';
+CREATE INDEX conversations_taken_over ON public.conversations USING btree (takeover_until) WHERE (takeover_by IS NOT NULL);
 CREATE INDEX conversations_their_address ON public.conversations USING btree (their_address);
 grant delete, insert, select, update on conversations to darkspere_admin;
 grant select on conversations to darkspere_web;
@@ -186,7 +242,39 @@ create table exchanges (
 comment on table exchanges is 'Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer.';
 CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conversation_id, id);
 grant delete, insert, select, update on exchanges to darkspere_admin;
+grant select on exchanges to darkspere_web;
 grant select on exchanges to darkspere_worker;
+
+create table live_watchers (
+  watcher uuid not null,
+  seen_at timestamp with time zone not null,
+  constraint live_watchers_pkey PRIMARY KEY (watcher)
+) with (fillfactor=50);
+comment on table live_watchers is 'Gateways that are told of every change, as long as they say every few seconds that somebody watches.';
+grant delete, insert, select, update on live_watchers to darkspere_admin;
+
+create table login_tokens (
+  token_hash bytea not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint login_tokens_pkey PRIMARY KEY (token_hash),
+  constraint login_tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+comment on table login_tokens is 'One-time tokens of login addresses; using one removes it.';
+grant delete, insert, select, update on login_tokens to darkspere_admin;
+
+create table message_words (
+  from_id uuid not null,
+  to_id uuid not null,
+  messages integer not null,
+  words text not null,
+  grams integer[] not null,
+  constraint message_words_pkey PRIMARY KEY (from_id)
+);
+comment on table message_words is 'The texts of 512 messages in one row: what a search looks through.';
+CREATE INDEX message_words_grams ON public.message_words USING gin (grams) WITH (fastupdate='on', gin_pending_list_limit='65536');
+grant delete, insert, select, update on message_words to darkspere_admin;
+grant select on message_words to darkspere_web;
 
 create table messages (
   id uuid default new_id() not null,
@@ -199,9 +287,10 @@ create table messages (
   provider_id text,
   turn_id uuid,
   refused text,
+  received_at timestamp with time zone,
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text]))),
-  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID
+  constraint messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'keyword'::text, 'reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text, 'operator'::text]))) NOT VALID
 ) partition by range (id);
 comment on table messages is 'Every text in and every reply out, written once.';
 CREATE INDEX messages_conversation ON ONLY public.messages USING btree (conversation_id, id);
@@ -235,10 +324,12 @@ create table outbound_parts (
   recalled boolean default false not null,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
-  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text]))) NOT VALID,
+  constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text, 'operator'::text]))) NOT VALID,
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
+CREATE INDEX outbound_parts_errors ON public.outbound_parts USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
+CREATE INDEX outbound_parts_provider_id ON public.outbound_parts USING brin (provider_id text_bloom_ops) WITH (autosummarize='on');
 grant delete, insert, select, update on outbound_parts to darkspere_admin;
 grant select on outbound_parts to darkspere_web;
 grant select on outbound_parts to darkspere_worker;
@@ -339,6 +430,7 @@ create table turns (
 ) with (fillfactor=80);
 comment on table turns is 'One answer in the making: a burst of texts, the agents tried, how it ended.';
 CREATE INDEX turns_conversation ON public.turns USING btree (conversation_id, id);
+CREATE INDEX turns_errors ON public.turns USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
 grant delete, insert, select, update on turns to darkspere_admin;
 grant select on turns to darkspere_web;
 grant select on turns to darkspere_worker;
@@ -389,6 +481,7 @@ create view message_log as
             WHEN ((m.direction = 'in'::text) AND (t.state = 'running'::text)) THEN 'in_turn'::text
             WHEN ((m.direction = 'in'::text) AND (m.seq > c.done_seq)) THEN
             CASE
+                WHEN (c.takeover_by IS NOT NULL) THEN 'with_operator'::text
                 WHEN is_held(c.held_until) THEN 'held'::text
                 ELSE 'pending'::text
             END
@@ -414,6 +507,38 @@ create view message_log as
 grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
 grant select on message_log to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.add_blocks(p_after uuid, p_blocks json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  block record;
+begin
+  if not pg_try_advisory_xact_lock(7358004) or indexed_until() <> p_after then
+    return false;
+  end if;
+  for block in
+    select * from json_to_recordset(p_blocks) b (from_id uuid, to_id uuid, messages int, words text, grams int[]) order by from_id
+  loop
+    insert into message_words (from_id, to_id, messages, words, grams)
+    values (block.from_id, block.to_id, block.messages, block.words, block.grams);
+    insert into conversation_activity (conversation_id, last_message_id)
+    select distinct on (m.conversation_id) m.conversation_id, m.id from messages m
+    where m.id >= block.from_id and m.id <= block.to_id
+    order by m.conversation_id, m.id desc
+    on conflict (conversation_id) do update set last_message_id = excluded.last_message_id
+    where conversation_activity.last_message_id < excluded.last_message_id;
+  end loop;
+  perform gin_clean_pending_list('message_words_grams');
+  return true;
+end $function$;
+grant execute on function add_blocks(uuid,json) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
@@ -480,6 +605,7 @@ begin
   if p_parts is not null and p_action <> 'more' then
     perform release_notice(c.id);
   end if;
+  perform tell_watchers('text', array[c.id]);
   return query select c.id, stored;
 end $function$;
 grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
@@ -562,6 +688,7 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
+  perform tell_watchers('status', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -569,6 +696,28 @@ begin
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
+ RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text, provider_ids text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
+    lower(string_agg(m.body, e'\x01' order by m.id)), coalesce(array_agg(m.provider_id) filter (where m.provider_id is not null), '{}')
+  from (
+    select m.*, (row_number() over (order by m.id) - 1) / p_block as block
+    from (
+      select m.id, m.body, m.provider_id from messages m
+      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      order by m.id limit p_blocks * p_block
+    ) m
+  ) m
+  group by block having count(*) = p_block
+  order by 1
+$function$;
+grant execute on function blocks_to_index(integer,integer) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.burst_end(p_first timestamp with time zone, p_last timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone
@@ -653,6 +802,7 @@ begin
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
+  perform tell_watchers('send', array(select p.conversation_id from outbound_parts p where p.id = any (p_parts))) where is_watched();
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
@@ -676,6 +826,12 @@ declare
 begin
   select conversations.* into c from turns join conversations on conversations.id = turns.conversation_id
   where turns.id = p_turn for update of conversations;
+  if c.takeover_by is not null and exists (select from turns where id = p_turn and state = 'deferred') then
+    -- The operator may still answer it; if not, this comes after them.
+    perform graphile_worker.add_job('close-deferred', json_build_object('turn', p_turn),
+      run_at := c.takeover_until + interval '1 minute', max_attempts := 1000);
+    return false;
+  end if;
   update turns set state = 'fell_back', error_code = 'agent_timeout', ended_at = clock_timestamp()
   where id = p_turn and state = 'deferred';
   if not found then
@@ -686,6 +842,7 @@ begin
     perform queue_replies(json_build_array(json_build_object(
       'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
   end if;
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function close_deferred(uuid,text,json,boolean) to darkspere_worker;
@@ -704,7 +861,7 @@ AS $function$
     select m.id, m.direction, m.body
     from public.messages m
     where m.conversation_id = c.id and m.id >= s.history_from
-      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
+      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive', 'operator'))
     order by m.id desc
     limit p_n
   ) recent
@@ -795,7 +952,7 @@ begin
     select s.id from agent_sessions s
     join conversations c on c.id = s.conversation_id
     left join phone_numbers p on p.address = c.our_address
-    where s.is_active and c.running_turn is null
+    where s.is_active and c.running_turn is null and c.takeover_by is null
       and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
     limit 1000
     for update of s skip locked
@@ -806,6 +963,29 @@ begin
   return n;
 end $function$;
 grant execute on function end_idle_sessions() to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.end_takeover(p_conversation uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if c.takeover_by is null then
+    return false;
+  end if;
+  if c.takeover_until > clock_timestamp() then
+    perform graphile_worker.add_job('end-takeover', json_build_object('c', c.id),
+      run_at := c.takeover_until, max_attempts := 1000, job_key := 'takeover:' || c.id);
+    return false;
+  end if;
+  perform return_to_agent(c.id);
+  return true;
+end $function$;
+grant execute on function end_takeover(uuid) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.ensure_partitions(months_ahead integer DEFAULT 2)
  RETURNS integer
@@ -854,6 +1034,94 @@ begin
 end $function$;
 grant execute on function ensure_partitions(integer) to darkspere_admin;
 grant execute on function ensure_partitions(integer) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.find_provider_id(p_id text, p_gram integer)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  select found.id from (
+    (select m.id from (
+      select m.id, m.provider_id from messages m where m.id > indexed_until() order by m.id desc limit 100000
+    ) m where m.provider_id = p_id limit 1)
+    union all
+    (select m.id from (
+      select w.from_id, w.to_id from message_words w where w.grams @> array[p_gram] offset 0
+    ) w join messages m on m.id >= w.from_id and m.id <= w.to_id
+    where m.provider_id = p_id limit 1)
+  ) found limit 1
+$function$;
+grant execute on function find_provider_id(text,integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.find_words(p_words text, p_grams integer[], p_before uuid, p_direction text, p_limit integer, p_ms integer)
+ RETURNS TABLE(message_id uuid, searched_to uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  ends_at timestamptz := clock_timestamp() + p_ms * interval '1 millisecond';
+  indexed uuid := indexed_until();
+  reached uuid := p_before;
+  n int := 0;
+  found_here uuid[];
+  oldest uuid;
+  block record;
+begin
+  -- What is in no block yet, 2,000 at a time.
+  while reached > indexed loop
+    select array_agg(looked.id order by looked.id desc) filter (where strpos(looked.words, p_words) > 0
+        and (p_direction is null or looked.direction = p_direction)),
+      (array_agg(looked.id order by looked.id))[1]
+    into found_here, oldest
+    from (
+      select m.id, m.direction, lower(m.body) as words
+      from messages m where m.id < reached and m.id > indexed
+      order by m.id desc limit 2000
+    ) looked;
+    exit when oldest is null;
+    found_here := found_here[1:p_limit - n];
+    n := n + coalesce(cardinality(found_here), 0);
+    return query select id, null::uuid from unnest(found_here) id;
+    reached := case when n = p_limit then found_here[cardinality(found_here)] else oldest end;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, reached;
+      return;
+    end if;
+  end loop;
+
+  -- The blocks that have all of the grams: a few for a rare word, all of them for a common one, of which few will be read.
+  for block in
+    with candidate as materialized (
+      select w.from_id, w.to_id from message_words w where w.grams @> p_grams
+    )
+    select * from candidate c where c.from_id < p_before order by c.from_id desc
+  loop
+    if exists (select from message_words w where w.from_id = block.from_id and strpos(w.words, p_words) > 0) then
+      found_here := array(
+        select m.id from messages m
+        where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
+          and strpos(lower(m.body), p_words) > 0
+          and (p_direction is null or m.direction = p_direction)
+        order by m.id desc limit p_limit - n);
+      n := n + cardinality(found_here);
+      return query select id, null::uuid from unnest(found_here) id;
+    end if;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, case when n = p_limit then found_here[cardinality(found_here)] else block.from_id end;
+      return;
+    end if;
+  end loop;
+  return query select null::uuid, null::uuid;
+end $function$;
+grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
@@ -962,6 +1230,12 @@ begin
   where c.id = e.conversation_id
   returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
+
+  -- Those that have something to say were told of where that was queued.
+  perform tell_watchers('turn', array(
+    select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text)
+    where t.turn_id = any (valid) and t.kind is distinct from 'reply'))
+  where is_watched();
 end $function$;
 grant execute on function finish_turns(json,boolean) to darkspere_worker;
 
@@ -975,7 +1249,7 @@ declare
   c conversations;
 begin
   update conversations set token = token + 1, epoch = epoch + 1, running_turn = null
-  where id = p_conversation and token = p_token and last_seq > done_seq
+  where id = p_conversation and token = p_token and last_seq > done_seq and takeover_by is null
   returning * into c;
   if not found then
     return false;
@@ -984,6 +1258,7 @@ begin
   where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
   perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
     run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function give_back(uuid,integer,integer) to darkspere_worker;
@@ -994,6 +1269,39 @@ CREATE OR REPLACE FUNCTION public.goes_too_fast(p_answered_at timestamp with tim
 AS $function$
   select coalesce(p_answered_at[greatest(1, 9 >> p_holds)] > clock_timestamp() - interval '30 seconds', false)
 $function$;
+
+CREATE OR REPLACE FUNCTION public.hand_back(p_conversation uuid, p_by text)
+ RETURNS TABLE(verdict text, taken_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if not found or c.takeover_by is null then
+    return query select case when c.id is null then 'not_found' else 'not_taken_over' end, null::text;
+    return;
+  end if;
+  if c.takeover_by <> p_by then
+    return query select 'conversation_taken', c.takeover_by;
+    return;
+  end if;
+  perform return_to_agent(c.id);
+  perform graphile_worker.remove_job('takeover:' || c.id);
+  return query select 'ok', p_by;
+end $function$;
+grant execute on function hand_back(uuid,text) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.has_index(p_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from pg_index i where i.indexrelid = to_regclass(p_name) and i.indisvalid)
+$function$;
+grant execute on function has_index(text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
@@ -1049,6 +1357,17 @@ grant execute on function id_time(uuid) to darkspere_admin;
 grant execute on function id_time(uuid) to darkspere_web;
 grant execute on function id_time(uuid) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.indexed_until()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
+$function$;
+grant execute on function indexed_until() to darkspere_web;
+grant execute on function indexed_until() to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer, p_scope text)
  RETURNS TABLE(ord integer, conversation_id uuid, message_id uuid, refused text)
  LANGUAGE plpgsql
@@ -1103,10 +1422,11 @@ begin
   with judged as materialized (
     -- Ids order messages, so they are made in the order of the texts.
     select text.*, new_id() as id from (
-      select t.ord, t.body, t.media, t.provider_id, c.id as conversation, c.last_seq,
+      select t.ord, t.body, t.media, t.provider_id, t.received_at, c.id as conversation, c.last_seq,
         coalesce(t.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
       from json_to_recordset(p_texts)
-        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
+        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text,
+           received_at timestamptz)
       join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
       left join consents consent
         on (consent.channel, consent.scope, consent.their_address) = (t.channel, coalesce(p_scope, t.ours), t.theirs)
@@ -1114,11 +1434,11 @@ begin
       order by t.ord
     ) text
   ), stored as (
-    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused)
+    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused, received_at)
     select j.id, j.conversation, 'in', 'text',
       case when j.verdict is null
         then j.last_seq + row_number() over (partition by j.conversation, j.verdict is null order by j.ord) end,
-      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict
+      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict, j.received_at
     from judged j
   ), arrived as (
     select conversation, count(*) as n from judged where verdict is null group by conversation
@@ -1130,7 +1450,8 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+    -- While an operator has it nobody is woken: handing it back adds the job.
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq and c.takeover_by is null as was_idle,
       case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
@@ -1149,6 +1470,12 @@ begin
     where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
   select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
+
+  perform tell_watchers('text', array(
+    select c.id from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+    where t.ord = any (fresh)))
+  where is_watched();
 end $function$;
 grant execute on function ingest_texts(json,integer,text) to darkspere_web;
 
@@ -1161,6 +1488,29 @@ $function$;
 grant execute on function is_held(timestamp with time zone) to darkspere_admin;
 grant execute on function is_held(timestamp with time zone) to darkspere_web;
 grant execute on function is_held(timestamp with time zone) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.is_watched()
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  ends_at timestamptz;
+begin
+  update conversations set takeover_until = clock_timestamp() + p_minutes * interval '1 minute'
+  where id = p_conversation returning takeover_until into ends_at;
+  perform graphile_worker.add_job('end-takeover', json_build_object('c', p_conversation),
+    run_at := ends_at, max_attempts := 1000, job_key := 'takeover:' || p_conversation);
+  perform tell_watchers('takeover', array[p_conversation]);
+  return ends_at;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS TABLE(more text, opted_out boolean)
@@ -1237,6 +1587,72 @@ grant execute on function new_id() to darkspere_admin;
 grant execute on function new_id() to darkspere_web;
 grant execute on function new_id() to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.operator_message(p_conversation uuid, p_by text, p_body text, p_parts json, p_more text, p_key text, p_scope text, p_pacing boolean, p_minutes integer, p_unasked boolean DEFAULT false)
+ RETURNS TABLE(verdict text, message_id uuid, taken_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  c conversations;
+  holder text;
+  turn uuid;
+  posted uuid;
+begin
+  if p_key is not null then
+    insert into webhook_receipts (channel, provider_id) values ('operator', p_conversation || ':' || p_key)
+    on conflict do nothing;
+    if not found then
+      return query select 'duplicate', r.message_id, null::text from webhook_receipts r
+      where r.channel = 'operator' and r.provider_id = p_conversation || ':' || p_key;
+      return;
+    end if;
+  end if;
+  select * into c from conversations where id = p_conversation for update;
+  if not found then
+    raise exception sqlstate 'DS001' using message = 'not_found';
+  end if;
+  holder := c.takeover_by;
+  if holder <> p_by then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
+  elsif holder is null and not p_unasked then
+    raise exception sqlstate 'DS001' using message = 'not_taken_over';
+  end if;
+  if exists (select 1 from consents x
+      where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
+    raise exception sqlstate 'DS001' using message = 'opted_out';
+  end if;
+
+  if holder is not null and c.last_seq > c.done_seq then
+    insert into turns (conversation_id, session_id, epoch, from_seq, to_seq, state, ended_at)
+    values (c.id, session_of(c.id), c.epoch, c.done_seq + 1, c.last_seq, 'replied', clock_timestamp())
+    returning id into turn;
+  else
+    perform session_of(c.id);
+  end if;
+  perform queue_replies(json_build_array(json_build_object(
+    'conversation_id', c.id, 'turn_id', turn, 'kind', 'operator', 'body', p_body, 'parts', p_parts)), p_pacing);
+  select p.message_id into posted from outbound_parts p where p.conversation_id = c.id and p.position = c.out_seq + 1;
+
+  update conversations set more = p_more, outage_told_at = null where id = c.id;
+  if holder is not null then
+    update turns set state = 'replied', reply_id = posted, ended_at = clock_timestamp()
+    where conversation_id = c.id and state = 'deferred';
+    update conversations set done_seq = last_seq, attempts = 0, interrupts = 0, first_pending_at = null where id = c.id;
+    perform keep_takeover(c.id, p_minutes);
+  end if;
+  update webhook_receipts set message_id = posted
+  where p_key is not null and channel = 'operator' and provider_id = p_conversation || ':' || p_key;
+  return query select 'ok', posted, null::text;
+exception when sqlstate 'DS001' then
+  return query select sqlerrm, null::uuid, holder;
+end $function$;
+grant execute on function operator_message(uuid,text,text,json,text,text,text,boolean,integer,boolean) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1306,6 +1722,9 @@ begin
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
     raise exception sqlstate 'DS001' using message = 'opted_out';
   end if;
+  if c.takeover_by is not null then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
+  end if;
   if p_in_reply_to is not null then
     if t.state is distinct from 'deferred' then
       raise exception sqlstate 'DS001' using message = 'turn_closed';
@@ -1339,6 +1758,27 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.prune_index()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  oldest uuid := (select id from messages order by id limit 1);
+begin
+  -- The clock was set back: what came since then belongs into blocks that were closed without it.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
+    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+  -- Retention has dropped the messages.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
+    and to_id < oldest;
+  delete from conversation_activity a where a.conversation_id in (
+    select gone.conversation_id from conversation_activity gone where gone.last_message_id < oldest limit 1000);
+end $function$;
+grant execute on function prune_index() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.prune_receipts(p_older_than interval DEFAULT '30 days'::interval)
  RETURNS integer
@@ -1408,6 +1848,7 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $function$;
 
@@ -1503,12 +1944,28 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, '{}');
+  perform tell_watchers('send', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
   end if;
 end $function$;
 grant execute on function record_sends(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.redeem_login_token(p_token_hash bytea, p_session_hash bytea)
+ RETURNS TABLE(id uuid, name text, expires_at timestamp with time zone)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  with used as (
+    delete from login_tokens t where t.token_hash = p_token_hash returning t.expires_at > now() as is_valid
+  )
+  insert into auth_sessions (token_hash, expires_at)
+  select p_session_hash, now() + interval '30 days' from used where is_valid
+  returning auth_sessions.id, auth_sessions.name, auth_sessions.expires_at
+$function$;
+grant execute on function redeem_login_token(bytea,bytea) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
  RETURNS void
@@ -1615,7 +2072,7 @@ declare
 begin
   for c in
     select id, token from conversations
-    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than
+    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than and takeover_by is null
       and not exists (
         select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
       and not exists (
@@ -1624,6 +2081,13 @@ begin
           and j.payload ->> 'c' = conversations.id::text and (j.payload ->> 't')::int = conversations.token)
   loop
     if give_back(c.id, c.token, 0) then
+      rescued := rescued + 1;
+    end if;
+  end loop;
+  for c in
+    select id from conversations where takeover_by is not null and takeover_until < clock_timestamp() - p_older_than
+  loop
+    if end_takeover(c.id) then
       rescued := rescued + 1;
     end if;
   end loop;
@@ -1704,6 +2168,22 @@ begin
   end loop;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.return_to_agent(p_conversation uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  c conversations;
+begin
+  update conversations set takeover_by = null, takeover_since = null, takeover_until = null, token = token + 1
+  where id = p_conversation returning * into c;
+  if c.last_seq > c.done_seq then
+    perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
+      max_attempts := 1000, priority := -10 * c.priority);
+  end if;
+  perform tell_watchers('takeover', array[c.id]);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.room_from(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_planned boolean, p_from timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1729,6 +2209,35 @@ begin
   return fits_at;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.session_of(p_conversation uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+  c conversations;
+  session uuid;
+begin
+  select * into c from conversations where id = p_conversation;
+  update agent_sessions s set last_active_at = clock_timestamp()
+  where s.id = c.session_id and s.is_active and s.last_active_at >= clock_timestamp() - coalesce(
+    (select n.session_idle from phone_numbers n where n.address = c.our_address), interval '24 hours')
+  returning s.id into session;
+  if session is not null then
+    return session;
+  end if;
+  update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  where id = c.session_id and is_active;
+  insert into agent_sessions (conversation_id, history_from)
+  values (c.id, coalesce(
+    (select m.id from messages m
+     where m.conversation_id = c.id and m.seq > c.done_seq
+       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+     order by m.id limit 1), new_id()))
+  returning id into session;
+  update conversations set session_id = session where id = c.id;
+  return session;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
  RETURNS void
  LANGUAGE plpgsql
@@ -1738,6 +2247,8 @@ AS $function$
 declare
   step interval := p_seconds * interval '1 second';
 begin
+  update conversations set takeover_until = takeover_until - step
+  where takeover_by is not null and takeover_until > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
@@ -1787,7 +2298,7 @@ begin
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     left join agent_sessions s on s.id = c.session_id
     cross join lateral (
@@ -1807,6 +2318,7 @@ begin
   ) h;
   if too_fast is not null then
     perform hold_conversations(too_fast);
+    perform tell_watchers('turn', too_fast);
   end if;
 
   if some_wait then
@@ -1818,7 +2330,7 @@ begin
       null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
       coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     where c.id <> all (coalesce(ready, '{}'));
   end if;
@@ -1877,6 +2389,7 @@ begin
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
+  perform tell_watchers('turn', ready);
 end $function$;
 grant execute on function start_turns(json,integer,integer) to darkspere_worker;
 
@@ -1923,7 +2436,54 @@ begin
   where c.id = any (p_conversations);
   -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
   perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+  perform tell_watchers('turn', p_conversations);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.stop_watching(p_watcher uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  delete from live_watchers where watcher = p_watcher
+$function$;
+grant execute on function stop_watching(uuid) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.take_over(p_conversation uuid, p_by text, p_minutes integer)
+ RETURNS TABLE(verdict text, taken_by text, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  c conversations;
+  was_running uuid;
+begin
+  select * into c from conversations where id = p_conversation for update;
+  if not found then
+    return query select 'not_found', null::text, null::timestamptz, null::timestamptz;
+    return;
+  end if;
+  if c.takeover_by <> p_by then
+    return query select 'conversation_taken', c.takeover_by, c.takeover_since, c.takeover_until;
+    return;
+  end if;
+  if c.takeover_by is null then
+    was_running := c.running_turn;
+    update turns set state = 'cancelled', error_code = 'conversation_taken', ended_at = clock_timestamp()
+    where id = was_running and state = 'running';
+    -- The epoch refuses whatever the running turn still wants to write; the token ends its job, or the one that waits. The turn
+    -- that was cut off is no failed try of its texts.
+    update conversations set takeover_by = p_by, takeover_since = clock_timestamp(), epoch = epoch + 1, token = token + 1,
+      running_turn = null, attempts = greatest(0, attempts - (was_running is not null)::int)
+    where id = c.id returning * into c;
+    if was_running is not null then
+      perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch);
+    end if;
+  end if;
+  return query select 'ok', c.takeover_by, c.takeover_since, keep_takeover(c.id, p_minutes);
+end $function$;
+grant execute on function take_over(uuid,text,integer) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
  RETURNS uuid
@@ -1945,6 +2505,69 @@ begin
   return due[1];
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.tell_watchers(p_what text, p_conversations uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if p_conversations is null or p_conversations = '{}' or not is_watched() then
+    return;
+  end if;
+  -- A notification takes 8,000 bytes.
+  perform pg_notify('darkspere_live', p_what || ' ' || string_agg(rtrim(encode(uuid_send(told.id), 'base64'), '='), ''))
+  from (
+    select each.id, (row_number() over () - 1) / 350 as chunk
+    from (select distinct unnest(p_conversations) as id) each
+    where each.id is not null
+  ) told
+  group by told.chunk;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select (j.payload ->> 'c')::uuid from graphile_worker._private_jobs j
+  where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'turn')
+  order by j.id desc limit p_most
+$function$;
+grant execute on function waiting_conversations(integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.waiting_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
+  join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
+$function$;
+grant execute on function waiting_totals() to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.watch_live(p_watcher uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  before timestamptz;
+begin
+  select seen_at into before from live_watchers where watcher = p_watcher;
+  insert into live_watchers as w (watcher, seen_at) values (p_watcher, clock_timestamp())
+  on conflict (watcher) do update set seen_at = excluded.seen_at;
+  delete from live_watchers where watcher in (
+    select gone.watcher from live_watchers gone where gone.seen_at < clock_timestamp() - interval '1 minute'
+    for update skip locked);
+  -- Heard by the one who says it: so a feed that has gone deaf knows.
+  perform pg_notify('darkspere_live', 'beat ' || p_watcher);
+  return coalesce(before > clock_timestamp() - interval '7 seconds', false);
+end $function$;
+grant execute on function watch_live(uuid) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.window_at(p_at timestamp with time zone, p_daily boolean, p_ahead integer DEFAULT 0)
  RETURNS timestamp with time zone

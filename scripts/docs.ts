@@ -82,7 +82,13 @@ function absent({ default: value, otherwise }: Variable): string {
   return value === null ? (otherwise ?? 'nothing') : `\`${value}\``;
 }
 
-const UNITS = { milliseconds: ' ms', megabytes: ' MB', count: '' } as const;
+const UNITS = {
+  milliseconds: ' ms',
+  minutes: ' min',
+  megabytes: ' MB',
+  'micro-dollars': ' millionths of a dollar',
+  count: '',
+} as const;
 
 function form({ kind }: Variable): string {
   switch (kind.is) {

@@ -21,6 +21,8 @@ export type Config = {
   readonly host: string;
   /** Scheme, host and perhaps a path prefix; no trailing slash. */
   readonly publicUrl: string;
+  /** Where operators open the console: scheme and host. */
+  readonly consoleUrl: string;
   /** Absolute. */
   readonly dataDir: string;
   readonly database: { readonly kind: 'embedded' } | { readonly kind: 'external'; readonly url: string };
@@ -45,6 +47,10 @@ export type Config = {
   readonly turnMs: number;
   /** Turns held at once by one worker. */
   readonly concurrency: number;
+  /** What the carrier charges, micro-dollars; without the networks' fees. */
+  readonly prices: { readonly segment: number; readonly mms: number };
+  /** How long an operator keeps a conversation after their last act. */
+  readonly takeoverMinutes: number;
   /** The carrier answers STOP, START and HELP by itself. */
   readonly carrierKeywords: boolean;
   readonly pacing: boolean;
@@ -124,6 +130,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
   const carrier = simulated ? simulator(reading) : twilio(reading);
   const numbers = reading.read('TWILIO_PHONE_NUMBERS') ?? (simulated ? [SIMULATOR_NUMBER] : []);
   const publicUrl = readPublicUrl(reading, simulated);
+  const consoleUrl = readConsoleUrl(reading, publicUrl);
   const database = readDatabase(reading);
   const embedded = database?.kind === 'embedded';
   const choice = value('DARKSPERE_DEMO_AGENT');
@@ -144,6 +151,8 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     quietMs: value('DARKSPERE_QUIET_MS'),
     ...readDeadlines(reading),
     concurrency: value('DARKSPERE_CONCURRENCY'),
+    prices: { segment: value('DARKSPERE_SEGMENT_MICRO_USD'), mms: value('DARKSPERE_MMS_MICRO_USD') },
+    takeoverMinutes: value('DARKSPERE_TAKEOVER_MINUTES'),
     carrierKeywords: value('DARKSPERE_CARRIER_KEYWORDS') === 'on',
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),
@@ -158,7 +167,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     reading.warn('DARKSPERE_PACING is off with a real carrier: it will throttle or block the texts.');
   return carrier === null || publicUrl === null || database === null
     ? null
-    : { ports, publicUrl, database, carrier, numbers, ...rest };
+    : { ports, publicUrl, consoleUrl, database, carrier, numbers, ...rest };
 }
 
 function simulator(reading: Reading): Config['carrier'] {
@@ -212,6 +221,18 @@ function readPublicUrl(reading: Reading, simulated: boolean): string | null {
     else reading.warn('PUBLIC_URL is plain http: texts reach the gateway unprotected.');
   }
   return publicUrl;
+}
+
+/** The console stands at the root of its host: its pages and its cookie know no prefix. */
+function readConsoleUrl(reading: Reading, publicUrl: string | null): string {
+  const wanted = reading.read('DARKSPERE_CONSOLE_URL');
+  if (wanted !== null) {
+    const { origin, pathname } = new URL(wanted);
+    if (pathname !== '/') reading.problem('DARKSPERE_CONSOLE_URL', 'has a path', 'leave it out: scheme and host only');
+    return origin;
+  }
+  if (publicUrl !== null && new URL(publicUrl).pathname === '/') return publicUrl;
+  return `http://localhost:${reading.read('PORT')}`;
 }
 
 function readDatabase(reading: Reading): Config['database'] | null {

@@ -77,7 +77,28 @@ export const CATALOGUE = {
     status: 401,
     retry: 'never',
     title: 'The request carries no valid credential.',
-    fix: 'Send `Authorization: Bearer <api key>`.',
+    fix: 'Send `Authorization: Bearer <api key>`, or sign in: `npx darkspere login` prints an address to open.',
+  },
+  login_token_invalid: {
+    category: 'authentication',
+    status: 401,
+    retry: 'never',
+    title: 'The login address was used already, is older than 15 minutes, or was never ours.',
+    fix: 'Get a new one: `npx darkspere login`.',
+  },
+  csrf_refused: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'A request with a session came from another site, or without its CSRF token.',
+    fix: 'Programs use an API key (`npx darkspere keys add`). Pages of ours send the csrf_token of GET /v1/session as `x-csrf-token`, from the address of the console itself.',
+  },
+  key_in_url: {
+    category: 'authentication',
+    status: 400,
+    retry: 'never',
+    title: 'The address carries a key. Addresses end up in logs and histories, so it was not looked at.',
+    fix: 'Send it as `Authorization: Bearer <api key>`, and revoke this one (`npx darkspere keys revoke`): others may have seen it.',
   },
   forbidden: {
     category: 'authentication',
@@ -92,6 +113,13 @@ export const CATALOGUE = {
     retry: 'same',
     title: 'Too many requests.',
     fix: 'Wait for the time in the Retry-After header.',
+  },
+  query_too_slow: {
+    category: 'timeout',
+    status: 503,
+    retry: 'same',
+    title: 'The database needed more than five seconds for the answer, so it was not waited for.',
+    fix: 'Ask for less: a narrower filter, a longer word. Texts are answered meanwhile: they come first.',
   },
   internal_error: {
     category: 'unknown',
@@ -135,6 +163,13 @@ export const CATALOGUE = {
     retry: 'same',
     title: 'The carrier could not be asked which messages it has.',
     fix: 'Check TWILIO_API_URL, the account and the carrier’s status page; it is asked again later.',
+  },
+  simulator_off: {
+    category: 'configuration',
+    status: 409,
+    retry: 'never',
+    title: 'The simulated carrier does not run here: a real one is configured, or gateway and worker run apart.',
+    fix: 'Text the number with a phone, or start without the TWILIO_* variables (`npm start`) to play one.',
   },
   // — configuration and start —
   config_invalid: {
@@ -333,6 +368,21 @@ export const CATALOGUE = {
     retry: 'never',
     title: 'The person has texted STOP to this number.',
     fix: 'Nothing may be sent until they text START.',
+  },
+  conversation_taken: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title: 'An operator answers this conversation by hand; nobody else writes meanwhile.',
+    fix: 'An agent drops its text: what the operator says comes with the next question. Another operator waits until it is handed back.',
+  },
+  not_taken_over: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title:
+      'The conversation is with its agent: it was handed back, the operator’s time was over, or nobody has taken it over.',
+    fix: 'Take it over first.',
   },
 } as const satisfies Record<string, Entry>;
 

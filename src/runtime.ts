@@ -3,84 +3,52 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
 import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createRegistry } from './agents/registry.ts';
-import { createConsent } from './bridge/consent.ts';
-import { createDelivery } from './bridge/delivery.ts';
-import { createIngest } from './bridge/ingest.ts';
-import { createIntake } from './bridge/intake.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
-import { openSpool, type Spool } from './bridge/spool/spool.ts';
+import { openSpool } from './bridge/spool/spool.ts';
 import type { Channel } from './channels/channel.ts';
 import { type Simulator, startSimulator } from './channels/simulator/simulator.ts';
 import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/twilio.ts';
 import { systemClock } from './clock.ts';
-import type { Config, Part } from './config.ts';
-import { createOutage, type Outage } from './database/outage.ts';
+import type { Config } from './config.ts';
+import { createOutage } from './database/outage.ts';
 import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
-import { postRoutes } from './http/api/posts.ts';
-import { docsRoutes } from './http/docs.ts';
-import { healthRoutes, type Readiness } from './http/health.ts';
-import { hookRoutes } from './http/hooks.ts';
-import { mediaLinker, mediaRoutes } from './http/media.ts';
-import { createServer } from './http/server.ts';
+import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { newId } from './ids.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
-import type { Logger } from './observability/logger.ts';
-import { createMetrics, type Metrics } from './observability/metrics.ts';
-import { openStorage, type Storage } from './runtime/storage.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { openGateway } from './runtime/gateway.ts';
+import { answers, NO_ANSWER, type RuntimeOptions, reasons, type Shared, service } from './runtime/process.ts';
+import { openStorage } from './runtime/storage.ts';
 import { createEgress } from './security/guarded-fetch.ts';
 import { linkKey } from './security/links.ts';
 import { loadOrCreateSecret } from './security/registration-secret.ts';
-import { createSecretBox, loadOrCreateKey, type SecretBox } from './security/secrets.ts';
+import { createSecretBox, loadOrCreateKey } from './security/secrets.ts';
+import { createLoginToken, isAnybodySignedIn, loginUrl } from './security/sessions.ts';
 
 export type Runtime = {
   readonly urls: Partial<Record<ServiceName | 'simulator', string>>;
   readonly simulator: Simulator | null;
+  /** Where the console is, and an address that signs in to it once; null when this process does not serve it. */
+  readonly console: { readonly url: string; firstLogin(): Promise<string | null> } | null;
   /** What agents register with; null when this process does not run the registration service. */
   readonly registrationSecret: string | null;
   /** Readiness off, running work finished or given back, everything closed in reverse. */
   stop(): Promise<void>;
 };
 
-export type RuntimeOptions = {
-  readonly config: Config;
-  readonly parts: readonly Part[];
-  readonly logger: Logger;
-  /** The database is gone for good: the program should end. */
-  readonly onLost: (error: unknown) => void;
-};
-
-/** What the parts of one process share. */
-type Shared = RuntimeOptions &
-  Storage & {
-    readonly outage: Outage;
-    readonly metrics: Metrics;
-    readonly spool: Spool | null;
-    readonly secretBox: SecretBox;
-    /** Signs the links under which agents fetch media. */
-    readonly mediaKey: Buffer;
-    readonly channel: Channel;
-    readonly optOutScope: string | null;
-    readonly stack: AsyncDisposableStack;
-    readonly state: { closing: boolean };
-  };
-
-/** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
-const MAX_SEGMENTS = 10;
 /** How long a stop waits for sends under way. */
 const IDLE_MS = 5_000;
 /** Of the time for stopping, this share is left to running turns before they are given back. */
 const DRAIN_SHARE = 0.7;
-const NO_ANSWER = 'the database does not answer';
 
 /** Starts the parts of this process; throws the first thing that stands in the way, with everything closed again. */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -117,6 +85,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       mediaKey: linkKey(secretKey),
       channel: carrier.channel,
       optOutScope: carrier.optOutScope,
+      simulator: carrier.simulator,
       stack,
       state,
     };
@@ -135,6 +104,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     return {
       urls,
       simulator: carrier.simulator,
+      console: parts.includes('gateway')
+        ? { url: config.consoleUrl, firstLogin: () => firstLogin(pools.admin, config.consoleUrl) }
+        : null,
       registrationSecret,
       async stop() {
         state.closing = true;
@@ -194,46 +166,6 @@ async function openSimulator(config: Config, stack: AsyncDisposableStack) {
     simulator,
     account: { accountSid, authTokens: [authToken], apiUrl: simulator.url, messagingServiceSid: null },
   };
-}
-
-async function openGateway(shared: Shared): Promise<string> {
-  const { config, pools, channel, optOutScope, metrics, logger, numbers, spool, stack } = shared;
-  const { pacing, quietMs } = config;
-  const databaseAnswers = async () => shared.isOpen() && answers(pools.web);
-  const intake = createIntake({
-    consent: createConsent({ sql: pools.web, optOutScope, pacing, maxSegments: MAX_SEGMENTS }),
-    ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: numbers.current }),
-    delivery: createDelivery({ sql: pools.web, optOutScope }),
-    spool,
-    databaseAnswers,
-    metrics,
-    logger,
-  });
-  stack.defer(() => intake.close());
-  const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
-  await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
-  mediaRoutes(app, { sql: pools.web, channel, key: shared.mediaKey });
-  postRoutes(app, { sql: pools.web, policy: { optOutScope, pacing, maxSegments: MAX_SEGMENTS } });
-  return listen(app, 'gateway', config);
-}
-
-/**
- * Ready is who can take texts. A gateway that can keep them in its spool stays so without a database: a load balancer that
- * took it out would turn away what the spool is there for.
- */
-function gatewayReadiness(databaseAnswers: () => Promise<boolean>, spool: Spool | null): Readiness {
-  if (spool === null) return { check: async () => reasons(await databaseAnswers(), NO_ANSWER) };
-  return {
-    check: async () => (spool.isFull ? reasons(await databaseAnswers(), `${NO_ANSWER} and the spool is full`) : []),
-    notes: async () => [
-      ...reasons(await databaseAnswers(), `${NO_ANSWER}: texts are kept in the spool`),
-      ...reasons(spool.records === 0, waitingIn(spool)),
-    ],
-  };
-}
-
-function waitingIn({ records }: Spool): string {
-  return records === 1 ? '1 record waits in the spool' : `${records} records wait in the spool`;
 }
 
 async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
@@ -306,37 +238,14 @@ async function openWorker(shared: Shared): Promise<string> {
   return url;
 }
 
-/** A server with the routes that every service has, closed with the rest. */
-function service(shared: Shared, name: string, readiness: Readiness): FastifyInstance {
-  const { state, metrics, logger, stack } = shared;
-  const app = createServer({ name, logger, isClosing: () => state.closing });
-  docsRoutes(app);
-  healthRoutes(app, {
-    name,
-    metrics,
-    readiness: {
-      ...readiness,
-      check: async () => [...reasons(!state.closing, 'stopping'), ...(await readiness.check())],
-    },
-  });
-  stack.defer(() => app.close());
-  return app;
-}
-
-function reasons(isFine: boolean, reason: string): string[] {
-  return isFine ? [] : [reason];
-}
-
-/** True when the pool answers within a second. */
-async function answers(sql: Sql): Promise<boolean> {
-  const late = new AbortController();
-  const answer = sql`select 1`.then(
-    () => true,
-    () => false,
-  );
-  const result = await Promise.race([answer, sleep(1_000, false, { signal: late.signal }).catch(() => false)]);
-  late.abort();
-  return result;
+/** An address for somebody who never signed in; null when somebody is, or while the database is away. */
+async function firstLogin(sql: Sql, consoleUrl: string): Promise<string | null> {
+  try {
+    if (await isAnybodySignedIn(sql)) return null;
+    return loginUrl(consoleUrl, (await createLoginToken(sql)).token);
+  } catch {
+    return null;
+  }
 }
 
 /** Any-free-port (0) of the gateway becomes a port now: the address that webhooks are signed for must be known first. */
@@ -349,6 +258,11 @@ async function withGatewayPort(config: Config): Promise<Config> {
   return {
     ...config,
     ports: { ...config.ports, gateway: port },
-    publicUrl: config.publicUrl.replace(/^http:\/\/localhost:0$/, `http://localhost:${port}`),
+    publicUrl: withPort(config.publicUrl, port),
+    consoleUrl: withPort(config.consoleUrl, port),
   };
+}
+
+function withPort(url: string, port: number): string {
+  return url.replace(/^http:\/\/localhost:0$/, `http://localhost:${port}`);
 }

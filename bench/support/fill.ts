@@ -6,6 +6,16 @@ import { personNumber } from './carrier-side.ts';
 
 export type Size = { readonly conversations: number; readonly messages: number };
 
+export type Filling = {
+  /** Over how many days the texts are spread, a year unless told otherwise. */
+  readonly days?: number;
+  /**
+   * Every text has words of its own, as often as words are in a language; `half` is in every second one and `needle1234567` in
+   * the text of that number alone. Otherwise all of them say the same.
+   */
+  readonly words?: boolean;
+};
+
 /** Retention: prune-receipts and partitioned_tables.keep_months. */
 const RECEIPT_DAYS = 30;
 const EXCHANGE_DAYS = 60;
@@ -40,6 +50,7 @@ export async function fill(
   size: Size,
   ourNumber: string,
   say: (step: string) => void = () => {},
+  filling: Filling = {},
 ): Promise<void> {
   await withOwner(connection, async (sql) => {
     // Only for this session: foreign keys hold by construction, and nothing is lost that cannot be filled again.
@@ -47,14 +58,14 @@ export async function fill(
       set maintenance_work_mem = '1GB'; set work_mem = '512MB'; set statement_timeout = 0`);
     await addPartitions(sql);
     const definitions = await dropIndexes(sql);
-    for (const [step, statement] of statements(size, ourNumber)) {
+    for (const [step, statement] of statements(size, ourNumber, filling)) {
       say(step);
       await sql.unsafe(statement);
     }
     say('indexes');
     for (const definition of definitions) await sql.unsafe(definition);
     say('vacuum');
-    await sql.unsafe('drop table bench_people, bench_texts');
+    await sql.unsafe('drop table if exists bench_people, bench_texts, bench_phrases');
     await sql.unsafe('vacuum analyze');
     await sql.unsafe('checkpoint');
     await sql.unsafe(`create table bench_fill as
@@ -110,11 +121,41 @@ const idAt = (moment: string) =>
   `encode(int8send(((extract(epoch from ${moment}) * 1000)::bigint << 16) | 28672 | (random() * 4095)::int)
     || substring(uuid_send(gen_random_uuid()) from 9), 'hex')::uuid`;
 
-function statements({ conversations, messages }: Size, ourNumber: string): [string, string][] {
+const QUESTION = "'Could you tell me how late you are open today?'";
+const ANSWER =
+  "'We are open until 7 pm today. Would you like me to put a table aside for you, and for how many people?'";
+const PHRASES = 20_000;
+
+/** Phrases of words that nobody knows: 20,000 words, the n-th one n times as rare as the first (Zipf). */
+const PHRASE_TABLE: [string, string] = [
+  'phrases',
+  `create unlogged table bench_phrases as
+  with word as materialized (
+    select n, translate(substr(md5(n::text), 1, 3 + n % 7), '0123456789', 'aeioulnrst') as word from generate_series(0, 19999) n
+  ), draw as materialized (
+    select phrase, floor(power(20000, random()))::int - 1 as n from generate_series(0, ${PHRASES - 1}) phrase
+    cross join lateral generate_series(1, 3 + phrase % 8)
+  )
+  select phrase, string_agg(word, ' ') as words from draw join word using (n) group by phrase`,
+];
+
+/** What the k-th text says; with words of its own it needs the phrases `one` and `two`. */
+const saying = (constant: string, hasWords: boolean) =>
+  hasWords
+    ? `one.words || case when k % 2 = 0 then ' half ' else ', ' end || two.words || case side when 0 then ' needle' || k else '' end`
+    : constant;
+const phrasesOf = (hasWords: boolean) =>
+  hasWords
+    ? `join bench_phrases one on one.phrase = hashint8(k * 2 + side) & 16383 join bench_phrases two on two.phrase = hashint8(-k) & 16383`
+    : '';
+
+function statements({ conversations, messages }: Size, ourNumber: string, filling: Filling): [string, string][] {
+  const { days = MONTHS * 30, words = false } = filling;
   const texts = Math.floor(messages / 2);
   const every = Math.max(1, Math.floor(texts / conversations));
   const theirs = (person: string) => `'+' || (${personNumber(0).slice(1)} + ${person})`;
   return [
+    ...(words ? [PHRASE_TABLE] : []),
     [
       'texts',
       // The number of people grows with time; who came first has texted most.
@@ -128,7 +169,7 @@ function statements({ conversations, messages }: Size, ourNumber: string): [stri
           ${idAt("at + interval '3 seconds'")} as part_id,
           case when k % ${every} = 0 and k / ${every} < ${conversations} then k / ${every}
             else floor(power(random(), 2) * least(k / ${every} + 1, ${conversations}))::int end as person
-        from (select k, now() - interval '1 hour' - (${texts} - k) * (interval '${MONTHS * 30} days' / ${texts}) as at
+        from (select k, now() - interval '1 hour' - (${texts} - k) * (interval '${days} days' / ${texts}) as at
           from generate_series(0, ${texts - 1}) k) moments
       ) drawn`,
     ],
@@ -176,10 +217,9 @@ function statements({ conversations, messages }: Size, ourNumber: string): [stri
       `insert into messages (id, conversation_id, direction, kind, seq, body, provider_id, turn_id)
       select case side when 0 then in_id else out_id end, conversation_id, case side when 0 then 'in' else 'out' end,
         case side when 0 then 'text' else 'reply' end, case side when 0 then n end,
-        case side when 0 then 'Could you tell me how late you are open today?'
-          else 'We are open until 7 pm today. Would you like me to put a table aside for you, and for how many people?' end,
+        ${saying(`case side when 0 then ${QUESTION} else ${ANSWER} end`, words)},
         case side when 0 then 'SM' || replace(in_id::text, '-', '') end, case side when 1 then turn_id end
-      from bench_texts cross join (values (0), (1)) sides (side)`,
+      from bench_texts cross join (values (0), (1)) sides (side) ${phrasesOf(words)} order by k, side`,
     ],
     [
       'turns',
@@ -192,7 +232,7 @@ function statements({ conversations, messages }: Size, ourNumber: string): [stri
       `insert into outbound_parts (id, conversation_id, message_id, turn_id, position, kind, body, segments, state, send_at, attempts,
         provider_id, provider_segments, created_at, sending_at, accepted_at, sent_at, ended_at)
       select part_id, conversation_id, out_id, turn_id, n, 'reply',
-        'We are open until 7 pm today. Would you like me to put a table aside for you, and for how many people?', 1, 'delivered',
+        ${ANSWER}, 1, 'delivered',
         at + interval '3 seconds', 1, 'SM' || replace(part_id::text, '-', ''), 1, at + interval '3 seconds', at + interval '3 seconds',
         at + interval '3 seconds', at + interval '4 seconds', at + interval '5 seconds' from bench_texts`,
     ],

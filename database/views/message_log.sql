@@ -8,7 +8,8 @@ select
     when m.refused is not null then 'refused'
     when m.kind = 'keyword' then 'handled'
     when m.direction = 'in' and t.state = 'running' then 'in_turn'
-    when m.direction = 'in' and m.seq > c.done_seq then case when is_held(c.held_until) then 'held' else 'pending' end
+    when m.direction = 'in' and m.seq > c.done_seq then
+      case when c.takeover_by is not null then 'with_operator' when is_held(c.held_until) then 'held' else 'pending' end
     when m.direction = 'in' and t.state = 'replied' then 'answered'
     when m.direction = 'in' then coalesce(t.state, 'cancelled')
     else parts.state

@@ -33,6 +33,11 @@ export async function listNumbers(sql: Sql): Promise<NumberSettings[]> {
     order by n.address`;
 }
 
+/** The same in short, for whoever may not see campaigns. */
+export async function listAddresses(sql: Sql): Promise<Pick<NumberSettings, 'address' | 'is_active' | 'agent_type'>[]> {
+  return sql<NumberSettings[]>`select address, is_active, agent_type from phone_numbers order by address`;
+}
+
 /** Changes one of our numbers, or adds it. Throws not_found for a campaign that is not there. */
 export async function setNumber(sql: Sql, address: string, change: NumberChange): Promise<{ isNew: boolean }> {
   const { campaign, ...columns } = change;

@@ -25,13 +25,16 @@ type Verdict =
   | 'ok'
   | 'duplicate'
   | 'turn_running'
-  | Extract<ErrorCode, 'not_found' | 'turn_closed' | 'send_budget_spent' | 'sender_busy' | 'opted_out'>;
+  | Extract<
+      ErrorCode,
+      'not_found' | 'turn_closed' | 'send_budget_spent' | 'sender_busy' | 'opted_out' | 'conversation_taken'
+    >;
 
 /** How long an answer waits for the record of the 202 that it belongs to. */
 const TURN_END_MS = 5_000;
 const LOOK_AGAIN_MS = 50;
 
-/** Queues a posted text; gives the message's id. Throws not_found, turn_closed, send_budget_spent, sender_busy or opted_out. */
+/** Queues a posted text; gives the message's id. Throws what Verdict names. */
 export async function postMessage(
   sql: Sql,
   post: Post,

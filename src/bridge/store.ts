@@ -29,6 +29,7 @@ export async function ingestTexts(
         body: text.text,
         media: text.media,
         refused: text.refused,
+        received_at: text.receivedAt ?? null,
       })),
     )}::text::json, ${policy.quietMs}, ${policy.optOutScope})`;
   const taken: (TakenText | null)[] = texts.map(() => null);
@@ -233,7 +234,7 @@ export type ClaimedPart = {
   readonly body: string;
   readonly media_urls: string[];
   readonly attempts: number;
-  readonly kind: 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding';
+  readonly kind: 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding' | 'operator';
   /** How long the part is still worth delivering. */
   readonly valid_seconds: number;
 };

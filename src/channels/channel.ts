@@ -23,6 +23,8 @@ export type Inbound = {
   readonly media: readonly Media[];
   /** Set when the carrier itself already answered an opt-out keyword. */
   readonly optOutHandled: 'STOP' | 'START' | 'HELP' | null;
+  /** When its webhook reached us, ISO 8601: it may be stored much later, by way of the spool. */
+  readonly receivedAt?: string;
 };
 
 /** One part of a reply, ready to be sent. */

@@ -5,6 +5,13 @@
 // whole text into UCS-2 (3GPP TS 23.038 and 23.040).
 
 export type Encoding = 'GSM-7' | 'UCS-2';
+/** `left`: units that still fit the last segment as it is; one more than those begins another segment. */
+export type SegmentDetail = SegmentCount & {
+  /** As people count them. */
+  readonly characters: number;
+  readonly left: number;
+  readonly forcedBy: readonly string[];
+};
 export type SegmentCount = { readonly encoding: Encoding; readonly segments: number; readonly units: number };
 export type TextPart = { readonly text: string; readonly segments: number };
 export type PackedText = { readonly parts: TextPart[]; readonly rest: string };
@@ -48,6 +55,38 @@ export function isGsm7(text: string): boolean {
  */
 export function countSegments(text: string): SegmentCount {
   return countGsm7(text) ?? countUcs2(text);
+}
+
+/**
+ * The same for somebody who is typing: how much room there is, and which characters make the whole text UCS-2, each once in
+ * the order of the text.
+ */
+export function describeSegments(text: string): SegmentDetail {
+  const count = countSegments(text);
+  const parts = [...graphemes.segment(text)].map(({ segment }) => segment);
+  const characters = parts.length;
+  if (count.encoding === 'GSM-7') {
+    const left = count.segments === 1 ? GSM_SINGLE - count.units : gsm7Room(text);
+    return { ...count, characters, left, forcedBy: [] };
+  }
+  const left = count.segments === 1 ? UCS2_SINGLE - count.units : ucs2Room(text);
+  return { ...count, characters, left, forcedBy: [...new Set(parts.filter((part) => !isGsm7(part)))] };
+}
+
+/** What is left of the last of several segments. An extension character that does not fit leaves a septet unused. */
+function gsm7Room(text: string): number {
+  let used = 0;
+  for (let i = 0; i < text.length; i++) {
+    const size = SEPTETS[text.charCodeAt(i)]!;
+    used = used + size > GSM_CONCATENATED ? size : used + size;
+  }
+  return GSM_CONCATENATED - used;
+}
+
+function ucs2Room(text: string): number {
+  let start = 0;
+  for (let end = ucs2SegmentEnd(text, 0); end < text.length; end = ucs2SegmentEnd(text, start)) start = end;
+  return UCS2_CONCATENATED - (text.length - start);
 }
 
 /** One pass; null as soon as a character is not GSM-7. An extension character never straddles two segments. */

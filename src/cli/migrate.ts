@@ -10,10 +10,12 @@ export async function migrateCommand(): Promise<number> {
     const { config } = loadConfig(process.env, { parts: [] });
     const embedded = config.database.kind === 'embedded' ? await startEmbedded({ dataDir: config.dataDir }) : null;
     try {
-      const { applied, version } = await migrate(embedded?.url ?? (config.database as { url: string }).url);
+      const database = embedded?.url ?? (config.database as { url: string }).url;
+      const { applied, version, indexes } = await migrate(database, { indexes: 'all' });
       process.stdout.write(
         applied.length === 0 ? `The database is up to date (${version}).\n` : `Applied ${applied.join(', ')}.\n`,
       );
+      if (indexes.length > 0) process.stdout.write(`Built the indexes ${indexes.join(', ')}.\n`);
     } finally {
       await embedded?.stop();
     }

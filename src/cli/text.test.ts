@@ -38,7 +38,7 @@ async function startBridge(partsOf: (body: string) => string[], status = 200) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    useSimulator(url: string) {
+    pointAtSimulator(url: string) {
       origin.simulator = url;
     },
     async close() {
@@ -71,7 +71,7 @@ async function start(partsOf: (body: string) => string[], status = 200): Promise
     webhookUrl: bridge.url,
     pacing: 'off',
   });
-  bridge.useSimulator(simulator.url);
+  bridge.pointAtSimulator(simulator.url);
 }
 
 async function stop(): Promise<void> {

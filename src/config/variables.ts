@@ -8,7 +8,7 @@ export type Kind =
       readonly is: 'integer';
       readonly min: number;
       readonly max: number;
-      readonly unit: 'milliseconds' | 'megabytes' | 'count';
+      readonly unit: 'milliseconds' | 'minutes' | 'megabytes' | 'micro-dollars' | 'count';
     }
   | { readonly is: 'choice'; readonly of: readonly string[] }
   | { readonly is: 'text' }
@@ -105,6 +105,14 @@ export const VARIABLES = {
     description:
       'The address under which Twilio reaches the gateway: scheme and host exactly as Twilio calls them, because the webhook signature covers them. May carry a path prefix.',
   },
+  DARKSPERE_CONSOLE_URL: {
+    section: 'Network',
+    kind: { is: 'http-url' },
+    default: null,
+    otherwise: 'the host of PUBLIC_URL; http://localhost:PORT when that has a path',
+    description:
+      'Where operators open the console, when that is not PUBLIC_URL: a name inside your network, say. Scheme and host only. With https the session cookie is sent over https alone.',
+  },
   TWILIO_ACCOUNT_SID: {
     section: 'Carrier',
     kind: { is: 'sid', prefix: 'AC' },
@@ -140,6 +148,22 @@ export const VARIABLES = {
     kind: { is: 'http-url' },
     default: 'https://api.twilio.com',
     description: 'Where the Twilio API is: Twilio itself or any compatible server.',
+  },
+  DARKSPERE_SEGMENT_MICRO_USD: {
+    section: 'Carrier',
+    kind: { is: 'integer', min: 0, max: 10_000_000, unit: 'micro-dollars' },
+    // https://www.twilio.com/en-us/sms/pricing/us, "current as of October 2026": $0.0083, both ways, for long codes, toll-free
+    // numbers and short codes alike.
+    default: '8300',
+    description:
+      'What the carrier charges for a segment, in millionths of a dollar: what the console shows a text to cost. The default is Twilio’s list price for the United States; the fees that the mobile networks add (about 3,000 to 6,000) are not in it.',
+  },
+  DARKSPERE_MMS_MICRO_USD: {
+    section: 'Carrier',
+    kind: { is: 'integer', min: 0, max: 10_000_000, unit: 'micro-dollars' },
+    // The same page: $0.022 to send one, $0.0165 to receive one.
+    default: '22000',
+    description: 'The same for a message with a picture, whatever its length.',
   },
   DATABASE_URL: {
     section: 'Database and storage',
@@ -261,6 +285,13 @@ export const VARIABLES = {
     kind: { is: 'integer', min: 1, max: 20_000, unit: 'count' },
     default: '2000',
     description: 'Turns that one worker holds at once.',
+  },
+  DARKSPERE_TAKEOVER_MINUTES: {
+    section: 'Conversations',
+    kind: { is: 'integer', min: 1, max: 10_080, unit: 'minutes' },
+    default: '30',
+    description:
+      'How long after their last act an operator keeps a conversation that they have taken over; then the agent answers again.',
   },
   DARKSPERE_CARRIER_KEYWORDS: {
     section: 'Conversations',

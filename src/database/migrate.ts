@@ -7,6 +7,7 @@ import { Logger, runMigrations } from 'graphile-worker';
 import { DarkspereError } from '../errors.ts';
 import { type Connection, parseConnection } from './connection.ts';
 import { openJobPool } from './job-pool.ts';
+import { buildIndexes } from './online-indexes.ts';
 import { firstAnswer, openSql, RETIRED, type Sql, type Tx, unreachable } from './pools.ts';
 
 type Script = { name: string; text: string; checksum: string };
@@ -16,6 +17,8 @@ export type Migrated = {
   applied: string[];
   /** Name of the newest migration of this release. */
   version: string;
+  /** Indexes that were built just now. */
+  indexes: string[];
 };
 
 const DATABASE_FOLDER = fileURLToPath(new URL('../../database/', import.meta.url));
@@ -33,12 +36,13 @@ const LOCK_PAUSE_MS = 1_000;
 
 /**
  * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
- * Safe to call from any number of processes at once. The login must be allowed to create roles.
+ * Safe to call from any number of processes at once. The login must be allowed to create roles. `indexes`: which of those that
+ * are missing are built, only those of small tables unless told otherwise.
  * Throws database_unreachable, database_version, schema_changed or schema_newer.
  */
 export async function migrate(
   connection: Connection | string,
-  options: { directory?: string } = {},
+  options: { directory?: string; indexes?: 'small' | 'all' } = {},
 ): Promise<Migrated> {
   const at = typeof connection === 'string' ? parseConnection(connection) : connection;
   const directory = options.directory ?? DATABASE_FOLDER;
@@ -50,7 +54,7 @@ export async function migrate(
     await migrateWorker(at, sql);
     await applyRepeatables(sql, await readRepeatables(directory));
     await ensurePartitions(sql);
-    return migrated;
+    return { ...migrated, indexes: await buildIndexes(sql, options.indexes ?? 'small') };
   } finally {
     await sql.end({ timeout: 5 });
   }
@@ -86,7 +90,7 @@ function checksumOf(text: string): string {
   return createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
 }
 
-async function applyMigrations(sql: Sql, scripts: Script[]): Promise<Migrated> {
+async function applyMigrations(sql: Sql, scripts: Script[]): Promise<Omit<Migrated, 'indexes'>> {
   await sql`
     create table if not exists schema_migrations (
       name text primary key,

@@ -15,6 +15,8 @@ export type Role = 'darkspere_web' | 'darkspere_worker' | 'darkspere_admin';
 
 export type Pools = {
   web: Sql;
+  /** What operators look at, with the rights of `web`: a few connections of its own, so that no search keeps a text waiting. */
+  console: Sql;
   worker: Sql;
   admin: Sql;
   /** Throws database_unreachable unless each of them can work. */
@@ -25,6 +27,20 @@ export type Pools = {
 
 /** Connections per role; a process that does not play a part gives it 1. */
 export type PoolSizes = { web: number; worker: number; admin: number };
+
+/** Opened when somebody looks. */
+const CONSOLE_CONNECTIONS = 3;
+/**
+ * Every question of the console is about few rows that an index leads to. So their plans are made once for each connection (with
+ * a partition for each month that takes longer than asking), and lead along indexes whatever the tables' sizes were then.
+ */
+const CONSOLE_PLANS = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+};
 
 type Limits = { statementMs: number; idleInTransactionMs: number; connectSeconds: number };
 
@@ -71,8 +87,10 @@ export function preparePools(connection: Connection | string, sizes: PoolSizes):
   const worker = openSql(at, { role: 'darkspere_worker', max: sizes.worker });
   const admin = openSql(at, { role: 'darkspere_admin', max: sizes.admin });
   const all = [web, worker, admin];
+  const console = openSql(at, { role: 'darkspere_web', max: CONSOLE_CONNECTIONS, isConsole: true });
   return {
     web,
+    console,
     worker,
     admin,
     async check() {
@@ -81,7 +99,7 @@ export function preparePools(connection: Connection | string, sizes: PoolSizes):
       });
     },
     async close() {
-      await Promise.all(all.map((sql) => sql.end({ timeout: 5 })));
+      await Promise.all([...all, console].map((sql) => sql.end({ timeout: 5 })));
     },
   };
 }
@@ -109,7 +127,10 @@ export function unreachable({ host, port, database }: Connection, cause: unknown
  * One pool with our conventions. Without a role it acts as the login itself, which only migrations and the tools of an
  * operator need.
  */
-export function openSql(connection: Connection, options: { role?: Role; max: number; silenceMs?: number }): Sql {
+export function openSql(
+  connection: Connection,
+  options: { role?: Role; max: number; silenceMs?: number; isConsole?: boolean },
+): Sql {
   const { host, port, user, password, database } = connection;
   const { statementMs, idleInTransactionMs, connectSeconds } = LIMITS[options.role ?? 'darkspere_admin'];
   const dial = dialler(connection, {
@@ -126,6 +147,8 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
     database,
     max: options.max,
     prepare: true,
+    // Not in the library's types. A search that is cancelled must not take along what was sent behind it.
+    ...(options.isConsole ? { max_pipeline: 0 } : {}),
     fetch_types: false,
     keep_alive: KEEP_ALIVE_MS / 1_000,
     connect_timeout: connectSeconds,
@@ -135,7 +158,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
     // A session lock must live as long as its pool; without a role this is a migration.
     ...(options.role === undefined ? { max_lifetime: null, idle_timeout: 0 } : {}),
     connection: {
-      application_name: options.role ?? 'darkspere',
+      application_name: options.isConsole ? 'darkspere_console' : (options.role ?? 'darkspere'),
       options: PADDING,
       TimeZone: 'UTC',
       search_path: `public, ${RETIRED}`,
@@ -146,6 +169,7 @@ export function openSql(connection: Connection, options: { role?: Role; max: num
             statement_timeout: statementMs,
             idle_in_transaction_session_timeout: idleInTransactionMs,
           }),
+      ...(options.isConsole ? CONSOLE_PLANS : {}),
     },
     types: { ...ARRAY_TYPES, int8: { to: 20, from: [20], serialize: String, parse: safeInteger } },
   });

@@ -40,6 +40,28 @@ export type AgentSessionsRow = {
   end_reason: string | null;
 };
 
+/** Keys of programs that use the /v1 API. */
+export type ApiKeysRow = {
+  id: string;
+  name: string;
+  key_hash: Uint8Array;
+  hint: string;
+  scopes: string[];
+  created_at: Date;
+  last_used_at: Date | null;
+  revoked_at: Date | null;
+};
+
+/** Who is signed in to the console; a session that was not seen for a week is over. */
+export type AuthSessionsRow = {
+  id: string;
+  token_hash: Uint8Array;
+  name: string;
+  created_at: Date;
+  last_seen_at: Date;
+  expires_at: Date;
+};
+
 /** Who is registered with the carriers; the cap of a day is shared by all campaigns of a brand. */
 export type BrandsRow = {
   id: string;
@@ -75,6 +97,12 @@ export type ContactsRow = {
   created_at: Date;
 };
 
+/** Conversations by their newest message, up to where message_words reaches. */
+export type ConversationActivityRow = {
+  conversation_id: string;
+  last_message_id: string;
+};
+
 /** One person texting one of our numbers: the unit of order. Its waiting texts are the queue. */
 export type ConversationsRow = {
   id: string;
@@ -102,6 +130,9 @@ export type ConversationsRow = {
   holds: number;
   interrupts: number;
   hold_told_seq: number;
+  takeover_by: string | null;
+  takeover_since: Date | null;
+  takeover_until: Date | null;
 };
 
 /** Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer. */
@@ -124,6 +155,19 @@ export type ExchangesRow = {
   late: boolean;
 };
 
+/** Gateways that are told of every change, as long as they say every few seconds that somebody watches. */
+export type LiveWatchersRow = {
+  watcher: string;
+  seen_at: Date;
+};
+
+/** One-time tokens of login addresses; using one removes it. */
+export type LoginTokensRow = {
+  token_hash: Uint8Array;
+  created_at: Date;
+  expires_at: Date;
+};
+
 export type MessageLogRow = {
   id: string | null;
   at: Date | null;
@@ -142,6 +186,15 @@ export type MessageLogRow = {
   reason: string | null;
 };
 
+/** The texts of 512 messages in one row: what a search looks through. */
+export type MessageWordsRow = {
+  from_id: string;
+  to_id: string;
+  messages: number;
+  words: string;
+  grams: number[];
+};
+
 /** Every text in and every reply out, written once. */
 export type MessagesRow = {
   id: string;
@@ -154,6 +207,7 @@ export type MessagesRow = {
   provider_id: string | null;
   turn_id: string | null;
   refused: string | null;
+  received_at: Date | null;
 };
 
 /** What is handed to the carrier, one row per SMS; states only move forward. */

@@ -5,7 +5,7 @@ import { DarkspereError } from '../errors.ts';
 export function bearerOf(request: FastifyRequest): string {
   const [, key] = /^Bearer ([\x21-\x7e]{1,200})$/i.exec(request.headers.authorization ?? '') ?? [];
   if (key === undefined) {
-    throw new DarkspereError('unauthenticated', 'Send `Authorization: Bearer <the agent’s api_key>`.');
+    throw new DarkspereError('unauthenticated', 'Send `Authorization: Bearer <api key>`.');
   }
   return key;
 }

@@ -3,19 +3,55 @@ import type { z } from 'zod';
 import { DarkspereError } from '../errors.ts';
 
 /** The body as its schema describes it; throws `invalid_request` with `param`. Use strict objects: unknown fields are refused. */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown, within?: string): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  if (issue?.code === 'unrecognized_keys') {
-    const path = [...issue.path, issue.keys[0]].join('.');
-    throw new DarkspereError('invalid_request', `Unknown field ${path}. Remove it or correct its name.`, {
-      param: path,
-    });
+  throw invalid(parsed.error, 'body', within);
+}
+
+/** The first thing that is wrong, with its name and what to do: `invalid_request` with `param`. */
+export function invalid(error: z.ZodError, where: 'body' | 'query', within?: string): DarkspereError {
+  const issue = error.issues[0]!;
+  const isUnknown = issue.code === 'unrecognized_keys';
+  const param = [...(within === undefined ? [] : [within]), ...issue.path, ...(isUnknown ? [issue.keys[0]!] : [])].join(
+    '.',
+  );
+  if (param === '') return new DarkspereError('invalid_request', 'The body must be a JSON object.');
+  const message = isUnknown
+    ? `Unknown ${where === 'body' ? 'field' : 'query parameter'} ${param}. Remove it or correct its name.`
+    : `${param} ${wrong(issue)}.`;
+  return new DarkspereError('invalid_request', message, { param });
+}
+
+function wrong(issue: z.core.$ZodIssue): string {
+  const isMissing = issue.code === 'invalid_type' && /received undefined$/.test(issue.message);
+  if (isMissing) return 'is missing';
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`;
+    case 'invalid_value':
+      return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.join(', ')}`;
+    case 'too_small':
+      return `must ${limit(issue.origin, 'at least', issue.minimum)}`;
+    case 'too_big':
+      return `must ${limit(issue.origin, 'at most', issue.maximum)}`;
+    case 'invalid_format':
+      return FORMATS[issue.format] ?? issue.message;
+    default:
+      return issue.message;
   }
-  const path = issue?.path.join('.') ?? '';
-  if (path === '') throw new DarkspereError('invalid_request', 'The body must be a JSON object.');
-  throw new DarkspereError('invalid_request', `${path}: ${issue?.message ?? 'wrong shape'}.`, { param: path });
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  uuid: 'must be a UUID',
+  url: 'must be a URL of the scheme that is asked for, like https://example.com/picture.png',
+  datetime: 'must be a time like 2026-01-31T10:00:00Z',
+};
+
+function limit(origin: string, how: string, bound: number | bigint): string {
+  if (origin === 'string') return `have ${how} ${bound} ${bound === 1 ? 'character' : 'characters'}`;
+  if (origin === 'array') return `have ${how} ${bound} ${bound === 1 ? 'entry' : 'entries'}`;
+  return `be ${how} ${bound}`;
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Intake } from '../bridge/intake.ts';
 import type { Channel, Inbound, RawWebhook } from '../channels/channel.ts';
+import { now } from '../clock.ts';
 import { CATALOGUE, DarkspereError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -38,9 +39,10 @@ export async function hookRoutes(app: FastifyInstance, deps: HookDeps): Promise<
 
   for (const path of MESSAGE_PATHS) {
     app.post(path, async (request, reply) => {
+      const receivedAt = now().toISOString();
       const webhook = toWebhook(request);
       deps.channel.authenticate(webhook);
-      await store(deps, parse(deps, webhook));
+      await store(deps, { ...parse(deps, webhook), receivedAt });
       return reply.type('text/xml').send(EMPTY_TWIML);
     });
   }

@@ -1,9 +1,11 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { serializerCompiler } from 'fastify-type-provider-zod';
 import { mayPass } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
+import { validatorCompiler } from './routes.ts';
 
 export type ServiceOptions = {
   readonly name: string;
@@ -39,9 +41,17 @@ export function createServer(options: ServiceOptions): FastifyInstance {
     onConstructorPoisoning: 'error',
     genReqId: () => newId(),
     routerOptions: { ignoreTrailingSlash: false },
+    // An address that cannot be decoded reaches no route, and no handler of ours either.
+    frameworkErrors: (_error, request, reply) => {
+      const error = new DarkspereError('not_found', 'There is nothing at this address: it cannot be decoded.');
+      void (reply as FastifyReply).code(error.status).send(errorBody(error, request.id));
+    },
   });
   // Fastify reads text/plain too; nothing of ours is.
   app.removeContentTypeParser('text/plain');
+  // Schemas of routes are zod's.
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((thrown: FastifyError | DarkspereError | Error, request, reply) => {
     const error = toDarkspereError(thrown);
     if (error.status >= 500) {
@@ -56,6 +66,8 @@ export function createServer(options: ServiceOptions): FastifyInstance {
         'a request failed',
       );
     }
+    const { retryAfterSeconds } = error.facts;
+    if (typeof retryAfterSeconds === 'number') reply.header('retry-after', retryAfterSeconds);
     void reply.code(error.status).send(errorBody(error, request.id));
   });
   app.setNotFoundHandler((request, reply) => {

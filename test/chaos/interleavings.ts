@@ -12,10 +12,11 @@ import {
   die,
   dispatch,
   finish,
-  handBack,
+  giveBackTo,
   keyword,
   type Model,
   newModel,
+  operatorSays,
   postLate,
   postOwn,
   presumeDead,
@@ -23,8 +24,10 @@ import {
   type Real,
   realOf,
   record,
+  release,
   settle,
   start,
+  takeOverBy,
   tenMinutesPass,
   timePasses,
   type Word,
@@ -54,6 +57,7 @@ const always = () => true;
 const which = fc.constantFrom(0, 0, 0, 0, 1);
 /** Which of several, the newest first; mostly that one. */
 const some = fc.oneof(fc.constant(0), fc.nat({ max: 5 }));
+const operator = fc.constantFrom('Ida', 'Ida', 'Ida', 'Bo');
 /** Mostly the newest job, sometimes one of the tokens before it. */
 const behind = fc.constantFrom(0, 0, 0, 1, 2);
 
@@ -67,7 +71,7 @@ const answers = fc
       w,
       async (one, real) => {
         await arrive(one, real);
-        if (one.optedOut) return;
+        if (one.optedOut || one.takenBy !== null) return;
         await start(one, real);
         await finish(one, real, 0, parts, how);
       },
@@ -132,7 +136,7 @@ const rest = [
   fc
     .tuple(which, fc.constantFrom<Word>('stop', 'start', 'start', 'start', 'help', 'reset'))
     .map(([w, word]) => step(word, w, (one, real) => keyword(one, real, word), always)),
-  fc.tuple(which, behind).map(([w, b]) => step(`give back -${b}`, w, (one, real) => handBack(one, real, b))),
+  fc.tuple(which, behind).map(([w, b]) => step(`give back -${b}`, w, (one, real) => giveBackTo(one, real, b))),
   fc.tuple(which, some).map(([w, n]) => step(`die ${n}`, w, (one) => die(one, n), hasClaims)),
   fc
     .tuple(which, some, fc.constantFrom(...REPORTS), fc.constantFrom(false, false, true))
@@ -145,6 +149,19 @@ const rest = [
       ),
     ),
   which.map((w) => step('time passes', w, timePasses)),
+  fc.tuple(which, operator).map(([w, by]) => step(`${by} takes over`, w, (one, real) => takeOverBy(one, real, by))),
+  fc
+    .tuple(which, operator, fc.constantFrom(false, false, true))
+    .map(([w, by, again]) =>
+      step(`${by} says${again ? ' again' : ''}`, w, (one, real) => operatorSays(one, real, by, again)),
+    ),
+  fc
+    .tuple(which, operator, fc.constantFrom(false, false, true))
+    .map(([w, by, forgotten]) =>
+      step(forgotten ? 'a takeover is forgotten' : `${by} hands back`, w, (one, real) =>
+        release(one, real, by, forgotten),
+      ),
+    ),
   which.map((w) => step('post of its own', w, postOwn)),
   which.map((w) => step('ten minutes pass', w, tenMinutesPass)),
 ];

@@ -11,6 +11,7 @@ import {
   type TurnEnd,
 } from '../../src/bridge/store.ts';
 import { DarkspereError, messageOf } from '../../src/errors.ts';
+import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox/takeover.ts';
 import { type Bridge, bridgeOf, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
@@ -27,6 +28,11 @@ export type Conversation = {
   done: number;
   epoch: number;
   optedOut: boolean;
+  /** The operator who has taken it over. */
+  takenBy: string | null;
+  /** Keys of operators' messages so far, and the messages they became. */
+  keys: number;
+  readonly said: Map<string, string>;
   /** Parts up to this position were made before the newest STOP: nobody may take them any more. */
   recalledUpTo: number;
   running: string | null;
@@ -70,6 +76,9 @@ function newConversation(): Conversation {
     done: 0,
     epoch: 0,
     optedOut: false,
+    takenBy: null,
+    keys: 0,
+    said: new Map(),
     recalledUpTo: 0,
     running: null,
     held: [],
@@ -87,28 +96,41 @@ function newConversation(): Conversation {
 /** The n-th of a list counted from its end, around and around. */
 const newest = <T>(list: readonly T[], n: number): T | undefined => list.at(-1 - (n % list.length));
 
-type Row = { token: number; epoch: number; last_seq: number; done_seq: number; running_turn: string | null };
+type Row = {
+  token: number;
+  epoch: number;
+  last_seq: number;
+  done_seq: number;
+  running_turn: string | null;
+  takeover_by: string | null;
+  session_id: string | null;
+};
 
 async function rowOf({ db }: Real, { id }: Conversation): Promise<Row> {
   const [row] = await db.admin<Row[]>`
-    select token, epoch, last_seq, done_seq, running_turn from conversations where id = ${id}`;
+    select token, epoch, last_seq, done_seq, running_turn, takeover_by, session_id from conversations where id = ${id}`;
   return row!;
 }
 
 /** The database agrees on what waits and who may write; what waits has a job; what left, left once and in order. */
 export async function agree(conversation: Conversation, real: Real): Promise<void> {
-  const { id, fates, done, epoch, running, endedTokens, carrier } = conversation;
+  const { id, fates, done, epoch, running, takenBy, endedTokens, carrier } = conversation;
   if (id === null) return;
   const row = await rowOf(real, conversation);
   assert.deepEqual(
     { last: row.last_seq, done: row.done_seq, epoch: row.epoch, running: row.running_turn },
     { last: fates.length, done, epoch, running },
   );
-  if (row.last_seq > row.done_seq) {
+  assert.equal(row.takeover_by, takenBy);
+  const jobs = await real.db.admin`
+    select 1 from graphile_worker._private_jobs
+    where payload ->> 'c' = ${id} and (payload ->> 't')::int = ${row.token}`;
+  if (takenBy !== null) {
+    assert.equal(jobs.length, 0, 'an agent could be woken while an operator answers');
+    const ends = await real.db.admin`select 1 from graphile_worker._private_jobs where key = ${`takeover:${id}`}`;
+    assert.equal(ends.length, 1, 'a takeover has no end');
+  } else if (row.last_seq > row.done_seq) {
     assert.ok(!endedTokens.has(row.token), 'texts wait under a token whose job has ended');
-    const jobs = await real.db.admin`
-      select 1 from graphile_worker._private_jobs
-      where payload ->> 'c' = ${id} and (payload ->> 't')::int = ${row.token}`;
     assert.equal(jobs.length, 1, 'texts wait without a job, or with two');
   }
   const parts = await real.bridge.parts(id);
@@ -202,8 +224,8 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
     started = await startIt();
   }
   const waits = one.fates.length > one.done;
-  if (behind > 0 || !waits) {
-    assert.equal(started, null, 'a turn was started by a stale job, or without a text');
+  if (behind > 0 || !waits || one.takenBy !== null) {
+    assert.equal(started, null, 'a turn was started by a stale job, without a text, or while an operator answers');
     if (behind === 0) one.endedTokens.add(token);
     return;
   }
@@ -260,14 +282,86 @@ export async function finish(
   if (ended.sendNow !== null) one.claimable.add(ended.sendNow);
 }
 
-export async function handBack(one: Conversation, real: Real, behind: number): Promise<void> {
+export async function giveBackTo(one: Conversation, real: Real, behind: number): Promise<void> {
   const { token } = await rowOf(real, one);
   const given = await giveBack(real.db.pools.worker, { conversationId: one.id!, token: token - behind }, 0);
-  assert.equal(given, behind === 0 && one.fates.length > one.done);
+  assert.equal(given, behind === 0 && one.fates.length > one.done && one.takenBy === null);
   if (!given) return;
   assert.equal((await rowOf(real, one)).token, token + 1, 'the job that was given back could go on');
   one.epoch += 1;
   one.running = null;
+}
+
+// What operators do. Two of them, who do not ask each other.
+
+const OPERATOR = { optOutScope: null, pacing: false, takeoverMinutes: 30 };
+const code = (work: Promise<unknown>) =>
+  work.then(
+    () => 'ok',
+    (error: { code?: string }) => error.code,
+  );
+
+export async function takeOverBy(one: Conversation, { db }: Real, by: string): Promise<void> {
+  const result = await code(takeOver(db.pools.web, { conversationId: one.id!, by }, OPERATOR));
+  if (one.takenBy !== null) {
+    assert.equal(result, one.takenBy === by ? 'ok' : 'conversation_taken');
+    return;
+  }
+  assert.equal(result, 'ok');
+  one.takenBy = by;
+  one.epoch += 1;
+  one.running = null;
+}
+
+/** An operator writes; `again`: the key of the message before. */
+export async function operatorSays(one: Conversation, real: Real, by: string, again: boolean): Promise<void> {
+  const isRepeat = again && one.keys > 0;
+  if (!isRepeat) one.keys += 1;
+  const act = { conversationId: one.id!, by, text: `${by} ${one.keys}`, idempotencyKey: `${by} ${one.keys}` };
+  const said = await sendAsOperator(real.db.pools.web, act, OPERATOR).catch((error: { code?: string }) => error.code);
+  const key = `${one.keys} ${by}`;
+  if (one.said.has(key)) {
+    assert.deepEqual(said, { messageId: one.said.get(key), isNew: false }, 'a double click is two messages');
+    return;
+  }
+  const refused =
+    one.takenBy === null
+      ? 'not_taken_over'
+      : one.takenBy !== by
+        ? 'conversation_taken'
+        : one.optedOut
+          ? 'opted_out'
+          : null;
+  if (refused !== null) {
+    assert.equal(said, refused);
+    return;
+  }
+  assert.ok(typeof said === 'object' && said.isNew);
+  one.said.set(key, said.messageId);
+  // It answers what an agent had put off too, and opens a session where a turn would have.
+  for (const deferred of one.deferred.values()) deferred.isOpen = false;
+  const { session_id: session } = await rowOf(real, one);
+  if (session !== one.session) one.isAgentIn = false;
+  one.session = session;
+  for (let n = one.done; n < one.fates.length; n++) one.fates[n] = 'answered';
+  one.done = one.fates.length;
+}
+
+/** Handed back, or the operator's time is over: what waits has a job at once. */
+export async function release(one: Conversation, { db }: Real, by: string, isForgotten: boolean): Promise<void> {
+  if (isForgotten) {
+    const early = await endTakeover(db.pools.worker, one.id!);
+    assert.equal(early, false, 'a takeover ended before its time');
+    await db.admin`
+      update conversations set takeover_until = clock_timestamp() where id = ${one.id} and takeover_by is not null`;
+    assert.equal(await endTakeover(db.pools.worker, one.id!), one.takenBy !== null);
+    await db.admin`delete from graphile_worker._private_jobs where key = ${`takeover:${one.id}`}`;
+  } else {
+    const result = await code(handBack(db.pools.web, { conversationId: one.id!, by }));
+    assert.equal(result, one.takenBy === null ? 'not_taken_over' : one.takenBy === by ? 'ok' : 'conversation_taken');
+    if (result !== 'ok') return;
+  }
+  one.takenBy = null;
 }
 
 /** What a post of the agent gives: its verdict. A second one under its key is told the same and changes nothing. */
@@ -295,22 +389,25 @@ export async function postLate(one: Conversation, real: Real, n: number): Promis
   const deferred = newest([...one.deferred.values()], n);
   if (!deferred) return;
   const verdict = await post(one, real, deferred.requestId);
-  assert.equal(verdict, one.optedOut ? 'opted_out' : deferred.isOpen ? 'taken' : 'turn_closed');
-  deferred.isOpen = false;
+  const refused = one.optedOut ? 'opted_out' : one.takenBy !== null ? 'conversation_taken' : null;
+  assert.equal(verdict, refused ?? (deferred.isOpen ? 'taken' : 'turn_closed'));
+  if (refused === null) deferred.isOpen = false;
 }
 
 export async function postOwn(one: Conversation, real: Real): Promise<void> {
   const verdict = await post(one, real, null);
-  if (one.session !== null && one.isAgentIn) assert.equal(verdict, one.optedOut ? 'opted_out' : 'taken');
+  const refused = one.optedOut ? 'opted_out' : one.takenBy !== null ? 'conversation_taken' : null;
+  if (one.session !== null && one.isAgentIn) assert.equal(verdict, refused ?? 'taken');
   // Whose session a STOP has ended is told so; nobody else hears whether there is such a conversation.
-  else assert.ok(verdict === 'not_found' || (one.optedOut && verdict === 'opted_out'), verdict);
+  else assert.ok(verdict === 'not_found' || verdict === refused, verdict);
 }
 
-/** Ten minutes are over: whoever still waits for a post hears that nobody could answer. */
+/** Ten minutes are over: whoever still waits for a post hears that nobody could answer, unless an operator may answer. */
 export async function tenMinutesPass(one: Conversation, { db }: Real): Promise<void> {
   for (const [turn, deferred] of one.deferred) {
-    assert.equal(await closeDeferred(db.pools.worker, turn, false), deferred.isOpen);
-    deferred.isOpen = false;
+    const isOver = deferred.isOpen && one.takenBy === null;
+    assert.equal(await closeDeferred(db.pools.worker, turn, false), isOver);
+    if (isOver) deferred.isOpen = false;
   }
 }
 
@@ -439,6 +536,7 @@ const MANY_ROUNDS = 60;
 /** Nothing goes wrong any more: all work must come to its end, with every text answered or cancelled. */
 export async function comeToAnEnd(one: Conversation, real: Real): Promise<void> {
   if (one.id === null) return;
+  if (one.takenBy !== null) await release(one, real, one.takenBy, false);
   for (let n = 0; n < one.deferred.size; n++) await postLate(one, real, n);
   const open = async () =>
     real.db.admin`

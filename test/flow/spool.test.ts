@@ -101,6 +101,31 @@ describe('an outage of the database', () => {
     assert.match(spooled, /^darkspere_texts_in_total\{outcome="spooled"\} \d+$/m);
   });
 
+  test('keeps when each webhook came, however long its text was on the way', async () => {
+    const line = await world.line();
+    await line.agent(() => 'hello');
+    const phone = world.newPhone();
+    await post(line.number, phone, 'before');
+    await wire.down();
+    await post(line.number, phone, 'during');
+    const [moment] = await world.sql<{ back: Date }[]>`select clock_timestamp() as back`;
+    await wire.up();
+    await drained();
+    const rows = await world.sql<{ body: string; received_at: Date; stored_at: Date }[]>`
+      select m.body, m.received_at, id_time(m.id) as stored_at
+      from messages m join conversations c on c.id = m.conversation_id
+      where c.their_address = ${phone} and m.direction = 'in' order by m.id`;
+    const [before, during] = rows;
+    // To the millisecond an id is made in, and what the clocks of two programs differ by.
+    assert.ok(before!.received_at.getTime() <= before!.stored_at.getTime() + 50);
+    assert.ok(during!.received_at < moment!.back && moment!.back < during!.stored_at);
+    assert.deepEqual(
+      rows.map(({ body }) => body),
+      ['before', 'during'],
+    );
+    await line.story(phone);
+  });
+
   test('leaves the gateway ready, and says what is missing and what waits', async () => {
     const line = await world.line();
     await line.agent(() => 'hello');

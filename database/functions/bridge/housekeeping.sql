@@ -19,6 +19,8 @@ as $$
 declare
   step interval := p_seconds * interval '1 second';
 begin
+  update conversations set takeover_until = takeover_until - step
+  where takeover_by is not null and takeover_until > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end

@@ -53,10 +53,11 @@ begin
   with judged as materialized (
     -- Ids order messages, so they are made in the order of the texts.
     select text.*, new_id() as id from (
-      select t.ord, t.body, t.media, t.provider_id, c.id as conversation, c.last_seq,
+      select t.ord, t.body, t.media, t.provider_id, t.received_at, c.id as conversation, c.last_seq,
         coalesce(t.refused, case when consent.state = 'out' then 'opted_out' end) as verdict
       from json_to_recordset(p_texts)
-        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text)
+        t (ord int, channel text, provider_id text, ours text, theirs text, body text, media jsonb, refused text,
+           received_at timestamptz)
       join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
       left join consents consent
         on (consent.channel, consent.scope, consent.their_address) = (t.channel, coalesce(p_scope, t.ours), t.theirs)
@@ -64,11 +65,11 @@ begin
       order by t.ord
     ) text
   ), stored as (
-    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused)
+    insert into messages (id, conversation_id, direction, kind, seq, body, media, provider_id, refused, received_at)
     select j.id, j.conversation, 'in', 'text',
       case when j.verdict is null
         then j.last_seq + row_number() over (partition by j.conversation, j.verdict is null order by j.ord) end,
-      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict
+      j.body, coalesce(j.media, '[]'), j.provider_id, j.verdict, j.received_at
     from judged j
   ), arrived as (
     select conversation, count(*) as n from judged where verdict is null group by conversation
@@ -80,7 +81,8 @@ begin
       last_pending_at = clock_timestamp()
     from arrived a
     where c.id = a.conversation
-    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq as was_idle,
+    -- While an operator has it nobody is woken: handing it back adds the job.
+    returning c.id, c.our_address, c.token, c.priority, c.last_seq - a.n = c.done_seq and c.takeover_by is null as was_idle,
       case when c.running_turn is not null and c.interrupts < 3 then c.epoch end as interruptible
   ), queued as (
     -- One NOTIFY for the whole batch: add_jobs rings once.
@@ -99,6 +101,12 @@ begin
     where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
   select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
+
+  perform tell_watchers('text', array(
+    select c.id from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+    where t.ord = any (fresh)))
+  where is_watched();
 end $$;
 
 -- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.

@@ -62,6 +62,7 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $$;
 
@@ -214,6 +215,7 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
+  perform tell_watchers('status', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);

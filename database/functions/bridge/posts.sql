@@ -1,7 +1,7 @@
 -- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
 
 -- Gives a verdict: ok, duplicate (with the first message's id), not_found, turn_running, turn_closed, send_budget_spent,
--- opted_out, or sender_busy with the time at which there is room again. The recipient is the session's person, never chosen
+-- opted_out, conversation_taken, or sender_busy with the time at which there is room again. The recipient is the session's person, never chosen
 -- by the agent. A refused post leaves nothing behind: no key, no charge, no reserved time.
 create or replace function post_message(
   p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
@@ -52,6 +52,9 @@ begin
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
     raise exception sqlstate 'DS001' using message = 'opted_out';
   end if;
+  if c.takeover_by is not null then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
+  end if;
   if p_in_reply_to is not null then
     if t.state is distinct from 'deferred' then
       raise exception sqlstate 'DS001' using message = 'turn_closed';
@@ -95,6 +98,12 @@ declare
 begin
   select conversations.* into c from turns join conversations on conversations.id = turns.conversation_id
   where turns.id = p_turn for update of conversations;
+  if c.takeover_by is not null and exists (select from turns where id = p_turn and state = 'deferred') then
+    -- The operator may still answer it; if not, this comes after them.
+    perform graphile_worker.add_job('close-deferred', json_build_object('turn', p_turn),
+      run_at := c.takeover_until + interval '1 minute', max_attempts := 1000);
+    return false;
+  end if;
   update turns set state = 'fell_back', error_code = 'agent_timeout', ended_at = clock_timestamp()
   where id = p_turn and state = 'deferred';
   if not found then
@@ -105,6 +114,7 @@ begin
     perform queue_replies(json_build_array(json_build_object(
       'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
   end if;
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $$;
 

@@ -76,6 +76,7 @@ begin
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
+  perform tell_watchers('send', array(select p.conversation_id from outbound_parts p where p.id = any (p_parts))) where is_watched();
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
@@ -151,6 +152,7 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, '{}');
+  perform tell_watchers('send', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);

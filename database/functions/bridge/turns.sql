@@ -19,7 +19,7 @@ as $$
     select m.id, m.direction, m.body
     from public.messages m
     where m.conversation_id = c.id and m.id >= s.history_from
-      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive'))
+      and (m.seq <= c.done_seq or m.kind in ('reply', 'proactive', 'operator'))
     order by m.id desc
     limit p_n
   ) recent
@@ -57,7 +57,7 @@ $$;
 
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in, or that is
 -- held, is not started: wait_ms says how long to wait, now_held that it is held from this moment on. One that has nothing
--- waiting, or whose token is stale, gives no row: its job ends.
+-- waiting, that an operator has, or whose token is stale, gives no row: its job ends.
 --
 -- A turn takes everything that waits (with the policy `queue` one text, unless they were held). Of more than p_max_texts the
 -- agent gets the first ten and the newest; left_out says how many are between them.
@@ -92,7 +92,7 @@ begin
       s.id is null or not s.is_active
         or s.last_active_at < clock_timestamp() - coalesce(n.session_idle, interval '24 hours') as needs_session
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     left join agent_sessions s on s.id = c.session_id
     cross join lateral (
@@ -112,6 +112,7 @@ begin
   ) h;
   if too_fast is not null then
     perform hold_conversations(too_fast);
+    perform tell_watchers('turn', too_fast);
   end if;
 
   if some_wait then
@@ -123,7 +124,7 @@ begin
       null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
       coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
-    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq
+    join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
     left join phone_numbers n on n.address = c.our_address
     where c.id <> all (coalesce(ready, '{}'));
   end if;
@@ -182,6 +183,7 @@ begin
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
+  perform tell_watchers('turn', ready);
 end $$;
 
 -- Ends turns: reply parts and their send jobs, the turn, the session and the exchanges in one commit. A turn whose epoch
@@ -291,6 +293,12 @@ begin
   where c.id = e.conversation_id
   returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
+
+  -- Those that have something to say were told of where that was queued.
+  perform tell_watchers('turn', array(
+    select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text)
+    where t.turn_id = any (valid) and t.kind is distinct from 'reply'))
+  where is_watched();
 end $$;
 
 -- Gives a conversation back: its worker stops, or the turn broke in a way nobody foresaw. The running job's token is made
@@ -303,7 +311,7 @@ declare
   c conversations;
 begin
   update conversations set token = token + 1, epoch = epoch + 1, running_turn = null
-  where id = p_conversation and token = p_token and last_seq > done_seq
+  where id = p_conversation and token = p_token and last_seq > done_seq and takeover_by is null
   returning * into c;
   if not found then
     return false;
@@ -312,10 +320,12 @@ begin
   where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
   perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
     run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $$;
 
--- The net under the mailbox: conversations that wait although no job can be alive. Should never find any.
+-- The net under the mailbox: conversations that wait although no job can be alive, and takeovers that nobody ended. Should never
+-- find any.
 create or replace function rescue_conversations(p_older_than interval)
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
@@ -325,7 +335,7 @@ declare
 begin
   for c in
     select id, token from conversations
-    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than
+    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than and takeover_by is null
       and not exists (
         select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
       and not exists (
@@ -334,6 +344,13 @@ begin
           and j.payload ->> 'c' = conversations.id::text and (j.payload ->> 't')::int = conversations.token)
   loop
     if give_back(c.id, c.token, 0) then
+      rescued := rescued + 1;
+    end if;
+  end loop;
+  for c in
+    select id from conversations where takeover_by is not null and takeover_until < clock_timestamp() - p_older_than
+  loop
+    if end_takeover(c.id) then
       rescued := rescued + 1;
     end if;
   end loop;
@@ -351,7 +368,7 @@ begin
     select s.id from agent_sessions s
     join conversations c on c.id = s.conversation_id
     left join phone_numbers p on p.address = c.our_address
-    where s.is_active and c.running_turn is null
+    where s.is_active and c.running_turn is null and c.takeover_by is null
       and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
     limit 1000
     for update of s skip locked

@@ -9,8 +9,13 @@ grant select on phone_numbers, contacts, conversations, messages, turns, outboun
 grant select on agent_registry to darkspere_worker;
 -- Whoever breaks into the part that faces the internet finds no agent's secrets.
 grant select (id, name, type, protocol, endpoint_url, capabilities, status, health_score, max_concurrent_sessions, version,
-  metadata, api_key_hash, registered_at, updated_at, deactivated_at) on agent_registry to darkspere_web;
-grant select on exchanges, webhook_receipts, worker_pools to darkspere_worker;
+  metadata, api_key_hash, registered_at, updated_at, deactivated_at, response_ms, consecutive_failures, cooling_until,
+  last_success_at, last_failure_at) on agent_registry to darkspere_web;
+grant select on webhook_receipts, worker_pools to darkspere_worker;
+-- The console shows them.
+grant select on exchanges to darkspere_web, darkspere_worker;
+-- What the console finds conversations and texts with.
+grant select on message_words, conversation_activity to darkspere_web;
 
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;
@@ -18,6 +23,12 @@ grant insert, update on agent_registry to darkspere_web;
 -- Health, liveness of pools.
 grant update on agent_registry to darkspere_worker;
 grant insert, update, delete on worker_pools to darkspere_worker;
+
+-- Signing in and keys of the API. Sessions begin in redeem_login_token, keys and tokens with the operator's tools.
+grant select, delete on auth_sessions to darkspere_web;
+grant update (last_seen_at) on auth_sessions to darkspere_web;
+grant select on api_keys to darkspere_web;
+grant update (last_used_at) on api_keys to darkspere_web;
 
 -- Operators' tools and start-up.
 grant select, insert, update, delete on all tables in schema public to darkspere_admin;

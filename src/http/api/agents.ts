@@ -5,6 +5,7 @@ import { PROTOCOLS } from '../../agents/agent.ts';
 import { deactivateAgent, findAgentByKey, type RegisterDeps, registerAgent } from '../../agents/registry.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
+import { createGuessLimit } from '../../security/guess-limit.ts';
 import { sameSecret } from '../../security/keys.ts';
 import { bearerOf } from '../bearer.ts';
 import { isStorableText, parseBody, unstorable } from '../body.ts';
@@ -12,8 +13,6 @@ import { isStorableText, parseBody, unstorable } from '../body.ts';
 const MAX_METADATA_BYTES = 8_192;
 const MAX_METADATA_DEPTH = 10;
 const MAX_BODY_BYTES = 65_536;
-const MAX_WRONG_PER_MINUTE = 10;
-const MINUTE_MS = 60_000;
 
 const text = (max: number) =>
   z
@@ -50,7 +49,7 @@ export type AgentRoutesDeps = RegisterDeps & {
 
 /** Adds the agent registration routes. Errors leave as DarkspereError for the server's handler. */
 export function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): void {
-  const guesses = createGuessLimit(deps.nowMs ?? Date.now);
+  const guesses = createGuessLimit(deps.nowMs);
 
   app.post('/api/agents/register', { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
     const waitSeconds = guesses.waitSeconds(request.ip);
@@ -132,28 +131,4 @@ function knowsSecret(body: unknown, expected: string | null): boolean {
     );
   }
   return typeof given === 'string' && expected !== null && sameSecret(given, expected);
-}
-
-/** Wrong secrets per address and minute. Forgets everything each minute, so memory stays bounded. */
-function createGuessLimit(nowMs: () => number) {
-  const wrong = new Map<string, number>();
-  let window = 0;
-  const roll = (): void => {
-    const current = Math.floor(nowMs() / MINUTE_MS);
-    if (current === window) return;
-    window = current;
-    wrong.clear();
-  };
-  return {
-    /** Zero when the address may try. */
-    waitSeconds(address: string): number {
-      roll();
-      if ((wrong.get(address) ?? 0) < MAX_WRONG_PER_MINUTE) return 0;
-      return Math.ceil(((window + 1) * MINUTE_MS - nowMs()) / 1000);
-    },
-    noteWrong(address: string): void {
-      roll();
-      wrong.set(address, (wrong.get(address) ?? 0) + 1);
-    },
-  };
 }

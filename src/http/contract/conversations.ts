@@ -1,0 +1,168 @@
+// Conversations and their messages.
+import { z } from 'zod';
+import { AgentRef } from './access.ts';
+import { id, PageQuery, page, time } from './basics.ts';
+
+export const MESSAGE_STATES = [
+  // in
+  'pending',
+  'held',
+  'in_turn',
+  'answered',
+  'deferred',
+  'fell_back',
+  'cancelled',
+  'lost',
+  'refused',
+  'handled',
+  'with_operator',
+  // out
+  'queued',
+  'sending',
+  'unknown',
+  'accepted',
+  'sent',
+  'delivered',
+  'read',
+  'failed',
+  'undelivered',
+  'void',
+] as const;
+export const MessageState = z.enum(MESSAGE_STATES);
+export const MessageKind = z.enum([
+  'text',
+  'keyword',
+  'reply',
+  'fallback',
+  'notice',
+  'proactive',
+  'holding',
+  'operator',
+]);
+export const Direction = z.enum(['in', 'out']);
+
+/** An operator answers by hand; the agent stays silent until then, or until it is handed back. */
+export const Takeover = z.object({ by: z.string(), since: time, until: time });
+
+export const ConversationState = z.enum(['answering', 'waiting', 'held', 'taken_over', 'opted_out', 'idle']);
+
+export const Conversation = z.object({
+  id,
+  channel: z.enum(['sms', 'mms', 'whatsapp', 'webchat']),
+  our_address: z.string(),
+  their_address: z.string(),
+  state: ConversationState,
+  /** Texts that wait for an answer. */
+  waiting: z.number().int(),
+  agent: AgentRef.nullable(),
+  takeover: Takeover.nullable(),
+  last_message: z
+    .object({
+      id,
+      at: time,
+      direction: Direction,
+      kind: MessageKind,
+      /** The first 160 characters. */
+      preview: z.string(),
+      media: z.number().int(),
+      state: MessageState,
+    })
+    .nullable(),
+});
+
+export const ConversationQuery = PageQuery.extend({
+  /** `failed`: something of the last answer did not arrive, or nobody could answer. */
+  state: z.enum(['waiting', 'failed', 'held', 'taken_over', 'opted_out']).optional(),
+  number: z.string().max(80).optional(),
+  agent: id.optional(),
+  /** Part of the person's number. */
+  phone: z.string().max(80).optional(),
+});
+/** A page may hold fewer than `limit` while `next_cursor` is not null: it looked as far back as one request may. */
+export const ConversationPage = page(Conversation).extend({ searched_back_to: time.nullable() });
+
+export const ConversationDetail = Conversation.extend({
+  created_at: time,
+  session: z
+    .object({ id, started_at: time, last_active_at: time, is_active: z.boolean(), failovers: z.number().int() })
+    .nullable(),
+});
+
+export const Part = z.object({
+  id,
+  position: z.number().int(),
+  body: z.string(),
+  media_urls: z.array(z.string()),
+  segments: z.number().int(),
+  state: MessageState,
+  attempts: z.number().int(),
+  provider_id: z.string().nullable(),
+  error_code: z.string().nullable(),
+  /** What the carrier's code means, in words. */
+  error_reason: z.string().nullable(),
+  send_at: time,
+  sending_at: time.nullable(),
+  accepted_at: time.nullable(),
+  sent_at: time.nullable(),
+  ended_at: time.nullable(),
+});
+
+export const TurnRef = z.object({
+  id,
+  state: z.enum(['running', 'replied', 'deferred', 'fell_back', 'cancelled', 'lost']),
+  agent: AgentRef.nullable(),
+  attempts: z.number().int(),
+  error_code: z.string().nullable(),
+  started_at: time,
+  ended_at: time.nullable(),
+});
+
+export const Message = z.object({
+  id,
+  at: time,
+  conversation_id: id,
+  direction: Direction,
+  kind: MessageKind,
+  body: z.string(),
+  /** A picture that a person sent is fetched through us, under `url`. */
+  media: z.array(z.object({ content_type: z.string(), url: z.string() })),
+  state: MessageState,
+  /** Why a text was refused. */
+  reason: z.string().nullable(),
+  provider_id: z.string().nullable(),
+  /** The turn that answers a text, or that a reply comes from. */
+  turn: TurnRef.nullable(),
+  /** Of what goes out. */
+  parts: z.array(Part),
+});
+/** Newest first. */
+export const MessagePage = page(Message);
+export const MessageQuery = PageQuery.extend({
+  /** Words of the text, at least three characters. */
+  q: z.string().min(3).max(200).optional(),
+  conversation_id: id.optional(),
+  direction: Direction.optional(),
+});
+
+export const SearchQuery = z.strictObject({ q: z.string().min(2).max(200) });
+export const SearchResult = z.object({
+  conversations: z.array(Conversation),
+  messages: z.array(Message.omit({ parts: true }).extend({ our_address: z.string(), their_address: z.string() })),
+  agents: z.array(AgentRef),
+  /** What was looked through, in words, for a search that found nothing. */
+  searched: z.array(z.string()),
+});
+
+export type MessageState = z.infer<typeof MessageState>;
+export type MessageKind = z.infer<typeof MessageKind>;
+export type Conversation = z.infer<typeof Conversation>;
+export type ConversationState = z.infer<typeof ConversationState>;
+export type ConversationPage = z.infer<typeof ConversationPage>;
+export type ConversationDetail = z.infer<typeof ConversationDetail>;
+export type ConversationQuery = z.infer<typeof ConversationQuery>;
+export type Takeover = z.infer<typeof Takeover>;
+export type Part = z.infer<typeof Part>;
+export type TurnRef = z.infer<typeof TurnRef>;
+export type Message = z.infer<typeof Message>;
+export type MessagePage = z.infer<typeof MessagePage>;
+export type SearchResult = z.infer<typeof SearchResult>;

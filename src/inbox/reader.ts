@@ -1,0 +1,39 @@
+// How the console asks the database: bounded in time, and not at all when nobody waits for the answer any more.
+import type postgres from 'postgres';
+import type { Sql } from '../database/pools.ts';
+import { DarkspereError } from '../errors.ts';
+
+export type Reader = {
+  /** The pool `console`. */
+  readonly sql: Sql;
+  /** What an opt-out covers: a messaging service; null: our number alone. */
+  readonly optOutScope: string | null;
+  /** The burst window of numbers that have none of their own, milliseconds. */
+  readonly quietMs: number;
+  /** Aborted when the client has gone. */
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** query_canceled: by us, or by the statement timeout. */
+const CANCELED = '57014';
+
+/** The rows of a query; throws query_too_slow after the pool's statement timeout. */
+export async function rowsOf<T extends object>(
+  { signal }: Pick<Reader, 'signal'>,
+  query: postgres.PendingQuery<T[]>,
+): Promise<T[]> {
+  const cancel = () => void Promise.resolve(query.cancel()).catch(() => {});
+  if (signal?.aborted) throw gone();
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await query;
+  } catch (error) {
+    if ((error as { code?: string }).code !== CANCELED) throw error;
+    throw signal?.aborted ? gone() : new DarkspereError('query_too_slow', undefined, { cause: error });
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** Nobody reads it. */
+const gone = () => new DarkspereError('query_too_slow', 'The client has gone.');
