@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
+import { createInvoke } from './agents/invoke.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
@@ -207,7 +208,7 @@ async function openWorker(shared: Shared): Promise<string> {
     pacing,
     registry,
     health,
-    agentHttp,
+    invoke: createInvoke(agentHttp),
     deadlines,
     turnMs,
     metrics,

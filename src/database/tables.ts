@@ -38,6 +38,7 @@ export type AgentSessionsRow = {
   last_active_at: Date;
   ended_at: Date | null;
   end_reason: string | null;
+  thread: unknown;
 };
 
 /** Keys of programs that use the /v1 API. */

@@ -195,6 +195,7 @@ describe('the roles of the database', () => {
     ['read or fake who is alive', ['darkspere_web'], 'delete from worker_pools'],
     ['see the jobs', ['darkspere_web'], 'select * from graphile_worker._private_jobs'],
     ['add a job by hand', ['darkspere_web'], `select graphile_worker.add_job('send', '{}')`],
+    ['pretend that somebody watches', ROLES, 'insert into live_watchers values (new_id(), now())'],
     ['call a part of a function', ROLES, `select opt_out('sms', 'x', 'x', null)`],
     ['start turns', ['darkspere_web'], `select start_turns('[]', 0, 1)`],
     ['take in texts', ['darkspere_worker'], `select ingest_texts('[]', 0, null)`],
