@@ -117,7 +117,9 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
     /** Refuses connections from now on; running calls are cut off. */
     down,
     /** Listens again at the same address. */
-    up: async () => void (await listen(port)),
+    async up() {
+      if (!server.listening) await listen(port);
+    },
     /** Posts a text of its own (or, with in_reply_to, a late answer) as this agent. */
     async post(
       conversationId: string,
