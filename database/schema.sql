@@ -923,7 +923,9 @@ begin
       when t.thread is not null then t.thread || jsonb_build_object('at', clock_timestamp())
       when t.state = 'interrupted' then s.thread
       -- Answered by another agent or by nobody: the agent's own memory misses a turn.
-      else s.thread || '{"stale": true}' end
+      when t.agent_id is not null then s.thread || '{"missed": "answered elsewhere"}'
+      when s.thread ? 'missed' then s.thread
+      else s.thread || '{"missed": "unanswered"}' end
   from json_to_recordset(p_turns)
     t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean, state text, thread jsonb)
   where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
