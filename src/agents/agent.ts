@@ -26,9 +26,9 @@ export type Agent = {
   readonly coolingUntil: Date | null;
   /** Standard Webhooks secret (`whsec_…`), protocol `envelope`. */
   readonly signingSecret: string;
-  /** Bearer credential for the endpoint, if it wants one (protocol `openai`). */
+  /** Bearer credential for the endpoint, if it wants one (every protocol but `envelope`). */
   readonly credential: string | null;
-  /** Protocol options: `model`, `instructions`, `max_tokens_field` … */
+  /** Settings of the protocol (protocols/settings.ts), and whatever else was registered. */
   readonly metadata: Readonly<Record<string, unknown>>;
 };
 
