@@ -26,6 +26,9 @@ export function ReplayDesk({ path }: { path: MessagePath }) {
   return <Desk turnId={turn.id} words={unique.map(({ body }) => body).join('\n')} answer={answer} path={path} />;
 }
 
+const LOOK_AGAIN_MS = 1_000;
+const isUnderWay = ({ state }: Replay) => state === 'queued' || state === 'running';
+
 function Desk({
   turnId,
   words,
@@ -49,6 +52,8 @@ function Desk({
   const replays = useQuery({
     queryKey: ['replays', turnId],
     queryFn: ({ signal }) => get<ReplayList>(`/v1/turns/${turnId}/replays`, {}, signal),
+    // The stream says when there is news; somebody who waits for an answer does not depend on it.
+    refetchInterval: ({ state }) => (state.data?.data.some(isUnderWay) ? LOOK_AGAIN_MS : false),
   });
   const run = useMutation({
     mutationFn: () =>
@@ -138,7 +143,7 @@ function Desk({
 function Result({ replay, answer, path }: { replay: Replay; answer: string | null; path: MessagePath }) {
   const [isOpen, setOpen] = useState(false);
   const [isSending, setSending] = useState(false);
-  const isDone = replay.state === 'answered' || replay.state === 'failed';
+  const isDone = !isUnderWay(replay);
   return (
     <li className="rounded-md border border-line">
       <div className="flex items-center gap-2 px-2.5 pt-1.5 text-small text-ink-3">
