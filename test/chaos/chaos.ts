@@ -106,6 +106,7 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
     fellBack: 'told that nobody can answer',
     stopped: 'ended by a STOP',
     onTheWire: 'messages on the wire at a STOP',
+    sentLate: 'requests over a minute on the way',
     sent: 'messages the carrier took',
     agentCalls: 'calls of agents',
     agentPosts: 'posts by agents',

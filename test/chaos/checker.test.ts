@@ -1,7 +1,7 @@
 // The checker sees each way to break the promise: a sound history passes, and each doctored one does not.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { check, excerpt, leftAfterStop, RULES, type Rule } from './checker.ts';
+import { check, excerpt, leftAfterStop, partsSentLate, RULES, type Rule } from './checker.ts';
 import type { Accepted, AgentCall, AgentPost, SentText } from './history.ts';
 import type { Rows } from './rows.ts';
 
@@ -103,6 +103,7 @@ function sound(): Doctored {
         part(2, 'm26', 'reply', 'You said 1.2'),
         part(3, 'm4', 'notice', 'Goodbye'),
       ],
+      tries: [1, 2, 3].map((n) => ({ part_id: `p${n}`, attempt: 1, started_at: new Date(n * 100 + 25) })),
       jobs: [],
     },
   };
@@ -298,6 +299,21 @@ describe('the checker', () => {
       check(inTime, sameRows).map(({ rule }) => rule),
       ['reordered'],
     );
+  });
+
+  it('counts a part that was sent again because its first request was on the way for more than a minute', () => {
+    const takenAt = (atMs: number) => {
+      const story = sound();
+      const [first] = story.accepted;
+      Object.assign(first!, { atMs });
+      story.accepted.push({ ...first!, sid: 'OUT9', atMs: atMs + 5 });
+      const { rows, ...history } = story;
+      return { late: partsSentLate(history, rows).size, rules: check(history, rows).map(({ rule }) => rule) };
+    };
+    assert.deepEqual(takenAt(60_200), { late: 1, rules: [] });
+    const soon = takenAt(60_100);
+    assert.equal(soon.late, 0);
+    assert.ok(soon.rules.includes('doubled'));
   });
 
   it('shows of a violation what that person said, was answered and what was stored of it', () => {

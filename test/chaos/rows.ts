@@ -39,6 +39,8 @@ export type Rows = {
     readonly error_code: string | null;
     readonly sending_at: Date | null;
   }[];
+  /** Tries of parts, as the workers that made them wrote them down. */
+  readonly tries: readonly { readonly part_id: string; readonly attempt: number; readonly started_at: Date }[];
   /** Jobs of texts and parts that are still to be done. */
   readonly jobs: readonly {
     readonly task: string;
@@ -66,13 +68,14 @@ export const openJobs = (sql: Sql) => sql`
       where c.id::text = j.payload ->> 'c' and c.token = (j.payload ->> 't')::int and c.last_seq > c.done_seq))`;
 
 export async function readRows(sql: Sql): Promise<Rows> {
-  const [conversations, messages, turns, parts, jobs] = await Promise.all([
+  const [conversations, messages, turns, parts, tries, jobs] = await Promise.all([
     sql`select id, their_address, last_seq, done_seq, running_turn from conversations order by id`,
     sql`select id, conversation_id, direction, kind, seq, body, provider_id, refused from messages order by id`,
     sql`select id, conversation_id, from_seq, to_seq, state, reply_id from turns order by id`,
     sql`select id, conversation_id, message_id, position, kind, body, state, provider_id, error_code, sending_at
         from outbound_parts order by id`,
+    sql`select part_id, attempt, started_at from exchanges where kind = 'send' order by part_id, attempt`,
     openJobs(sql),
   ]);
-  return { conversations, messages, turns, parts, jobs } as unknown as Rows;
+  return { conversations, messages, turns, parts, tries, jobs } as unknown as Rows;
 }

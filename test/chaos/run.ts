@@ -1,6 +1,6 @@
 // One run: people text while everything breaks, then all is put right, all work comes to its end, and the history is checked.
 import { setTimeout as pause } from 'node:timers/promises';
-import { check, leftAfterStop, type Violation } from './checker.ts';
+import { check, leftAfterStop, partsSentLate, type Violation } from './checker.ts';
 import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
 import { unleash } from './nemesis.ts';
@@ -42,6 +42,8 @@ export type Figures = {
   readonly stopped: number;
   /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
   readonly onTheWire: number;
+  /** Parts sent twice because a request was on its way to the carrier for more than a minute. */
+  readonly sentLate: number;
   readonly sent: number;
   readonly agentCalls: number;
   /** Late answers and texts of agents' own that were taken. */
@@ -168,6 +170,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     fellBack,
     stopped: silent - fellBack,
     onTheWire: leftAfterStop(history, rows),
+    sentLate: partsSentLate(history, rows).size,
     sent: history.accepted.length,
     agentCalls: history.calls.length,
     agentPosts: history.posts.filter(({ end }) => end === 'taken').length,

@@ -172,6 +172,19 @@ describe('posts', { concurrency: 6 }, () => {
     );
   });
 
+  test('a taken post stays taken: its repeat hears so although the session is over meanwhile', async () => {
+    const { line, agent, ann, id } = await answered();
+    const post = () => agent.post(id, { text: 'Only once.' }, { idempotencyKey: 'reminder-1' });
+    const first = await post();
+    assert.equal(first.status, 201);
+    await ann.next();
+    await ann.text('RESET');
+    await line.story(ann);
+    const again = await post();
+    assert.deepEqual([again.status, again.json.id], [200, first.json.id]);
+    assert.equal(codeOf(await agent.post(id, { text: 'Another.' })), '404 not_found');
+  });
+
   test('a refused post gives its Idempotency-Key back', async () => {
     const { agent, ann, id, messageId, turnId } = await deferred();
     const post = () => agent.post(id, { text: 'Late.', in_reply_to: messageId }, { idempotencyKey: 'late-1' });

@@ -22,6 +22,16 @@ begin
   if not found then
     raise exception sqlstate 'DS001' using message = 'not_found';
   end if;
+  -- First: what was taken once stays taken, whatever has become of the session since, and its repeat must not hear otherwise.
+  if p_key is not null then
+    insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
+    on conflict do nothing;
+    if not found then
+      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
+      where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
+      return;
+    end if;
+  end if;
   -- A STOP ended the session; its agent is still told why it may not write.
   select * into s from agent_sessions
   where conversation_id = c.id and (is_active and id = c.session_id or c.session_id is null and end_reason = 'stop')
@@ -38,15 +48,6 @@ begin
   -- Somebody else's conversation looks like one that is not there.
   if s.agent_id is distinct from p_agent and t.agent_id is distinct from p_agent then
     raise exception sqlstate 'DS001' using message = 'not_found';
-  end if;
-  if p_key is not null then
-    insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
-    on conflict do nothing;
-    if not found then
-      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
-      where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
-      return;
-    end if;
   end if;
   if exists (select 1 from consents x
       where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
