@@ -44,10 +44,13 @@ describe('the console', () => {
     assert.equal(new URL(other.url()).hash, '', 'a token that is no use stays in the address');
     await other.getByRole('button', { name: 'Copy the command' }).click();
     assert.equal(await other.evaluate('navigator.clipboard.readText()'), 'npx darkspere login');
+    // The program ends before they would by themselves.
+    for (const each of [page, other]) await each.context().close();
   });
 
   test('signing out ends the session, and every page leads to signing in', async (t) => {
     const page = await openConsole(t, world);
+    expectProblem(page, '/v1/', 'status of 401');
     const cookies = await page.context().cookies();
     await page.getByRole('button', { name: 'You and this console' }).filter({ visible: true }).click();
     await page.getByRole('menuitem', { name: 'Sign out' }).click();
@@ -55,7 +58,6 @@ describe('the console', () => {
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
     // Who kept the cookie has nothing of it.
     await page.context().addCookies(cookies);
-    expectProblem(page, '/v1/session', 'status of 401');
     await page.goto('/conversations');
     await page.waitForURL('/login');
   });
@@ -65,8 +67,7 @@ describe('the console', () => {
     await page.getByText('Live', { exact: true }).filter({ visible: true }).waitFor();
     expectProblem(page, '/v1/', 'status of 401');
     await world.sql`delete from auth_sessions`;
-    // Whatever asks first finds out: this, or the stream before it.
-    await page.evaluate('document.querySelector(\'a[href="/conversations"]\')?.click()');
+    // Nobody touches anything: the stream is told.
     await page.waitForURL('/login');
   });
 
@@ -90,11 +91,11 @@ describe('the console', () => {
     await page.keyboard.press('Control+k');
     await page.getByRole('dialog', { name: 'Find anything' }).waitFor();
     await assertAccessible(page);
-    await page.keyboard.press('Escape');
+    await closeDialog(page);
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
     await assertAccessible(page);
-    await page.keyboard.press('Escape');
+    await closeDialog(page);
     await page.getByRole('button', { name: 'You and this console' }).filter({ visible: true }).click();
     await page.getByRole('menuitem', { name: 'Sign out' }).waitFor();
     // A menu hangs over the page, outside of its landmarks.
@@ -147,12 +148,11 @@ describe('the console', () => {
     await page.keyboard.press('Control+k');
     await page.getByRole('dialog', { name: 'Find anything' }).waitFor();
     await page.keyboard.type('g c ?');
-    await page.keyboard.press('Escape');
-    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await closeDialog(page);
     assert.equal(new URL(page.url()).pathname, '/');
     await page.keyboard.press('?');
     await page.getByLabel('Single letters do something').uncheck();
-    await page.keyboard.press('Escape');
+    await closeDialog(page);
     await page.keyboard.press('g');
     await page.keyboard.press('c');
     await page.keyboard.press('?');
@@ -188,6 +188,24 @@ describe('the console', () => {
     await page.waitForURL('/');
   });
 
+  test('a page whose code does not come takes nothing along, and can be asked for again', async (t) => {
+    const page = await openConsole(t, world);
+    await isShown(page);
+    const isPhone = /\/assets\/phone-.*\.js$/;
+    expectProblem(page, 'phone-', 'ERR_FAILED');
+    expectProblem(page, 'phone-', 'Failed to fetch dynamically imported module');
+    await page.route(isPhone, (route) => route.abort('failed'));
+    await page.keyboard.press('g');
+    await page.keyboard.press('p');
+    await page.getByRole('alert').waitFor();
+    await page.getByRole('link', { name: 'Conversations' }).filter({ visible: true }).click();
+    await page.getByRole('heading', { name: 'Conversations' }).waitFor();
+    await page.goBack();
+    await page.unroute(isPhone);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'Phone' }).first().waitFor();
+  });
+
   test('when nothing answers it says so, and goes on when something does', async (t) => {
     const page = await openWindow(t, world.urls.gateway!);
     const mend = await breakCalls(page, '/v1/session');
@@ -214,7 +232,7 @@ describe('the console', () => {
     await page.getByRole('dialog', { name: 'Find anything' }).waitFor();
     await page.keyboard.type('somebody');
     await page.getByText('The search failed: The database does not answer.').waitFor();
-    await page.keyboard.press('Escape');
+    await closeDialog(page);
     await page.getByRole('link', { name: 'Phone' }).filter({ visible: true }).click();
     await page.waitForURL('/phone');
   });
@@ -224,6 +242,12 @@ describe('the console', () => {
 async function isShown(page: Page): Promise<void> {
   await page.getByRole('navigation', { name: 'Pages' }).filter({ visible: true }).waitFor();
   await page.waitForLoadState('networkidle');
+}
+
+/** Closes what is open; the focus is on the page again. */
+async function closeDialog(page: Page): Promise<void> {
+  await page.keyboard.press('Escape');
+  await page.waitForFunction("!document.querySelector('dialog[open]') && document.activeElement === document.body");
 }
 
 function background(page: Page): Promise<string> {

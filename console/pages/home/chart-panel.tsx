@@ -22,7 +22,8 @@ export function ChartPanel({ overview }: { overview: Overview }) {
         <PanelError
           className="h-56"
           error={new Error('The charts could not be loaded.')}
-          retry={() => code.refetch()}
+          // A browser remembers that a script could not be loaded, and does not try again on the same page.
+          retry={() => location.reload()}
         />
       ) : (
         <PanelLoading className="h-56" what="the charts" />

@@ -15,7 +15,7 @@ export function Headline({ verdict, children }: { verdict: Verdict; children: Re
       <div className="flex min-w-0 gap-3">
         <Sign size={22} strokeWidth={1.9} className={`mt-1.5 shrink-0 ${TONES[verdict.tone]}`} aria-hidden />
         <div className="min-w-0">
-          <h1 role="status" className="text-figure font-semibold tracking-tight text-balance">
+          <h1 aria-live="polite" className="text-figure font-semibold tracking-tight text-balance">
             {verdict.headline}
           </h1>
           <p className="mt-0.5 max-w-prose text-large text-ink-2">
