@@ -1,10 +1,13 @@
 // Our A2A client against servers that are not ours: both versions, streaming and not.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, mock, test } from 'node:test';
 import type { AgentCall, AgentResult, Handle, Thread } from '../../src/agents/agent.ts';
 import { type A2aChat, startA2aAgent, startOldA2aAgent } from '../support/a2a-servers.ts';
 import { callTo, failedWith, type Peer, reasonOf, startPeer } from '../support/protocol-peer.ts';
 import { until } from '../support/until.ts';
+
+// The servers' library writes what it refuses to the console.
+mock.method(console, 'error', () => undefined);
 
 let peer: Peer;
 before(async () => {

@@ -1,6 +1,6 @@
 // A2A on the wire: cards, tasks that take their time, streams in pieces, and where a credential goes.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, mock, test } from 'node:test';
 import type { AgentCall, AgentResult } from '../../src/agents/agent.ts';
 import { a2aDress, resultOf, rpcOf } from '../support/protocol-dresses.ts';
 import {
@@ -201,6 +201,30 @@ for (const [name, events, text] of STREAMS) {
     else assert.equal(textOf(result), text);
   });
 }
+
+test('what cannot be read is written nowhere', async () => {
+  const written = ['log', 'warn', 'error', 'debug'].map((name) => mock.method(console, name as 'log', () => undefined));
+  for (const binding of ['JSONRPC', 'HTTP+JSON'] as const) {
+    const streams: Behaviour = (request, response, seen) =>
+      json({
+        ...{ name: 'x', description: '', version: '1', capabilities: { streaming: true }, skills: [] },
+        ...at(`http://${request.headers.host}/v1`, binding),
+      })(request, response, seen);
+    peer.dress({ ...plain, isQuestion: (seen) => seen.method === 'POST', beside: streams });
+    for (const event of ['{"private', 'null', '7', '{"task":{"status":7}}']) {
+      const result = await ask((_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`data: ${event}\n\n`);
+      });
+      failedWith(result, { kind: 'failed', retry: 'other' });
+      assert.doesNotMatch(reasonOf(result), /private/);
+    }
+  }
+  assert.deepEqual(
+    written.map((one) => one.mock.callCount()),
+    [0, 0, 0, 0],
+  );
+  mock.restoreAll();
+});
 
 test('a stream that falls silent is given up before the whole deadline', async () => {
   peer.dress(streaming);

@@ -142,7 +142,8 @@ describe('agents that speak A2A', { concurrency: 4 }, () => {
     const peer = await startPeer();
     t.after(() => peer.close());
     let n = 0;
-    peer.behave((...args) => json(response({ id: `response-${++n}`, output: [said(`Re ${n}`)] }))(...args));
+    const says = json(() => response({ id: `response-${++n}`, output: [said(`Re ${n}`)] }));
+    peer.behave(says);
     const line = await world.line();
     await world.agentAt(`http://127.0.0.1:${peer.port}/v1`, {
       type: line.type,
@@ -158,6 +159,20 @@ describe('agents that speak A2A', { concurrency: 4 }, () => {
     const [first, second] = peer.questions.map(({ body }) => JSON.parse(body));
     assert.deepEqual([first.previous_response_id, first.input.length], [undefined, 1]);
     assert.deepEqual([second.previous_response_id, second.input], ['response-1', [{ role: 'user', content: 'two' }]]);
+    // What nobody answered is not in the endpoint's memory: the history is sent again.
+    peer.behave(json({}, 401));
+    await ann.text('three');
+    assert.equal((await line.story(ann)).sessions[0]!.thread.missed, 'unanswered');
+    peer.behave(says);
+    await ann.text('four');
+    const story = await line.story(ann);
+    assert.equal(story.sessions[0]!.thread.missed, undefined);
+    const fourth = JSON.parse(peer.questions.at(-1)!.body);
+    assert.equal(fourth.previous_response_id, undefined);
+    assert.deepEqual(
+      fourth.input.map(({ content }: { content: string }) => content),
+      ['one', 'Re 1', 'two', 'Re 2', 'three', 'four'],
+    );
   });
 
   test('a preset is all that an n8n chat needs', async (t) => {

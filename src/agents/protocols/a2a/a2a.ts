@@ -14,8 +14,6 @@ import { type AgentCard, clientFor, fetchCard, openA2aWire } from './client.ts';
 import { type A2aSettings, a2aSettings } from './settings.ts';
 import { after, isWorking, NOTHING, ofTask, outcomeOf, type Progress } from './task.ts';
 
-export type { AgentCard };
-
 /** Between looks at a task whose agent does not stream. */
 const FIRST_LOOK_MS = 250;
 const LONGEST_PAUSE_MS = 2_000;

@@ -1,10 +1,12 @@
 // Finding an A2A agent: its card says at which address it speaks which version.
+import { StreamResponse } from '@a2a-js/sdk';
 import {
   type Client,
   ClientFactory,
   DefaultAgentCardResolver,
   JsonRpcTransportFactory,
   RestTransportFactory,
+  type TransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Dispatcher } from 'undici';
 import type { AgentCall } from '../../agent.ts';
@@ -32,10 +34,28 @@ function roleOf(url: URL, init: RequestInit): Role {
 export function clientFor(card: AgentCard, wire: Wire): Promise<Client> {
   const options = { fetchImpl: wire.fetch as typeof fetch, legacyCompat: { enabled: true } };
   const factory = new ClientFactory({
-    transports: [new JsonRpcTransportFactory(options), new RestTransportFactory(options)],
+    transports: [new JsonRpcTransportFactory(options), quietRest(options)],
     cardResolver: new DefaultAgentCardResolver(options),
   });
   return factory.createFromAgentCard(card as Parameters<typeof factory.createFromAgentCard>[0]);
+}
+
+/**
+ * The library's REST transport writes an event that it cannot read to the console, with whatever a person or an agent said in
+ * it. Here it only fails.
+ */
+function quietRest(options: ConstructorParameters<typeof RestTransportFactory>[0]): TransportFactory {
+  const factory = new RestTransportFactory(options);
+  return {
+    protocolName: factory.protocolName,
+    async create(url, card) {
+      const transport = await factory.create(url, card);
+      if (transport.protocolVersion !== '1.0') return transport;
+      return Object.assign(transport, {
+        _processSseEventData: (data: string) => StreamResponse.fromJSON(JSON.parse(data)),
+      });
+    },
+  };
 }
 
 /** Where a card may be: the address itself, under it, or at the root of its host. */

@@ -14,7 +14,7 @@ const ATTACHMENT = '[attachment]';
 export function readResult(result: CallToolResult, settings: McpSettings): AgentOutcome {
   if (result.isError === true) return failed('agent_said_error', 'The tool says that it failed (isError).');
   const { text: said, mediaUrls } = contentOf(result);
-  const inText = parseJson(Buffer.from(said))?.value;
+  const inText = /^\s*[{[]/.test(said) ? parseJson(Buffer.from(said))?.value : undefined;
   const sources = [result.structuredContent, inText, result];
   const found =
     settings.reply === undefined
