@@ -14,8 +14,6 @@ export type ConversationFilter = {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>;
 
-/** As many can be looked at one by one. */
-const FEW = 1_000;
 /** Failures that are looked through; when there are more, the conversations are. */
 const FAILURES = 5_000;
 const FAILED_DAYS = 30;
@@ -68,32 +66,36 @@ function stateCondition({ sql, optOutScope }: Reader, state: NonNullable<Convers
   }
 }
 
-/** All that can fulfil the filter, where those are few; null where that is not known. */
-export async function fewOf(reader: Reader, filter: ConversationFilter): Promise<readonly string[] | null> {
+/** All that can fulfil the filter, where those are `few` at most; null where they are more. */
+export async function fewOf(
+  reader: Reader,
+  filter: ConversationFilter,
+  few: number,
+): Promise<readonly string[] | null> {
   for (const find of [byState, byPhone, byNumber]) {
-    const ids = await find(reader, filter);
-    if (ids !== null && ids.length <= FEW) return ids;
+    const ids = await find(reader, filter, few + 1);
+    if (ids !== null && ids.length <= few) return ids;
   }
   return null;
 }
 
-async function byState(reader: Reader, { state }: ConversationFilter): Promise<string[] | null> {
+async function byState(reader: Reader, { state }: ConversationFilter, most: number): Promise<string[] | null> {
   const { sql, optOutScope } = reader;
   switch (state) {
     case undefined:
       return null;
     case 'waiting':
     case 'held':
-      return idsOf(reader, sql`select distinct id from waiting_conversations(${FEW + 1}) id`);
+      return idsOf(reader, sql`select distinct id from waiting_conversations(${most}) id`);
     case 'taken_over':
-      return idsOf(reader, sql`select id from conversations where takeover_by is not null limit ${FEW + 1}`);
+      return idsOf(reader, sql`select id from conversations where takeover_by is not null limit ${most}`);
     case 'opted_out':
       return idsOf(
         reader,
         sql`select c.id from consents o
           join conversations c on c.their_address = o.their_address and c.channel = o.channel
             and coalesce(${optOutScope}, c.our_address) = o.scope
-          where o.state = 'out' limit ${FEW + 1}`,
+          where o.state = 'out' limit ${most}`,
       );
     case 'failed':
       return failed(reader);
@@ -118,9 +120,9 @@ async function failed(reader: Reader): Promise<string[] | null> {
   return failures >= FAILURES ? null : rows.map((row) => row.id);
 }
 
-async function byPhone(reader: Reader, { phone }: ConversationFilter): Promise<string[] | null> {
+async function byPhone(reader: Reader, { phone }: ConversationFilter, most: number): Promise<string[] | null> {
   if (phone === undefined) return null;
-  return conversationsOf(reader, fragmentOf(phone), FEW + 1);
+  return conversationsOf(reader, fragmentOf(phone), most);
 }
 
 /** Conversations of people whose address has this part, newest people first, `most` at most. */
@@ -136,13 +138,13 @@ export async function conversationsOf(reader: Reader, fragment: string, most: nu
   );
 }
 
-async function byNumber(reader: Reader, { number }: ConversationFilter): Promise<string[] | null> {
+async function byNumber(reader: Reader, { number }: ConversationFilter, most: number): Promise<string[] | null> {
   if (number === undefined) return null;
   const { sql } = reader;
   return idsOf(
     reader,
     sql`select c.id from unnest(array['sms', 'mms', 'whatsapp', 'webchat']) kind (channel)
-      join conversations c on c.channel = kind.channel and c.our_address = ${number} limit ${FEW + 1}`,
+      join conversations c on c.channel = kind.channel and c.our_address = ${number} limit ${most}`,
   );
 }
 

@@ -13,11 +13,18 @@ export type ConversationPage = {
   searched_back_to: string | null;
 };
 
-/** Messages or conversations that one request looks at. */
-const LOOKED = 20_000;
+/** How much one request does. */
+export type Bounds = {
+  /** Messages or conversations that are looked at in the order of the list. */
+  readonly looked: number;
+  /** Conversations that are looked at one by one, where a filter names them. */
+  readonly few: number;
+};
+const BOUNDS: Bounds = { looked: 20_000, few: 1_000 };
 
 /** A conversation by its newest message. */
 type Place = { readonly id: string; readonly conversation_id: string };
+type Walker = Reader & Pick<Bounds, 'looked'>;
 /** `cut`: the place where the looking ended before everything was seen. */
 type Found = { readonly places: readonly Place[]; readonly cut: string | null };
 
@@ -26,11 +33,15 @@ type Found = { readonly places: readonly Place[]; readonly cut: string | null };
  * meanwhile is at the top of the list, not in its old place.
  * Throws invalid_request for a cursor or a phone that is none.
  */
-export async function listConversations(reader: Reader, query: ListQuery): Promise<ConversationPage> {
+export async function listConversations(
+  reader: Reader,
+  query: ListQuery,
+  bounds: Bounds = BOUNDS,
+): Promise<ConversationPage> {
   const start = before(query.cursor);
-  const few = await fewOf(reader, query);
+  const few = await fewOf(reader, query, bounds.few);
   const { places, cut } =
-    few === null ? await walk(reader, query, start) : { places: await pick(reader, query, start, few), cut: null };
+    few === null ? await walk({ ...reader, ...bounds }, query, start) : { places: await pick(reader, query, start, few), cut: null };
   const page = places.slice(0, query.limit);
   const isMore = places.length > page.length;
   const conversations = await readConversations(
@@ -59,7 +70,7 @@ async function pick(reader: Reader, query: ListQuery, start: string, few: readon
   );
 }
 
-async function walk(reader: Reader, query: ListQuery, start: string): Promise<Found> {
+async function walk(reader: Walker, query: ListQuery, start: string): Promise<Found> {
   const { sql } = reader;
   const [row] = await rowsOf(reader, sql<{ id: string }[]>`select indexed_until() as id`);
   const indexed = row!.id;
@@ -69,7 +80,7 @@ async function walk(reader: Reader, query: ListQuery, start: string): Promise<Fo
   return { places: [...young.places, ...old.places], cut: old.cut };
 }
 
-async function walkMessages(reader: Reader, query: ListQuery, start: string, indexed: string): Promise<Found> {
+async function walkMessages(reader: Walker, query: ListQuery, start: string, indexed: string): Promise<Found> {
   const { sql } = reader;
   const places = await rowsOf(
     reader,
@@ -77,7 +88,7 @@ async function walkMessages(reader: Reader, query: ListQuery, start: string, ind
       select looked.id, looked.conversation_id
       from (
         select m.id, m.conversation_id from messages m where m.id < ${start} and m.id > ${indexed}
-        order by m.id desc limit ${LOOKED}
+        order by m.id desc limit ${reader.looked}
       ) looked
       join conversations c on c.id = looked.conversation_id
       where not exists (select from messages n where n.conversation_id = looked.conversation_id and n.id > looked.id)
@@ -88,13 +99,13 @@ async function walkMessages(reader: Reader, query: ListQuery, start: string, ind
   const [last] = await rowsOf(
     reader,
     sql<{ id: string }[]>`
-      select id from messages where id < ${start} and id > ${indexed} order by id desc offset ${LOOKED - 1} limit 1`,
+      select id from messages where id < ${start} and id > ${indexed} order by id desc offset ${reader.looked - 1} limit 1`,
   );
   return { places, cut: last?.id ?? null };
 }
 
 async function walkActivity(
-  reader: Reader,
+  reader: Walker,
   query: ListQuery,
   start: string,
   indexed: string,
@@ -106,7 +117,7 @@ async function walkActivity(
     reader,
     sql<Place[]>`
       select looked.last_message_id as id, looked.conversation_id
-      from (select a.* ${from} order by a.last_message_id desc limit ${LOOKED}) looked
+      from (select a.* ${from} order by a.last_message_id desc limit ${reader.looked}) looked
       join conversations c on c.id = looked.conversation_id
       where not exists (select from messages n where n.conversation_id = looked.conversation_id and n.id > ${indexed})
         and ${conditionOf(reader, query)}
@@ -116,7 +127,7 @@ async function walkActivity(
   const [last] = await rowsOf(
     reader,
     sql<{ id: string }[]>`
-      select a.last_message_id as id ${from} order by a.last_message_id desc offset ${LOOKED - 1} limit 1`,
+      select a.last_message_id as id ${from} order by a.last_message_id desc offset ${reader.looked - 1} limit 1`,
   );
   return { places, cut: last?.id ?? null };
 }
