@@ -1,4 +1,10 @@
 #!/usr/bin/env node
+import { consoleIsStale, servesConsole } from './console.mjs';
+import { root } from './install.mjs';
 import { launch } from './launch.mjs';
 
-launch('src/main.ts', process.argv.slice(2));
+const args = process.argv.slice(2);
+launch('src/main.ts', args, {
+  // Asked after the installation: what builds the console is a dependency.
+  before: () => (servesConsole(args) && consoleIsStale(root) ? 'scripts/console.ts' : undefined),
+});

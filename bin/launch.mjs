@@ -40,8 +40,11 @@ function executable(file) {
   return file;
 }
 
-/** Installs when needed, then runs a script of this package under the pinned Node and ends as it ended. */
-export function launch(script, args, { dev = false } = {}) {
+/**
+ * Installs when needed, then runs a script of this package under the pinned Node and ends as it ended. `before` may name a
+ * script that runs first; when that one fails it has said so, and the program starts all the same.
+ */
+export async function launch(script, args, { dev = false, before = () => undefined } = {}) {
   try {
     ensureInstalled({ dev });
   } catch (error) {
@@ -53,19 +56,35 @@ export function launch(script, args, { dev = false } = {}) {
     process.exitCode = 1;
     return;
   }
-  const child = spawn(node, [...NODE_FLAGS, join(root, script), ...args], { stdio: 'inherit' });
+  const run = runner(node);
+  const first = before();
+  if (first !== undefined) {
+    const { signal } = await run([join(root, first)]);
+    if (signal) process.exit(128 + (system.signals[signal] ?? 0));
+  }
+  const { code, signal } = await run([...NODE_FLAGS, join(root, script), ...args]);
+  process.exit(code ?? 128 + (system.signals[signal] ?? 0));
+}
+
+/** Runs one child at a time and hands signals on to it; resolves when it ended, with the signal that ended it or was handed on. */
+function runner(node) {
+  let child;
+  let asked = null;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
+      asked = signal;
       // A terminal sends Ctrl-C to the child as well; handing it on would make it two.
       if (signal === 'SIGINT' && process.stdin.isTTY) return;
       child.kill(signal);
     });
   }
-  child.on('error', (error) => {
-    process.stderr.write(`${node} could not be started: ${error.message}\n`);
-    process.exitCode = 1;
-  });
-  child.on('exit', (code, signal) => {
-    process.exit(code ?? 128 + (system.signals[signal] ?? 0));
-  });
+  return (args) =>
+    new Promise((resolve) => {
+      child = spawn(node, args, { stdio: 'inherit' });
+      child.on('error', (error) => {
+        process.stderr.write(`${node} could not be started: ${error.message}\n`);
+        resolve({ code: 1, signal: null });
+      });
+      child.on('exit', (code, signal) => resolve({ code, signal: signal ?? asked }));
+    });
 }

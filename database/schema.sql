@@ -170,6 +170,16 @@ grant delete, insert, select, update on contacts to darkspere_admin;
 grant select on contacts to darkspere_web;
 grant select on contacts to darkspere_worker;
 
+create table conversation_activity (
+  conversation_id uuid not null,
+  last_message_id uuid not null,
+  constraint conversation_activity_pkey PRIMARY KEY (conversation_id)
+) with (fillfactor=70);
+comment on table conversation_activity is 'Conversations by their newest message, up to where message_words reaches.';
+CREATE INDEX conversation_activity_last ON public.conversation_activity USING btree (last_message_id);
+grant delete, insert, select, update on conversation_activity to darkspere_admin;
+grant select on conversation_activity to darkspere_web;
+
 create table conversations (
   id uuid default new_id() not null,
   channel text not null,
@@ -232,7 +242,16 @@ create table exchanges (
 comment on table exchanges is 'Every call to an agent and to the carrier, without secrets, first 2 KiB of the answer.';
 CREATE INDEX exchanges_conversation ON ONLY public.exchanges USING btree (conversation_id, id);
 grant delete, insert, select, update on exchanges to darkspere_admin;
+grant select on exchanges to darkspere_web;
 grant select on exchanges to darkspere_worker;
+
+create table live_watchers (
+  watcher uuid not null,
+  seen_at timestamp with time zone not null,
+  constraint live_watchers_pkey PRIMARY KEY (watcher)
+) with (fillfactor=50);
+comment on table live_watchers is 'Gateways that are told of every change, as long as they say every few seconds that somebody watches.';
+grant delete, insert, select, update on live_watchers to darkspere_admin;
 
 create table login_tokens (
   token_hash bytea not null,
@@ -243,6 +262,19 @@ create table login_tokens (
 );
 comment on table login_tokens is 'One-time tokens of login addresses; using one removes it.';
 grant delete, insert, select, update on login_tokens to darkspere_admin;
+
+create table message_words (
+  from_id uuid not null,
+  to_id uuid not null,
+  messages integer not null,
+  words text not null,
+  grams integer[] not null,
+  constraint message_words_pkey PRIMARY KEY (from_id)
+);
+comment on table message_words is 'The texts of 512 messages in one row: what a search looks through.';
+CREATE INDEX message_words_grams ON public.message_words USING gin (grams) WITH (fastupdate='on', gin_pending_list_limit='65536');
+grant delete, insert, select, update on message_words to darkspere_admin;
+grant select on message_words to darkspere_web;
 
 create table messages (
   id uuid default new_id() not null,
@@ -296,6 +328,8 @@ create table outbound_parts (
   constraint outbound_parts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sending'::text, 'accepted'::text, 'sent'::text, 'delivered'::text, 'read'::text, 'unknown'::text, 'failed'::text, 'undelivered'::text, 'void'::text])))
 ) with (fillfactor=70);
 comment on table outbound_parts is 'What is handed to the carrier, one row per SMS; states only move forward.';
+CREATE INDEX outbound_parts_errors ON public.outbound_parts USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
+CREATE INDEX outbound_parts_provider_id ON public.outbound_parts USING brin (provider_id text_bloom_ops) WITH (autosummarize='on');
 grant delete, insert, select, update on outbound_parts to darkspere_admin;
 grant select on outbound_parts to darkspere_web;
 grant select on outbound_parts to darkspere_worker;
@@ -396,6 +430,7 @@ create table turns (
 ) with (fillfactor=80);
 comment on table turns is 'One answer in the making: a burst of texts, the agents tried, how it ended.';
 CREATE INDEX turns_conversation ON public.turns USING btree (conversation_id, id);
+CREATE INDEX turns_errors ON public.turns USING btree (id) INCLUDE (error_code) WHERE (error_code IS NOT NULL);
 grant delete, insert, select, update on turns to darkspere_admin;
 grant select on turns to darkspere_web;
 grant select on turns to darkspere_worker;
@@ -473,6 +508,38 @@ grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
 grant select on message_log to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.add_blocks(p_after uuid, p_blocks json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  block record;
+begin
+  if not pg_try_advisory_xact_lock(7358004) or indexed_until() <> p_after then
+    return false;
+  end if;
+  for block in
+    select * from json_to_recordset(p_blocks) b (from_id uuid, to_id uuid, messages int, words text, grams int[]) order by from_id
+  loop
+    insert into message_words (from_id, to_id, messages, words, grams)
+    values (block.from_id, block.to_id, block.messages, block.words, block.grams);
+    insert into conversation_activity (conversation_id, last_message_id)
+    select distinct on (m.conversation_id) m.conversation_id, m.id from messages m
+    where m.id >= block.from_id and m.id <= block.to_id
+    order by m.conversation_id, m.id desc
+    on conflict (conversation_id) do update set last_message_id = excluded.last_message_id
+    where conversation_activity.last_message_id < excluded.last_message_id;
+  end loop;
+  perform gin_clean_pending_list('message_words_grams');
+  return true;
+end $function$;
+grant execute on function add_blocks(uuid,json) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
  LANGUAGE plpgsql
@@ -538,6 +605,7 @@ begin
   if p_parts is not null and p_action <> 'more' then
     perform release_notice(c.id);
   end if;
+  perform tell_watchers('text', array[c.id]);
   return query select c.id, stored;
 end $function$;
 grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
@@ -620,6 +688,7 @@ begin
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
+  perform tell_watchers('status', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -627,6 +696,28 @@ begin
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
+ RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text, provider_ids text[])
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (array_agg(m.id order by m.id))[1], (array_agg(m.id order by m.id desc))[1], count(*)::int,
+    lower(string_agg(m.body, e'\x01' order by m.id)), coalesce(array_agg(m.provider_id) filter (where m.provider_id is not null), '{}')
+  from (
+    select m.*, (row_number() over (order by m.id) - 1) / p_block as block
+    from (
+      select m.id, m.body, m.provider_id from messages m
+      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      order by m.id limit p_blocks * p_block
+    ) m
+  ) m
+  group by block having count(*) = p_block
+  order by 1
+$function$;
+grant execute on function blocks_to_index(integer,integer) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.burst_end(p_first timestamp with time zone, p_last timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone
@@ -711,6 +802,7 @@ begin
       )::graphile_worker.job_spec))
     from unnest(under_way) id;
   end if;
+  perform tell_watchers('send', array(select p.conversation_id from outbound_parts p where p.id = any (p_parts))) where is_watched();
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
@@ -750,6 +842,7 @@ begin
     perform queue_replies(json_build_array(json_build_object(
       'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
   end if;
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function close_deferred(uuid,text,json,boolean) to darkspere_worker;
@@ -942,6 +1035,94 @@ end $function$;
 grant execute on function ensure_partitions(integer) to darkspere_admin;
 grant execute on function ensure_partitions(integer) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.find_provider_id(p_id text, p_gram integer)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  select found.id from (
+    (select m.id from (
+      select m.id, m.provider_id from messages m where m.id > indexed_until() order by m.id desc limit 100000
+    ) m where m.provider_id = p_id limit 1)
+    union all
+    (select m.id from (
+      select w.from_id, w.to_id from message_words w where w.grams @> array[p_gram] offset 0
+    ) w join messages m on m.id >= w.from_id and m.id <= w.to_id
+    where m.provider_id = p_id limit 1)
+  ) found limit 1
+$function$;
+grant execute on function find_provider_id(text,integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.find_words(p_words text, p_grams integer[], p_before uuid, p_direction text, p_limit integer, p_ms integer)
+ RETURNS TABLE(message_id uuid, searched_to uuid)
+ LANGUAGE plpgsql
+ STABLE
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  ends_at timestamptz := clock_timestamp() + p_ms * interval '1 millisecond';
+  indexed uuid := indexed_until();
+  reached uuid := p_before;
+  n int := 0;
+  found_here uuid[];
+  oldest uuid;
+  block record;
+begin
+  -- What is in no block yet, 2,000 at a time.
+  while reached > indexed loop
+    select array_agg(looked.id order by looked.id desc) filter (where strpos(looked.words, p_words) > 0
+        and (p_direction is null or looked.direction = p_direction)),
+      (array_agg(looked.id order by looked.id))[1]
+    into found_here, oldest
+    from (
+      select m.id, m.direction, lower(m.body) as words
+      from messages m where m.id < reached and m.id > indexed
+      order by m.id desc limit 2000
+    ) looked;
+    exit when oldest is null;
+    found_here := found_here[1:p_limit - n];
+    n := n + coalesce(cardinality(found_here), 0);
+    return query select id, null::uuid from unnest(found_here) id;
+    reached := case when n = p_limit then found_here[cardinality(found_here)] else oldest end;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, reached;
+      return;
+    end if;
+  end loop;
+
+  -- The blocks that have all of the grams: a few for a rare word, all of them for a common one, of which few will be read.
+  for block in
+    with candidate as materialized (
+      select w.from_id, w.to_id from message_words w where w.grams @> p_grams
+    )
+    select * from candidate c where c.from_id < p_before order by c.from_id desc
+  loop
+    if exists (select from message_words w where w.from_id = block.from_id and strpos(w.words, p_words) > 0) then
+      found_here := array(
+        select m.id from messages m
+        where m.id >= block.from_id and m.id <= block.to_id and m.id < p_before
+          and strpos(lower(m.body), p_words) > 0
+          and (p_direction is null or m.direction = p_direction)
+        order by m.id desc limit p_limit - n);
+      n := n + cardinality(found_here);
+      return query select id, null::uuid from unnest(found_here) id;
+    end if;
+    if n = p_limit or clock_timestamp() > ends_at then
+      return query select null::uuid, case when n = p_limit then found_here[cardinality(found_here)] else block.from_id end;
+      return;
+    end if;
+  end loop;
+  return query select null::uuid, null::uuid;
+end $function$;
+grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
  LANGUAGE plpgsql
@@ -1049,6 +1230,12 @@ begin
   where c.id = e.conversation_id
   returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
+
+  -- Those that have something to say were told of where that was queued.
+  perform tell_watchers('turn', array(
+    select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text)
+    where t.turn_id = any (valid) and t.kind is distinct from 'reply'))
+  where is_watched();
 end $function$;
 grant execute on function finish_turns(json,boolean) to darkspere_worker;
 
@@ -1071,6 +1258,7 @@ begin
   where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
   perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
     run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $function$;
 grant execute on function give_back(uuid,integer,integer) to darkspere_worker;
@@ -1105,6 +1293,15 @@ begin
   return query select 'ok', p_by;
 end $function$;
 grant execute on function hand_back(uuid,text) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.has_index(p_name text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from pg_index i where i.indexrelid = to_regclass(p_name) and i.indisvalid)
+$function$;
+grant execute on function has_index(text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.has_sends_under_way(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS boolean
@@ -1159,6 +1356,17 @@ $function$;
 grant execute on function id_time(uuid) to darkspere_admin;
 grant execute on function id_time(uuid) to darkspere_web;
 grant execute on function id_time(uuid) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.indexed_until()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce((select to_id from message_words order by from_id desc limit 1), '00000000-0000-0000-0000-000000000000')
+$function$;
+grant execute on function indexed_until() to darkspere_web;
+grant execute on function indexed_until() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.ingest_texts(p_texts json, p_quiet_ms integer, p_scope text)
  RETURNS TABLE(ord integer, conversation_id uuid, message_id uuid, refused text)
@@ -1262,6 +1470,12 @@ begin
     where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
   select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
+
+  perform tell_watchers('text', array(
+    select c.id from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+    where t.ord = any (fresh)))
+  where is_watched();
 end $function$;
 grant execute on function ingest_texts(json,integer,text) to darkspere_web;
 
@@ -1275,6 +1489,14 @@ grant execute on function is_held(timestamp with time zone) to darkspere_admin;
 grant execute on function is_held(timestamp with time zone) to darkspere_web;
 grant execute on function is_held(timestamp with time zone) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.is_watched()
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -1286,6 +1508,7 @@ begin
   where id = p_conversation returning takeover_until into ends_at;
   perform graphile_worker.add_job('end-takeover', json_build_object('c', p_conversation),
     run_at := ends_at, max_attempts := 1000, job_key := 'takeover:' || p_conversation);
+  perform tell_watchers('takeover', array[p_conversation]);
   return ends_at;
 end $function$;
 
@@ -1536,6 +1759,27 @@ exception when sqlstate 'DS001' then
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.prune_index()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  oldest uuid := (select id from messages order by id limit 1);
+begin
+  -- The clock was set back: what came since then belongs into blocks that were closed without it.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
+    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+  -- Retention has dropped the messages.
+  delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
+    and to_id < oldest;
+  delete from conversation_activity a where a.conversation_id in (
+    select gone.conversation_id from conversation_activity gone where gone.last_message_id < oldest limit 1000);
+end $function$;
+grant execute on function prune_index() to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.prune_receipts(p_older_than interval DEFAULT '30 days'::interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1604,6 +1848,7 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $function$;
 
@@ -1699,6 +1944,7 @@ begin
   where s.opted_out;
 
   perform record_exchanges(p_sends, '{}');
+  perform tell_watchers('send', touched);
   touched := array(select id from conversations where id = any (touched) and out_head <= out_seq);
   if touched <> '{}' then
     perform release_parts(touched);
@@ -1935,6 +2181,7 @@ begin
     perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
       max_attempts := 1000, priority := -10 * c.priority);
   end if;
+  perform tell_watchers('takeover', array[c.id]);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.room_from(p_holder uuid, p_daily boolean, p_capacity integer, p_segments integer, p_planned boolean, p_from timestamp with time zone)
@@ -2071,6 +2318,7 @@ begin
   ) h;
   if too_fast is not null then
     perform hold_conversations(too_fast);
+    perform tell_watchers('turn', too_fast);
   end if;
 
   if some_wait then
@@ -2141,6 +2389,7 @@ begin
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
+  perform tell_watchers('turn', ready);
 end $function$;
 grant execute on function start_turns(json,integer,integer) to darkspere_worker;
 
@@ -2187,7 +2436,18 @@ begin
   where c.id = any (p_conversations);
   -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
   perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+  perform tell_watchers('turn', p_conversations);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.stop_watching(p_watcher uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  delete from live_watchers where watcher = p_watcher
+$function$;
+grant execute on function stop_watching(uuid) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.take_over(p_conversation uuid, p_by text, p_minutes integer)
  RETURNS TABLE(verdict text, taken_by text, since timestamp with time zone, until timestamp with time zone)
@@ -2245,6 +2505,69 @@ begin
   return due[1];
 end $function$;
 grant execute on function tell_to_wait(uuid,uuid,integer,text,json,boolean) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.tell_watchers(p_what text, p_conversations uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if p_conversations is null or p_conversations = '{}' or not is_watched() then
+    return;
+  end if;
+  -- A notification takes 8,000 bytes.
+  perform pg_notify('darkspere_live', p_what || ' ' || string_agg(rtrim(encode(uuid_send(told.id), 'base64'), '='), ''))
+  from (
+    select each.id, (row_number() over () - 1) / 350 as chunk
+    from (select distinct unnest(p_conversations) as id) each
+    where each.id is not null
+  ) told
+  group by told.chunk;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select (j.payload ->> 'c')::uuid from graphile_worker._private_jobs j
+  where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'turn')
+  order by j.id desc limit p_most
+$function$;
+grant execute on function waiting_conversations(integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.waiting_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
+  join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
+$function$;
+grant execute on function waiting_totals() to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.watch_live(p_watcher uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  before timestamptz;
+begin
+  select seen_at into before from live_watchers where watcher = p_watcher;
+  insert into live_watchers as w (watcher, seen_at) values (p_watcher, clock_timestamp())
+  on conflict (watcher) do update set seen_at = excluded.seen_at;
+  delete from live_watchers where watcher in (
+    select gone.watcher from live_watchers gone where gone.seen_at < clock_timestamp() - interval '1 minute'
+    for update skip locked);
+  -- Heard by the one who says it: so a feed that has gone deaf knows.
+  perform pg_notify('darkspere_live', 'beat ' || p_watcher);
+  return coalesce(before > clock_timestamp() - interval '7 seconds', false);
+end $function$;
+grant execute on function watch_live(uuid) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.window_at(p_at timestamp with time zone, p_daily boolean, p_ahead integer DEFAULT 0)
  RETURNS timestamp with time zone

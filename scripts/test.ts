@@ -6,11 +6,13 @@ import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
+import { prepareChromium } from '../test/support/chromium.ts';
+import { buildConsole } from '../test/support/console-build.ts';
 import { prepareTemplate, startTestServer } from '../test/support/server.ts';
 import { describe, runChecks } from './check.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const TESTS = ['src/**/*.test.ts', 'examples/**/*.test.ts', 'test/**/*.test.ts'];
+const TESTS = ['console/**/*.test.ts', 'src/**/*.test.ts', 'examples/**/*.test.ts', 'test/**/*.test.ts'];
 /** Kills a file that hangs; the slowest ones start servers and kill them. */
 const FILE_TIMEOUT_MS = 180_000;
 
@@ -44,6 +46,8 @@ async function main(): Promise<void> {
         console.log(describe(result));
       });
     }
+    // Once for all of them, not by two files at a time.
+    if (files.some((file) => file.startsWith('test/browser/'))) await Promise.all([buildConsole(), prepareChromium()]);
     await runFiles(files, '');
     await runOnOtherServer(files);
   } finally {

@@ -164,6 +164,13 @@ export const CATALOGUE = {
     title: 'The carrier could not be asked which messages it has.',
     fix: 'Check TWILIO_API_URL, the account and the carrier’s status page; it is asked again later.',
   },
+  simulator_off: {
+    category: 'configuration',
+    status: 409,
+    retry: 'never',
+    title: 'The simulated carrier does not run here: a real one is configured, or gateway and worker run apart.',
+    fix: 'Text the number with a phone, or start without the TWILIO_* variables (`npm start`) to play one.',
+  },
   // — configuration and start —
   config_invalid: {
     category: 'configuration',

@@ -16,6 +16,7 @@ import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/t
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createOutage } from './database/outage.ts';
+import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
 import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
@@ -31,10 +32,13 @@ import { createEgress } from './security/guarded-fetch.ts';
 import { linkKey } from './security/links.ts';
 import { loadOrCreateSecret } from './security/registration-secret.ts';
 import { createSecretBox, loadOrCreateKey } from './security/secrets.ts';
+import { createLoginToken, isAnybodySignedIn, loginUrl } from './security/sessions.ts';
 
 export type Runtime = {
   readonly urls: Partial<Record<ServiceName | 'simulator', string>>;
   readonly simulator: Simulator | null;
+  /** Where the console is, and an address that signs in to it once; null when this process does not serve it. */
+  readonly console: { readonly url: string; firstLogin(): Promise<string | null> } | null;
   /** What agents register with; null when this process does not run the registration service. */
   readonly registrationSecret: string | null;
   /** Readiness off, running work finished or given back, everything closed in reverse. */
@@ -100,6 +104,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     return {
       urls,
       simulator: carrier.simulator,
+      console: parts.includes('gateway')
+        ? { url: config.consoleUrl, firstLogin: () => firstLogin(pools.admin, config.consoleUrl) }
+        : null,
       registrationSecret,
       async stop() {
         state.closing = true;
@@ -229,6 +236,16 @@ async function openWorker(shared: Shared): Promise<string> {
   });
   stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, () => mailbox.stop()));
   return url;
+}
+
+/** An address for somebody who never signed in; null when somebody is, or while the database is away. */
+async function firstLogin(sql: Sql, consoleUrl: string): Promise<string | null> {
+  try {
+    if (await isAnybodySignedIn(sql)) return null;
+    return loginUrl(consoleUrl, (await createLoginToken(sql)).token);
+  } catch {
+    return null;
+  }
 }
 
 /** Any-free-port (0) of the gateway becomes a port now: the address that webhooks are signed for must be known first. */

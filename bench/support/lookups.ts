@@ -1,5 +1,6 @@
 // Two lookups that every text makes, one by one: the session of a pair of numbers, and the context of a session. Timed where
-// the client stands and inside the server, where neither the socket nor the driver counts.
+// the client stands and inside the server, where neither the socket nor the driver counts; for somebody who has not texted
+// for long, whose pages PostgreSQL has to fetch, and once more for the same person, as somebody who texts again.
 import type { Sql } from '../../src/database/pools.ts';
 
 export type Lookups = {
@@ -44,13 +45,15 @@ export async function createLookups(sql: Sql, ourNumber: string): Promise<Lookup
 
   return {
     async round(person, another) {
-      const mine = await session('session lookup, client', person);
-      await timed('context, client', () => sql`select * from conversation_context(${mine}, 10)`);
-      const [looked] = await sql<{ ms: number }[]>`select pg_temp.time_session(${another}) as ms`;
-      const theirs = await session(null, another);
-      const [told] = await sql<{ ms: number }[]>`select pg_temp.time_context(${theirs}) as ms`;
-      add('session lookup, server', looked!.ms);
-      add('context, server', told!.ms);
+      for (const when of ['', ' again']) {
+        const mine = await session(`session lookup${when}, client`, person);
+        await timed(`context${when}, client`, () => sql`select * from conversation_context(${mine}, 10)`);
+        const [looked] = await sql<{ ms: number }[]>`select pg_temp.time_session(${another}) as ms`;
+        const theirs = await session(null, another);
+        const [told] = await sql<{ ms: number }[]>`select pg_temp.time_context(${theirs}) as ms`;
+        add(`session lookup${when}, server`, looked!.ms);
+        add(`context${when}, server`, told!.ms);
+      }
     },
     spentMs,
     forget: () => spentMs.clear(),

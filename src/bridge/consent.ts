@@ -20,6 +20,8 @@ export type Consent = {
   handle(text: Inbound): Promise<boolean>;
   /** Whether `handle` would do more than say no. */
   concerns(text: Inbound): boolean;
+  /** Whether it is an opt-out, which counts from when the workers can know it. */
+  isStop(text: Inbound): boolean;
 };
 
 /** The webhook has 0.9 s, which what a dead worker left behind must not use up. Longer than a claim holds (outbound.ts). */
@@ -38,6 +40,7 @@ export function createConsent(deps: ConsentDeps): Consent {
       return false;
     },
     concerns: (text) => keywordFor(text) !== null || isYes(text.text),
+    isStop: (text) => keywordFor(text) === 'stop',
   };
 }
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { pino } from 'pino';
 import { until } from '../../test/support/until.ts';
 import type { Inbound } from '../channels/channel.ts';
@@ -58,6 +58,7 @@ beforeEach(async () => {
   intake = createIntake({
     consent: {
       concerns: ({ text: words }) => keywordOf(words) !== null,
+      isStop: ({ text: words }) => keywordOf(words) === 'stop',
       async handle({ text: words }) {
         if (keywordOf(words) === null) return false;
         await database([words]);
@@ -107,14 +108,14 @@ describe('a text', () => {
     assert.equal(await intake.text(text('1')), 'spooled');
     const before = asked;
     assert.equal(await intake.text(text('2')), 'spooled');
-    assert.equal(await intake.text(text('STOP')), 'spooled');
+    assert.equal(await intake.text(text('HELP')), 'spooled');
     assert.equal(await intake.status({ partId: 'p', providerId: 'SM1', state: 'sent', errorCode: null }), 'spooled');
     assert.equal(asked, before);
     answer = 'ok';
     await drained();
     assert.deepEqual(
       stored.filter((words) => words !== 'status'),
-      ['1', '2', 'STOP'],
+      ['1', '2', 'HELP'],
     );
     assert.ok(stored.includes('status'));
     assert.equal(await intake.text(text('3')), 'stored');
@@ -183,11 +184,49 @@ describe('a text', () => {
   });
 });
 
+describe('a STOP', () => {
+  it('is kept and not acknowledged while the database is away, so that the carrier tries another gateway', async () => {
+    for (const way of ['refused', 'silent'] as const) {
+      answer = way;
+      const startMs = performance.now();
+      await assert.rejects(intake.text(text('STOP')), { code: 'storage_unavailable' });
+      assert.ok(performance.now() - startMs < REFUSED_WITHIN_MS);
+      assert.equal(spool.records, 1);
+      answer = 'ok';
+      await drained();
+    }
+    assert.deepEqual(stored, ['STOP', 'STOP']);
+    assert.equal(await intake.text(text('STOP')), 'keyword');
+  });
+
+  it('behind an older text of its person is not acknowledged either before both are in the database', async () => {
+    await spool.keep({ kind: 'text', text: text('1') });
+    await assert.rejects(intake.text(text('STOP')), { code: 'storage_unavailable' });
+    await drained();
+    assert.deepEqual(stored, ['1', 'STOP']);
+  });
+
+  it('that waits for the last sends does not make others think that the database is away', async () => {
+    const waits = Promise.withResolvers<void>();
+    const slow = createSlow(waits.promise);
+    const stop = slow.text(text('STOP'));
+    await pause(700);
+    waits.resolve();
+    assert.equal(await stop, 'keyword');
+    assert.deepEqual(log, []);
+    await slow.close();
+  });
+});
+
 /** An intake on the same spool whose database takes what it was given when the promise resolves. */
 function createSlow(ready: Promise<void>): Intake {
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) });
   return createIntake({
-    consent: { concerns: () => false, handle: async () => false },
+    consent: {
+      concerns: ({ text: words }) => words === 'STOP',
+      isStop: ({ text: words }) => words === 'STOP',
+      handle: async ({ text: words }) => words === 'STOP' && ready.then(() => true),
+    },
     ingest: {
       async take() {
         await ready;
@@ -208,7 +247,9 @@ describe('draining', () => {
     answer = 'refused';
     const people = ['+15550000011', '+15550000012', '+15550000013'];
     const said = ['1', '2', 'STOP', 'START', '3', 'HELP', '4'];
-    for (const words of said) for (const from of people) await intake.text(text(`${words}`, from));
+    for (const words of said)
+      for (const from of people)
+        await intake.text(text(words, from)).catch((error) => assert.equal(words, 'STOP', error));
     answer = 'ok';
     await drained();
     const count = (words: string) => stored.filter((each) => each === words).length;

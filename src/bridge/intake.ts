@@ -5,6 +5,10 @@
 // to the spool without asking it, so that an outage costs a webhook one fsync and the database nothing. Draining looks for it
 // and closes the breaker with the first batch that it takes. Until a conversation is drained its newer texts go behind the
 // older ones; texts of everybody else go straight to the database again, so steady traffic cannot keep the spool in use.
+//
+// A STOP is not acknowledged from the spool. The database may be away for this gateway alone, and then workers go on sending to
+// somebody who was told that they do not. It is kept all the same, and answered 503: so the carrier tries another gateway
+// (`#rp=5xx`, or the number's fallback URL), and should nobody take it, it holds from the drain on. In both places it is one STOP.
 import type { Inbound, StatusReport } from '../channels/channel.ts';
 import { DarkspereError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -28,7 +32,10 @@ export type IntakeDeps = ReplayDeps & {
 export type TextOutcome = 'keyword' | 'duplicate' | 'refused' | 'stored' | 'spooled';
 
 export type Intake = {
-  /** Durable when it resolves. Throws `storage_unavailable` within a second. */
+  /**
+   * Durable when it resolves; a STOP is in the database then. Throws `storage_unavailable` within a second, also for a STOP
+   * that only the spool has.
+   */
   text(text: Inbound): Promise<TextOutcome>;
   status(report: StatusReport): Promise<StatusOutcome | 'spooled'>;
   /** Drains what can be drained now; the rest stays for the next start. */
@@ -39,6 +46,8 @@ export type Intake = {
 const TOTAL_MS = 900;
 /** What the database gets of it. */
 const DATABASE_MS = 600;
+/** And of a STOP, which waits 0.7 s for sends that are under way (consent.ts): that is no outage. */
+const STOP_MS = 800;
 
 export function createIntake(deps: IntakeDeps): Intake {
   const { spool } = deps;
@@ -71,8 +80,23 @@ export function createIntake(deps: IntakeDeps): Intake {
     return withinTime<T | 'spooled'>(either, TOTAL_MS - (performance.now() - startedMs));
   }
 
+  /** Kept whatever comes; resolves only when the database has it. */
+  async function takeStop(text: Inbound): Promise<TextOutcome> {
+    const startedMs = performance.now();
+    if (!breaker.isOpen && !spool!.holds(text)) {
+      const first = await breaker.wait(store.text(text), STOP_MS);
+      if (first !== 'late') return first.value;
+    }
+    await withinTime(keep({ kind: 'text', text }), TOTAL_MS - (performance.now() - startedMs));
+    throw new DarkspereError(
+      'storage_unavailable',
+      'The STOP is kept; workers cannot know it before the database does.',
+    );
+  }
+
   return {
     async text(text) {
+      if (deps.consent.isStop(text)) return takeStop(text);
       const entry = { kind: 'text', text } as const;
       if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry));
       return take(entry, () => store.text(text));

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import calculator from 'sms-segments-calculator';
-import { countSegments, describeSegments, isGsm7, MORE_TAIL, type PackLimits, packReply, splitParts } from './segments.ts';
+import {
+  countSegments,
+  describeSegments,
+  isGsm7,
+  MORE_TAIL,
+  type PackLimits,
+  packReply,
+  splitParts,
+} from './segments.ts';
 
 const intl = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 const graphemesOf = (text: string) => [...intl.segment(text)].map((part) => part.segment);
@@ -310,14 +318,24 @@ describe('describeSegments', () => {
       left: 42,
       forcedBy: ['“', '”', '👍🏽'],
     });
-    assert.deepEqual(describeSegments(''), { encoding: 'GSM-7', segments: 1, units: 0, characters: 0, left: 160, forcedBy: [] });
+    assert.deepEqual(describeSegments(''), {
+      encoding: 'GSM-7',
+      segments: 1,
+      units: 0,
+      characters: 0,
+      left: 160,
+      forcedBy: [],
+    });
   });
 
   it('counts exactly the room that is left', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const { segments, left, encoding, forcedBy } = describeSegments(text);
-        assert.deepEqual({ segments, encoding }, { segments: countSegments(text).segments, encoding: countSegments(text).encoding });
+        assert.deepEqual(
+          { segments, encoding },
+          { segments: countSegments(text).segments, encoding: countSegments(text).encoding },
+        );
         assert.equal(forcedBy.length > 0, encoding === 'UCS-2');
         assert.equal(countSegments(text + '0'.repeat(left)).segments, segments);
         assert.equal(countSegments(text + '0'.repeat(left + 1)).segments, segments + 1);

@@ -3,6 +3,8 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { PARTS, type Part } from '../config.ts';
 import { addCampaignCommands } from './campaigns.ts';
+import { addKeyCommands } from './keys.ts';
+import { addLoginCommand } from './login.ts';
 import { addNumberCommands } from './numbers.ts';
 
 /** Runs one command line; resolves with the exit code. */
@@ -50,6 +52,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   const onCode = (result: number) => {
     code = result;
   };
+  addLoginCommand(program, onCode);
+  addKeyCommands(program, onCode);
   addNumberCommands(program, onCode);
   addCampaignCommands(program, onCode);
 

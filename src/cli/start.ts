@@ -2,10 +2,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { styleText } from 'node:util';
 import { type Config, loadConfig, type Part } from '../config.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { type Runtime, startRuntime } from '../runtime.ts';
+import { LOGIN_MINUTES } from '../security/sessions.ts';
 
 const DEMO_AGENT = fileURLToPath(new URL('../../examples/demo-agent/agent.ts', import.meta.url));
 
@@ -43,7 +45,9 @@ export async function startCommand(parts: readonly Part[]): Promise<number> {
   const demo = config.demoAgent && runtime.registrationSecret !== null ? startDemo(config, runtime, logger) : null;
   listenForSignals(stopping, logger);
   await demo?.ready;
-  announce(config, runtime, demo !== null, performance.now() - startedMs);
+  // Taken before the login address is made: what comes after is not the start.
+  const ms = performance.now() - startedMs;
+  announce(config, runtime, { hasDemo: demo !== null, ms, login: (await runtime.console?.firstLogin()) ?? null });
 
   const code = await stopping.promise;
   await runtime.stop();
@@ -112,7 +116,11 @@ function startDemo(config: Config, runtime: Runtime, logger: Logger): Demo {
   return { child, ready };
 }
 
-function announce(config: Config, { urls }: Runtime, hasDemo: boolean, ms: number): void {
+type Announcement = { readonly hasDemo: boolean; readonly ms: number; readonly login: string | null };
+
+/** To the terminal alone, never to the log: the login address opens the console. */
+function announce(config: Config, runtime: Runtime, { hasDemo, ms, login }: Announcement): void {
+  const { urls } = runtime;
   const lines = [
     '',
     `Darkspere is ready (${(ms / 1000).toFixed(1)} s).`,
@@ -127,9 +135,37 @@ function announce(config: Config, { urls }: Runtime, hasDemo: boolean, ms: numbe
       ? [`  our number     ${config.numbers.join(', ')}${hasDemo ? ', answered by the demo agent' : ''}`]
       : []),
     '',
-    ...(urls.simulator ? ['Text it from another terminal:', '', '  npx darkspere text "hello"', ''] : []),
+    ...consoleLines(runtime, login),
+    ...(urls.simulator ? ['Or text it from another terminal:', '', '  npx darkspere text "hello"', ''] : []),
     'Ctrl-C stops.',
     '',
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function consoleLines({ console, urls }: Runtime, login: string | null): string[] {
+  if (console === null) return [];
+  const what = urls.simulator ? 'text your agent and watch its answer' : 'see every conversation';
+  if (login === null) {
+    return [
+      `The console, to ${what}:`,
+      '',
+      `  ${link(console.url)}`,
+      '',
+      '  (npx darkspere login signs in another browser)',
+      '',
+    ];
+  }
+  return [
+    `Open the console, to ${what}. This address signs you in, once, within ${LOGIN_MINUTES} minutes:`,
+    '',
+    `  ${link(login)}`,
+    '',
+  ];
+}
+
+/** Where the eye should go, on terminals that can say so. */
+function link(url: string): string {
+  const { stdout } = process;
+  return stdout.isTTY && stdout.hasColors() ? styleText(['bold', 'cyan', 'underline'], url) : url;
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { request } from 'undici';
+import { FAULT_NAMES } from '../channels/simulator/fault-request.ts';
 import { type Simulator, startSimulator } from '../channels/simulator/simulator.ts';
 import { type TextOptions, textCommand } from './text.ts';
 
@@ -186,6 +187,15 @@ describe('an interactive phone', () => {
     assert.equal(code, 0);
     assert.match(out, /you → \+15550001111 {2}STOP/);
     assert.match(out, /successfully been unsubscribed/);
+  });
+
+  test('/fault knows every fault of the simulator by its name', async () => {
+    const { code, err } = await type('/fault cut_answer', '/fault refuse_with 21211', '/fault fail_with', '/quit');
+    assert.equal(code, 0);
+    const { cutAnswer, refuseWith, failWith } = simulator.faults.pending();
+    assert.deepEqual([cutAnswer, refuseWith, failWith], [1, 1, 0]);
+    assert.match(err, /goes wrong: refuse_with/);
+    for (const name of FAULT_NAMES) assert.ok(err.includes(name), name);
   });
 
   test('/fault, /help, unknown commands and /quit', async () => {

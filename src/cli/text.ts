@@ -1,5 +1,6 @@
 // `darkspere text`: plays the person's phone against the simulator.
 import { createInterface } from 'node:readline';
+import { FAULT_NAMES } from '../channels/simulator/fault-request.ts';
 import { messageOf } from '../errors.ts';
 import { jsonLine, type Look, render } from './conversation.ts';
 import { openPhoneLine, type PhoneEvent, type PhoneLine } from './phone-line.ts';
@@ -31,11 +32,12 @@ const SETTLE_MS = 1500;
 
 const HELP = `Each line is a text. Commands:
   /stop          text STOP, as a person who wants no more texts
-  /fault <name>  the next one goes wrong: duplicate, callbacks, missing, 429, 500, 500-after, spam
+  /fault <name>  the next one goes wrong; without a name: what there is
   /help          this
   /quit          leave (Ctrl-C too)`;
 
-const FAULTS: ReadonlyMap<string, Record<string, unknown>> = new Map<string, Record<string, unknown>>([
+/** Short for the usual ones. */
+const SHORT: ReadonlyMap<string, Record<string, unknown>> = new Map<string, Record<string, unknown>>([
   ['duplicate', { duplicate_webhooks: 1 }],
   ['callbacks', { duplicate_callbacks: 1 }],
   ['missing', { missing_callbacks: 1 }],
@@ -44,6 +46,13 @@ const FAULTS: ReadonlyMap<string, Record<string, unknown>> = new Map<string, Rec
   ['500-after', { http_500_after_accept: 1 }],
   ['spam', { fail_with: { code: 30007, count: 1 } }],
 ]);
+/** Faults that say an error code of the carrier. */
+const WITH_CODE = ['fail_with', 'refuse_with'];
+/** It is no text or message that this one happens to. */
+const NOBODY_LISTENS = 'refuse_connections';
+const NOBODY_LISTENS_MS = 5_000;
+const FAULTS = `Faults: ${[...SHORT.keys()].join(', ')}
+or as the simulator names them: ${FAULT_NAMES.map((name) => (WITH_CODE.includes(name) ? `${name} <code>` : name)).join(', ')}`;
 
 type Session = {
   readonly options: TextOptions;
@@ -127,10 +136,19 @@ async function textOnce(session: Session, message: string): Promise<number> {
   return conclude(await watch.outcome, session.options);
 }
 
+/** What to ask the simulator for; null for what it does not know. */
+function faultPlan(name: string, detail: string): Record<string, unknown> | null {
+  const short = SHORT.get(name);
+  if (short !== undefined) return short;
+  if (WITH_CODE.includes(name)) return /^\d{5}$/.test(detail) ? { [name]: { code: Number(detail), count: 1 } } : null;
+  if (name === NOBODY_LISTENS) return { [name]: { for_ms: NOBODY_LISTENS_MS } };
+  return FAULT_NAMES.includes(name) ? { [name]: 1 } : null;
+}
+
 /** Does one line of the person; returns the watch when it was a text, and `quit` when they leave. */
 async function obey(session: Session, input: string): Promise<ReplyWatch | 'quit' | null> {
   const { line, options } = session;
-  const [command = '', argument = ''] = input.trim().split(/\s+/, 2);
+  const [command = '', argument = '', detail = ''] = input.trim().split(/\s+/, 3);
   const note = (text: string): null => {
     options.stderr.write(`${text}\n`);
     return null;
@@ -139,8 +157,8 @@ async function obey(session: Session, input: string): Promise<ReplyWatch | 'quit
   if (command === '/quit') return 'quit';
   if (command === '/help') return note(HELP);
   if (command === '/fault') {
-    const plan = FAULTS.get(argument);
-    if (plan === undefined) return note(`Faults: ${[...FAULTS.keys()].join(', ')}`);
+    const plan = faultPlan(argument, detail);
+    if (plan === null) return note(FAULTS);
     await line.fault(plan);
     return note(`The next one goes wrong: ${argument}`);
   }

@@ -97,6 +97,12 @@ export type ContactsRow = {
   created_at: Date;
 };
 
+/** Conversations by their newest message, up to where message_words reaches. */
+export type ConversationActivityRow = {
+  conversation_id: string;
+  last_message_id: string;
+};
+
 /** One person texting one of our numbers: the unit of order. Its waiting texts are the queue. */
 export type ConversationsRow = {
   id: string;
@@ -149,6 +155,12 @@ export type ExchangesRow = {
   late: boolean;
 };
 
+/** Gateways that are told of every change, as long as they say every few seconds that somebody watches. */
+export type LiveWatchersRow = {
+  watcher: string;
+  seen_at: Date;
+};
+
 /** One-time tokens of login addresses; using one removes it. */
 export type LoginTokensRow = {
   token_hash: Uint8Array;
@@ -172,6 +184,15 @@ export type MessageLogRow = {
   agent_id: string | null;
   state: string | null;
   reason: string | null;
+};
+
+/** The texts of 512 messages in one row: what a search looks through. */
+export type MessageWordsRow = {
+  from_id: string;
+  to_id: string;
+  messages: number;
+  words: string;
+  grams: number[];
 };
 
 /** Every text in and every reply out, written once. */

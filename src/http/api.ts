@@ -2,21 +2,50 @@
 import cookie from '@fastify/cookie';
 import type { FastifyInstance } from 'fastify';
 import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
-import { sessionRoutes } from './api/session.ts';
+import { conversationRoutes, type ReaderDeps } from './api/conversations.ts';
+import { type EventsDeps, eventRoutes } from './api/events.ts';
+import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
+import { messageRoutes } from './api/messages.ts';
+import { type OverviewDeps, overviewRoutes } from './api/overview.ts';
+import { type PostDeps, postRoutes } from './api/posts.ts';
+import { type SessionDeps, sessionRoutes } from './api/session.ts';
+import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
+import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { apiDocsRoutes } from './docs.ts';
+import { type MediaDeps, mediaRoutes } from './media.ts';
+import { openApiRoutes } from './openapi.ts';
 
-export type ApiDeps = AccessDeps & AgentListDeps;
+/** What all routes together are given. */
+export type ApiDeps = AccessDeps &
+  AgentListDeps &
+  EventsDeps &
+  InstanceDeps &
+  MediaDeps &
+  OverviewDeps &
+  PostDeps &
+  ReaderDeps &
+  SessionDeps &
+  SimulatorDeps &
+  TakeoverDeps;
 
 /** Adds the API. */
 export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
-  await prepareApi(app, deps);
-  sessionRoutes(app, deps);
-  agentListRoutes(app, deps);
-}
-
-/** What routes of src/http/routes.ts stand on. */
-export async function prepareApi(app: FastifyInstance, deps: AccessDeps): Promise<void> {
   await app.register(cookie);
   app.decorateRequest('principal', null);
   prepareAccess(app, deps);
+  // First: it writes down the routes that come after it.
+  await openApiRoutes(app);
+  apiDocsRoutes(app);
+  sessionRoutes(app, deps);
+  instanceRoutes(app, deps);
+  eventRoutes(app, deps);
+  agentListRoutes(app, deps);
+  overviewRoutes(app, deps);
+  conversationRoutes(app, deps);
+  messageRoutes(app, deps);
+  postRoutes(app, deps);
+  takeoverRoutes(app, deps);
+  mediaRoutes(app, deps);
+  simulatorRoutes(app, deps);
 }

@@ -3,17 +3,19 @@ import type { z } from 'zod';
 import { DarkspereError } from '../errors.ts';
 
 /** The body as its schema describes it; throws `invalid_request` with `param`. Use strict objects: unknown fields are refused. */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown, within?: string): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  throw invalid(parsed.error, 'body');
+  throw invalid(parsed.error, 'body', within);
 }
 
 /** The first thing that is wrong, with its name and what to do: `invalid_request` with `param`. */
-export function invalid(error: z.ZodError, where: 'body' | 'query'): DarkspereError {
+export function invalid(error: z.ZodError, where: 'body' | 'query', within?: string): DarkspereError {
   const issue = error.issues[0]!;
   const isUnknown = issue.code === 'unrecognized_keys';
-  const param = [...issue.path, ...(isUnknown ? [issue.keys[0]!] : [])].join('.');
+  const param = [...(within === undefined ? [] : [within]), ...issue.path, ...(isUnknown ? [issue.keys[0]!] : [])].join(
+    '.',
+  );
   if (param === '') return new DarkspereError('invalid_request', 'The body must be a JSON object.');
   const message = isUnknown
     ? `Unknown ${where === 'body' ? 'field' : 'query parameter'} ${param}. Remove it or correct its name.`

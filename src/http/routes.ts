@@ -18,7 +18,7 @@ type Parsed<T extends z.ZodType | undefined> = T extends z.ZodType ? z.output<T>
 
 export const TAGS = {
   conversations: 'Conversations, their messages, and the path of each one.',
-  operators: 'What an operator does by hand: answer, take over, replay.',
+  operators: 'What an operator does by hand: answer, take over.',
   agents: 'Agents, and what they may call themselves.',
   console: 'Signing in, this installation, and what happens as it happens.',
   simulator: 'The simulated carrier: a phone, and what goes wrong on demand.',
@@ -48,7 +48,7 @@ export type RouteDeclaration<
   /** Without it no query is taken. Strict objects, as in bodies. */
   readonly query?: Q;
   readonly body?: B;
-  /** By status, the usual one first; null is an empty answer. Set another status than the first with `reply.code`. */
+  /** By status; null is an empty answer. The lowest is the usual one, another is set with `reply.code`. */
   readonly answers: A;
   /** Errors of its own; the usual ones (credential, shape, storage) are known. */
   readonly errors?: readonly ErrorCode[];
@@ -71,10 +71,10 @@ declare module 'fastify' {
 
 const NO_QUERY = z.strictObject({});
 
-/** Adds a route. The server must have been prepared by `prepareApi`. */
+/** Adds a route to a server on which `apiRoutes` prepared what callers are known by. */
 export function route<
-  const S extends Scope | 'anyone',
-  const A extends Answers,
+  S extends Scope | 'anyone',
+  A extends Answers,
   P extends z.ZodType | undefined = undefined,
   Q extends z.ZodType | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
@@ -90,7 +90,11 @@ export function route<
       ...(declared.description === undefined ? {} : { description: declared.description }),
       tags: [declared.tag],
       operationId: operationId(method, path),
-      ...(scope === 'anyone' ? { security: [] } : {}),
+      ...(scope === 'anyone'
+        ? { security: [] }
+        : agents
+          ? { security: [{ apiKey: [] }, { session: [] }, { agentKey: [] }] }
+          : {}),
       ...(params === undefined ? {} : { params }),
       querystring: query ?? NO_QUERY,
       ...(body === undefined ? {} : { body }),
@@ -103,7 +107,8 @@ export function route<
       request.principal = await authenticate(request, { scope, agents });
     },
     handler: async (request, reply) => {
-      reply.code(usual);
+      // What is said to one caller is nobody else's to keep. Pictures have their own.
+      reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
       const given = await declared.handle({
         params: request.params as Parsed<P>,
         query: request.query as Parsed<Q>,

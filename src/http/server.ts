@@ -1,5 +1,5 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import { mayPass } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
@@ -41,6 +41,11 @@ export function createServer(options: ServiceOptions): FastifyInstance {
     onConstructorPoisoning: 'error',
     genReqId: () => newId(),
     routerOptions: { ignoreTrailingSlash: false },
+    // An address that cannot be decoded reaches no route, and no handler of ours either.
+    frameworkErrors: (_error, request, reply) => {
+      const error = new DarkspereError('not_found', 'There is nothing at this address: it cannot be decoded.');
+      void (reply as FastifyReply).code(error.status).send(errorBody(error, request.id));
+    },
   });
   // Fastify reads text/plain too; nothing of ours is.
   app.removeContentTypeParser('text/plain');

@@ -41,7 +41,9 @@ export async function listConversations(
   const start = before(query.cursor);
   const few = await fewOf(reader, query, bounds.few);
   const { places, cut } =
-    few === null ? await walk({ ...reader, ...bounds }, query, start) : { places: await pick(reader, query, start, few), cut: null };
+    few === null
+      ? await walk({ ...reader, ...bounds }, query, start)
+      : { places: await pick(reader, query, start, few), cut: null };
   const page = places.slice(0, query.limit);
   const isMore = places.length > page.length;
   const conversations = await readConversations(

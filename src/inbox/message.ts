@@ -4,15 +4,7 @@ import { explainErrorCode } from '../channels/twilio/error-codes.ts';
 import { timeOf } from './cursor.ts';
 
 export type Direction = 'in' | 'out';
-export type MessageKind =
-  | 'text'
-  | 'keyword'
-  | 'reply'
-  | 'fallback'
-  | 'notice'
-  | 'proactive'
-  | 'holding'
-  | 'operator';
+export type MessageKind = 'text' | 'keyword' | 'reply' | 'fallback' | 'notice' | 'proactive' | 'holding' | 'operator';
 export type PartState =
   | 'queued'
   | 'sending'

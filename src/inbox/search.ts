@@ -59,7 +59,8 @@ export async function search(reader: Reader, query: string): Promise<SearchResul
   return {
     conversations: conversations.map(listed).sort(byActivity),
     messages: await readAddressed(reader, ids),
-    agents,
+    // An array of its own: rows carry more than they show.
+    agents: [...agents],
     searched: searchedOf(shape, byWords.ids.length < MOST ? byWords.searchedTo : null),
   };
 }

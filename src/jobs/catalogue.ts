@@ -6,6 +6,7 @@ import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
 import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
+import { indexMessages } from '../inbox/index-messages.ts';
 import { endTakeover } from '../inbox/takeover.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -20,6 +21,7 @@ export type CatalogueDeps = {
 
 /** UTC. Missed runs are not caught up: each of these looks at the whole state. */
 const CRONTAB = `
+* * * * * index-messages
 */5 * * * * end-idle-sessions
 */5 * * * * rescue-conversations
 13 * * * * prune-receipts
@@ -49,6 +51,10 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       'end-takeover': task<{ c: string }>(async ({ c }) => {
         if (await endTakeover(sql, c))
           logger.info({ conversation: c }, 'the time of an operator is over; the agent answers again');
+      }),
+      // What the console finds texts with is made here, behind the text path.
+      'index-messages': task(async (_payload, signal) => {
+        await indexMessages(sql, signal);
       }),
       'end-idle-sessions': task(async () => {
         await sql`select end_idle_sessions()`;
@@ -80,11 +86,11 @@ const LOOK_AGAIN_MS = 250;
  * A job that meets a database that is away waits for it: the library would try again after e^attempts seconds, long after it is
  * back. All of these may be begun anew; the one that ends with the process is taken over like any other.
  */
-function task<P>(handler: (payload: P) => Promise<void>): Task {
+function task<P>(handler: (payload: P, signal: AbortSignal | undefined) => Promise<void>): Task {
   return async (payload, { abortSignal }) => {
     for (;;) {
       try {
-        return await handler(payload as P);
+        return await handler(payload as P, abortSignal);
       } catch (error) {
         if (!mayPass(error) || abortSignal?.aborted) throw error;
         await sleep(LOOK_AGAIN_MS);

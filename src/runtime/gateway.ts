@@ -4,13 +4,19 @@ import { createDelivery } from '../bridge/delivery.ts';
 import { createIngest } from '../bridge/ingest.ts';
 import { createIntake } from '../bridge/intake.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
-import { postRoutes } from '../http/api/posts.ts';
-import { apiRoutes } from '../http/api.ts';
+import { phoneEvents } from '../http/api/simulator.ts';
+import { type ApiDeps, apiRoutes } from '../http/api.ts';
+import { consoleRoutes } from '../http/console.ts';
+import { createEventHub } from '../http/event-stream.ts';
 import type { Readiness } from '../http/health.ts';
 import { hookRoutes } from '../http/hooks.ts';
-import { mediaRoutes } from '../http/media.ts';
 import { listen } from '../http/services.ts';
+import { createLiveFeed } from '../inbox/live.ts';
+import { createOverview } from '../inbox/overview.ts';
+import { sendAsOperator } from '../inbox/takeover.ts';
+import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
+import { stillOpen } from '../security/sessions.ts';
 import { answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
 
 /** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
@@ -33,10 +39,43 @@ export async function openGateway(shared: Shared): Promise<string> {
   stack.defer(() => intake.close());
   const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
   await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
-  mediaRoutes(app, { sql: pools.web, channel, key: shared.mediaKey });
-  postRoutes(app, { sql: pools.web, policy: { optOutScope, pacing, maxSegments: MAX_SEGMENTS } });
-  await apiRoutes(app, { sql: pools.web, consoleUrl: config.consoleUrl, guesses: createGuessLimit() });
+  await apiRoutes(app, apiDeps(shared));
+  await consoleRoutes(app);
   return listen(app, 'gateway', config);
+}
+
+function apiDeps(shared: Shared): ApiDeps {
+  const { config, pools, channel, optOutScope, simulator, stack } = shared;
+  const sql = pools.web;
+  const feed = createLiveFeed({ sql, logger: shared.logger, outage: shared.outage });
+  stack.defer(() => feed.close());
+  const events = createEventHub({
+    feed,
+    watchPhones: simulator && phoneEvents(simulator),
+    stillOpen: (ids) => stillOpen(sql, ids),
+  });
+  stack.defer(() => events.close());
+  const pictures = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
+  stack.defer(() => pictures.destroy());
+  const operatorPolicy = { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes };
+  const reader = { sql: pools.console, optOutScope, quietMs: config.quietMs };
+  return {
+    sql,
+    reader,
+    overview: createOverview(reader),
+    config,
+    channel,
+    simulator,
+    events,
+    pictures,
+    consoleUrl: config.consoleUrl,
+    guesses: createGuessLimit(),
+    mediaKey: shared.mediaKey,
+    policy: { optOutScope, pacing: config.pacing, maxSegments: MAX_SEGMENTS },
+    operatorPolicy,
+    operatorMessage: (conversationId, by, text, idempotencyKey) =>
+      sendAsOperator(sql, { conversationId, by, text, idempotencyKey }, operatorPolicy),
+  };
 }
 
 /**

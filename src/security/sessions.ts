@@ -20,13 +20,19 @@ export type Session = Principal & { readonly kind: 'operator'; readonly expiresA
 type Row = { id: string; name: string; expires_at: Date; is_stale: boolean };
 
 /** A new one-time token, which only whoever is told it knows. Tokens that expired are removed on the way. */
-export async function createLoginToken(sql: Sql): Promise<string> {
+export async function createLoginToken(sql: Sql): Promise<{ token: string; expiresAt: Date }> {
   const token = newToken(LOGIN_PREFIX);
-  await sql`
+  const [row] = await sql<{ expires_at: Date }[]>`
     with gone as (delete from login_tokens where expires_at < now())
     insert into login_tokens (token_hash, expires_at)
-    values (${hashKey(token)}, now() + make_interval(mins => ${LOGIN_MINUTES}))`;
-  return token;
+    values (${hashKey(token)}, now() + make_interval(mins => ${LOGIN_MINUTES}))
+    returning expires_at`;
+  return { token, expiresAt: row!.expires_at };
+}
+
+/** Behind the # it reaches no server, no log and no other site: a page of ours reads it and posts it. */
+export function loginUrl(consoleUrl: string, token: string): string {
+  return `${consoleUrl}/login#${token}`;
 }
 
 /** Uses the token up and signs in; null when it is unknown, used or too old. Of two that come at once one wins. */

@@ -1,6 +1,6 @@
 // The promise as a function: a history and the rows behind it → where it was broken. Pure, so that checker.test.ts can show
 // that each violation is seen.
-import type { Accepted, AgentCall, History, SentText } from './history.ts';
+import type { Accepted, AgentCall, AgentPost, History, SentText } from './history.ts';
 import { wordsIn } from './history.ts';
 import type { Rows } from './rows.ts';
 
@@ -23,6 +23,7 @@ type Story = {
   readonly person: string;
   readonly texts: readonly SentText[];
   readonly calls: readonly AgentCall[];
+  readonly posts: readonly AgentPost[];
   readonly accepted: readonly Accepted[];
   readonly rows: readonly Row[];
   readonly turns: readonly Turn[];
@@ -43,6 +44,7 @@ export function check(history: History, rows: Rows): Violation[] {
       ...doubled(story, partsById),
       ...reordered(story, partsById),
       ...afterStop(story, partsById),
+      ...ownTexts(story),
     ]),
     ...ledger(history, rows, partsById),
     ...unfinished(rows),
@@ -55,6 +57,7 @@ function storiesOf(history: History, rows: Rows): Story[] {
   const texts = Map.groupBy(history.texts, (text) => text.from);
   const author = new Map(history.texts.map((text) => [text.body, text.from]));
   const calls = Map.groupBy(history.calls, (call) => author.get(call.words[0] ?? '') ?? '');
+  const posts = Map.groupBy(history.posts, (post) => person.get(post.conversationId) ?? '');
   const accepted = Map.groupBy(history.accepted, (message) => message.to);
   const messages = Map.groupBy(rows.messages, whose);
   const turns = Map.groupBy(rows.turns, whose);
@@ -64,6 +67,7 @@ function storiesOf(history: History, rows: Rows): Story[] {
     person: phone,
     texts: sent,
     calls: calls.get(phone) ?? [],
+    posts: posts.get(phone) ?? [],
     accepted: accepted.get(phone) ?? [],
     rows: messages.get(phone) ?? [],
     turns: turns.get(phone) ?? [],
@@ -114,9 +118,31 @@ function replyOf(text: SentText, turn: Turn, story: Story): string | null {
   if (turn.state === 'replied' && !wordsIn(reply.body).includes(text.body)) return 'was answered with another answer';
   const parts = story.parts.filter((part) => part.message_id === reply.id);
   if (parts.length === 0) return 'its reply has no parts';
-  // What became of a part that is still open is the rule about unfinished work.
-  const missing = parts.find((part) => !CARRIED.has(part.state) && !OPEN.has(part.state) && !mayNotLeave(part, story));
+  const missing = missingOf(parts, story);
   return missing ? `part ${missing.position} of its reply ended ${missing.state} (${missing.error_code})` : null;
+}
+
+/** A part that ended without reaching the carrier, for no good reason. What is still open is the rule about unfinished work. */
+function missingOf(parts: readonly Part[], story: Story): Part | undefined {
+  return parts.find((part) => !CARRIED.has(part.state) && !OPEN.has(part.state) && !mayNotLeave(part, story));
+}
+
+/** A text of an agent's own is stored and sent once when its agent was told so, and not at all when it was refused. */
+function ownTexts(story: Story): Violation[] {
+  return story.posts
+    .filter((post) => post.answers.length === 0)
+    .flatMap((post): Violation[] => {
+      const made = (rule: Rule, what: string) => [{ rule, person: story.person, what: `${head(post.text)}: ${what}` }];
+      const stored = story.rows.filter((row) => row.kind === 'proactive' && row.body === post.text);
+      if (stored.length > 1) return made('doubled', 'the post is stored twice');
+      if (post.end === 'refused' && stored.length > 0) return made('ledger', 'the post was refused and is stored');
+      if (post.end !== 'taken') return [];
+      const [row] = stored;
+      if (row === undefined) return made('lost', 'the post was taken and is not stored');
+      const parts = story.parts.filter((part) => part.message_id === row.id);
+      const missing = missingOf(parts, story);
+      return parts.length === 0 || missing ? made('lost', `a part of the post ended ${missing?.state}`) : [];
+    });
 }
 
 /** A part that never left for a reason: its person stopped, or the carrier took it and failed, or the one before it failed. */
@@ -180,7 +206,11 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
       problems.push(`${call.agent} was shown ${call.words.join(' ')} after later texts`);
     for (const at of places) seen.add(at);
   }
-  const replies = story.accepted.filter((message) => parts.get(message.partId ?? '')?.kind === 'reply');
+  // An agent that said 202 answers when it can; the conversation has gone on meanwhile.
+  const late = new Set(story.posts.filter(({ end }) => end === 'taken').flatMap((post) => post.answers));
+  const replies = story.accepted
+    .filter((message) => parts.get(message.partId ?? '')?.kind === 'reply')
+    .filter(({ body }) => !wordsIn(body).some((word) => late.has(word)));
   const answers = replies.flatMap(({ body }) => wordsIn(body).map((word) => place.get(word) ?? Number.NaN));
   if (answers.some((at, n) => n > 0 && !(at >= answers[n - 1]!)))
     problems.push(`answers left as ${replies.map(({ body }) => wordsIn(body).join(' ')).join(' | ')}`);
@@ -195,12 +225,11 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
 
 /**
  * From the 200 to a STOP until a START is posted, the carrier takes nothing from us for this person but notices. What a worker
- * had claimed before may still be on the wire, and a STOP that waited on a gateway's disk was not known to the workers: both are
- * counted, see `leftAfterStop`.
+ * had claimed before may still be on the wire: that is counted, see `leftAfterStop`.
  */
 function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
   return takenAfterStop(story, parts)
-    .filter(({ claimedAtMs, knownAtMs }) => claimedAtMs >= knownAtMs)
+    .filter(({ claimedAtMs, stop }) => claimedAtMs >= stop.ackedAtMs!)
     .map(({ message, stop }) => ({
       rule: 'after stop' as const,
       person: story.person,
@@ -208,39 +237,27 @@ function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
     }));
 }
 
-/** Messages that the carrier took after the 200 to a STOP without a violation: on the wire already, or the STOP spooled. */
-export function leftAfterStop(
-  history: History,
-  rows: Rows,
-): { readonly onTheWire: number; readonly stopSpooled: number } {
+/** Messages that the carrier took after the 200 to a STOP without a violation: they were on the wire already. */
+export function leftAfterStop(history: History, rows: Rows): number {
   const parts = new Map(rows.parts.map((part) => [part.id, part]));
   const taken = storiesOf(history, rows).flatMap((story) => takenAfterStop(story, parts));
-  const excused = taken.filter(({ claimedAtMs, knownAtMs }) => claimedAtMs < knownAtMs);
-  const onTheWire = excused.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
-  return { onTheWire, stopSpooled: excused.length - onTheWire };
+  return taken.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
 }
 
-function takenAfterStop({ texts, accepted, rows }: Story, parts: ReadonlyMap<string, Part>) {
+function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, Part>) {
   const consents = texts.filter((text) => text.kind === 'stop' || text.kind === 'start');
   return consents.flatMap((stop, n) => {
     const { ackedAtMs } = stop;
     if (stop.kind !== 'stop' || ackedAtMs === null) return [];
-    const stored = rows.find((row) => row.provider_id === stop.sid);
-    const knownAtMs = Math.max(ackedAtMs, stored === undefined ? 0 : timeOf(stored.id));
     const until = consents.slice(n + 1).find((text) => text.kind === 'start')?.postedAtMs ?? Number.POSITIVE_INFINITY;
     return accepted
       .filter((message) => message.atMs > ackedAtMs && message.atMs < until)
       .flatMap((message) => {
         const part = parts.get(message.partId ?? '');
         const claimedAtMs = part?.sending_at?.getTime() ?? Number.POSITIVE_INFINITY;
-        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs, knownAtMs }];
+        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs }];
       });
   });
-}
-
-/** When a row was made: the first 48 bits of a UUIDv7 are milliseconds. 0 for another id. */
-function timeOf(id: string): number {
-  return /^[0-9a-f]{8}-[0-9a-f]{4}-7/.test(id) ? Number.parseInt(id.slice(0, 13).replace('-', ''), 16) : 0;
 }
 
 /** What the rows say was sent is what the carrier took, one to one. */
@@ -281,8 +298,8 @@ function unfinished(rows: Rows): Violation[] {
       .filter((row) => row.last_seq > row.done_seq || row.running_turn !== null)
       .map((row) => made(row.their_address, `texts ${row.done_seq + 1} to ${row.last_seq} still wait`)),
     ...rows.turns
-      .filter((turn) => turn.state === 'running')
-      .map((turn) => made(of(turn), `turn ${turn.id} still runs`)),
+      .filter((turn) => turn.state === 'running' || turn.state === 'deferred')
+      .map((turn) => made(of(turn), `turn ${turn.id} is still ${turn.state}`)),
     ...rows.parts
       .filter((part) => OPEN.has(part.state))
       .map((part) => made(of(part), `part ${part.id} is still ${part.state}`)),
@@ -311,6 +328,7 @@ export function excerpt(person: string, history: History, rows: Rows): string[] 
       at: atMs,
       line: `${agent} is shown ${words.join(' ')} (${messageId}), ${end}`,
     })),
+    ...story.posts.map(({ atMs, agent, text, end }) => ({ at: atMs, line: `${agent} posts ${head(text)}: ${end}` })),
     ...story.accepted.map(({ atMs, sid, partId, body }) => {
       const part = parts.get(partId ?? '');
       return {

@@ -14,7 +14,7 @@ export type SentText = {
   readonly body: string;
   readonly kind: TextKind;
   /** When the webhook was posted for the first time, milliseconds of this process's clock. */
-  readonly postedAtMs: number;
+  postedAtMs: number;
   /** When a webhook of it was answered 200; null as long as none was. */
   ackedAtMs: number | null;
   /** Webhooks posted, duplicates included. */
@@ -31,6 +31,18 @@ export type AgentCall = {
   end: 'running' | 'answered' | 'cut';
 };
 
+/** What an agent posted by itself: the answer to a call that it had answered with 202, or a text of its own. */
+export type AgentPost = {
+  readonly agent: string;
+  readonly atMs: number;
+  readonly conversationId: string;
+  readonly text: string;
+  /** The words of the texts that it answers; none for a text of its own, which nobody else says. */
+  readonly answers: readonly string[];
+  /** Posted under one key until there is an end to it. */
+  end: 'open' | 'taken' | 'refused';
+};
+
 /** A message that the carrier took from us. */
 export type Accepted = {
   readonly sid: string;
@@ -45,6 +57,7 @@ export type History = {
   /** Of each person in the order in which they were sent: the next one follows the 200 of the one before. */
   readonly texts: readonly SentText[];
   readonly calls: readonly AgentCall[];
+  readonly posts: readonly AgentPost[];
   /** In the order in which the carrier took them. */
   readonly accepted: readonly Accepted[];
 };

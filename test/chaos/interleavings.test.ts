@@ -39,12 +39,12 @@ describe('any order of what gateways, workers and the carrier do', () => {
   for (const [what, words] of WHILE_UNKNOWN) test(`while a part is unknown, ${what}`, () => whileUnknown(words));
 
   async function whileUnknown(words: readonly Word[]): Promise<void> {
-    const real = realOf(db);
+    const real = await realOf(db);
     const [one] = newModel().conversations;
     const answer = async () => {
       await arrive(one!, real);
       await start(one!, real);
-      await finish(one!, real, 0, 1, false);
+      await finish(one!, real, 0, 1);
       await agree(one!, real);
     };
     const sendAll = async () => {

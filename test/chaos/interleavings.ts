@@ -17,6 +17,8 @@ import {
   type Model,
   newModel,
   operatorSays,
+  postLate,
+  postOwn,
   presumeDead,
   REPORTS,
   type Real,
@@ -26,6 +28,7 @@ import {
   settle,
   start,
   takeOverBy,
+  tenMinutesPass,
   timePasses,
   type Word,
 } from './mailbox-model.ts';
@@ -60,26 +63,37 @@ const behind = fc.constantFrom(0, 0, 0, 1, 2);
 
 const texts = which.map((w) => step('arrive', w, arrive, always));
 /** A text and its answer, as it mostly goes: without these most sequences would never come as far as a send. */
-const answers = fc.tuple(which, fc.integer({ min: 1, max: 3 })).map(([w, parts]) =>
+const answers = fc
+  .tuple(which, fc.integer({ min: 1, max: 3 }), fc.constantFrom('reply', 'reply', 'reply', 'later'))
+  .map(([w, parts, how]) =>
+    step(
+      `answer ${how} ${parts}`,
+      w,
+      async (one, real) => {
+        await arrive(one, real);
+        if (one.optedOut || one.takenBy !== null) return;
+        await start(one, real);
+        await finish(one, real, 0, parts, how);
+      },
+      always,
+    ),
+  );
+const starts = fc.tuple(which, behind).map(([w, b]) => step(`start -${b}`, w, (one, real) => start(one, real, b)));
+const how = fc.constantFrom('reply', 'reply', 'fallback', 'later');
+const ends = fc.tuple(which, some, fc.integer({ min: 1, max: 3 }), how).map(([w, n, parts, end]) =>
   step(
-    `answer ${parts}`,
+    `finish ${n} ${end} ${parts}`,
     w,
-    async (one, real) => {
-      await arrive(one, real);
-      if (one.optedOut || one.takenBy !== null) return;
-      await start(one, real);
-      await finish(one, real, 0, parts, false);
-    },
-    always,
+    (one, real) => finish(one, real, n, parts, end),
+    (one) => one.held.length > 0,
   ),
 );
-const starts = fc.tuple(which, behind).map(([w, b]) => step(`start -${b}`, w, (one, real) => start(one, real, b)));
-const ends = fc.tuple(which, some, fc.integer({ min: 1, max: 3 }), fc.boolean()).map(([w, n, parts, fallback]) =>
+const posts = fc.tuple(which, some).map(([w, n]) =>
   step(
-    `finish ${n} ${fallback ? 'fallback' : parts}`,
+    `post later ${n}`,
     w,
-    (one, real) => finish(one, real, n, parts, fallback),
-    (one) => one.held.length > 0,
+    (one, real) => postLate(one, real, n),
+    (one) => one.deferred.size > 0,
   ),
 );
 const claims = fc
@@ -148,6 +162,8 @@ const rest = [
         release(one, real, by, forgotten),
       ),
     ),
+  which.map((w) => step('post of its own', w, postOwn)),
+  which.map((w) => step('ten minutes pass', w, tenMinutesPass)),
 ];
 
 function hasClaims(one: Conversation): boolean {
@@ -174,6 +190,7 @@ export async function checkInterleavings(db: TestDatabase, options: Interleaving
     starts,
     ends,
     ends,
+    posts,
     claims,
     claims,
     sends,
@@ -188,7 +205,7 @@ export async function checkInterleavings(db: TestDatabase, options: Interleaving
     size: 'max',
     ...(replayPath === undefined ? {} : { replayPath }),
   });
-  const real = realOf(db);
+  const real = await realOf(db);
   await fc.assert(
     fc.asyncProperty(commands, async (steps) => {
       const model = newModel();

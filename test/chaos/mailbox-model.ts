@@ -1,7 +1,16 @@
 // A conversation as it should be, in a few numbers: what waits, who may end the running turn, and what the carrier has. The
-// commands in mailbox-commands.ts do the same things to it and to the database, and compare.
+// commands in interleavings.ts do the same things to it and to the database, and compare.
 import assert from 'node:assert/strict';
-import { type ClaimedPart, giveBack, type SendRecord, startTurns, type Turn } from '../../src/bridge/store.ts';
+import { closeDeferred, postMessage } from '../../src/bridge/posts.ts';
+import {
+  type ClaimedPart,
+  giveBack,
+  type SendRecord,
+  startTurns,
+  type Turn,
+  type TurnEnd,
+} from '../../src/bridge/store.ts';
+import { DarkspereError, messageOf } from '../../src/errors.ts';
 import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox/takeover.ts';
 import { type Bridge, bridgeOf, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -29,6 +38,11 @@ export type Conversation = {
   running: string | null;
   /** Turns that workers hold, presumed dead ones too. */
   readonly held: Turn[];
+  /** The session that goes on, and whether the agent has answered in it: then it may post texts of its own. */
+  session: string | null;
+  isAgentIn: boolean;
+  /** Turns that the agent answered with 202, by turn; those that still wait for its post are open. */
+  readonly deferred: Map<string, { readonly requestId: string; isOpen: boolean }>;
   /** Tokens whose job has ended because nothing was left to do. */
   readonly endedTokens: Set<number>;
   readonly claims: Claim[];
@@ -41,10 +55,17 @@ export type Conversation = {
 };
 
 export type Model = { readonly conversations: readonly Conversation[] };
-export type Real = { readonly db: TestDatabase; readonly bridge: Bridge };
+/** `agent`: who answers every turn. */
+export type Real = { readonly db: TestDatabase; readonly bridge: Bridge; readonly agent: string };
 
 export const newModel = (): Model => ({ conversations: [newConversation(), newConversation()] });
-export const realOf = (db: TestDatabase): Real => ({ db, bridge: bridgeOf(db) });
+
+export async function realOf(db: TestDatabase): Promise<Real> {
+  const [row] = await db.admin<{ id: string }[]>`
+    insert into agent_registry (name, endpoint_url, api_key_hash, secrets)
+    values ('modelled', 'http://127.0.0.1:9/', uuid_send(new_id()), '') returning id`;
+  return { db, bridge: bridgeOf(db), agent: row!.id };
+}
 
 function newConversation(): Conversation {
   return {
@@ -61,6 +82,9 @@ function newConversation(): Conversation {
     recalledUpTo: 0,
     running: null,
     held: [],
+    session: null,
+    isAgentIn: false,
+    deferred: new Map(),
     endedTokens: new Set(),
     claims: [],
     claimable: new Set(),
@@ -79,11 +103,12 @@ type Row = {
   done_seq: number;
   running_turn: string | null;
   takeover_by: string | null;
+  session_id: string | null;
 };
 
 async function rowOf({ db }: Real, { id }: Conversation): Promise<Row> {
   const [row] = await db.admin<Row[]>`
-    select token, epoch, last_seq, done_seq, running_turn, takeover_by from conversations where id = ${id}`;
+    select token, epoch, last_seq, done_seq, running_turn, takeover_by, session_id from conversations where id = ${id}`;
   return row!;
 }
 
@@ -168,7 +193,9 @@ export async function keyword(one: Conversation, { db, bridge }: Real, word: Wor
     one.id = row!.id;
   }
   if (word === 'start') one.optedOut = false;
+  if (word === 'stop' || word === 'reset') one.session = null;
   if (word !== 'stop') return;
+  for (const deferred of one.deferred.values()) deferred.isOpen = false;
   one.optedOut = true;
   for (let n = one.done; n < one.fates.length; n++) one.fates[n] = 'cancelled';
   one.done = one.fates.length;
@@ -212,6 +239,9 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
   );
   one.running = turn.turnId;
   one.held.push(turn);
+  if (turn.sessionId === one.session) return;
+  one.session = turn.sessionId;
+  one.isAgentIn = false;
 }
 
 /** Somebody who holds a turn ends it. Stays held, so that it may be ended once more. */
@@ -220,15 +250,22 @@ export async function finish(
   real: Real,
   n: number,
   parts: number,
-  fallback: boolean,
+  how: 'reply' | 'fallback' | 'later' = 'reply',
 ): Promise<void> {
   const turn = newest(one.held, n)!;
   const isCurrent = turn.epoch === one.epoch;
   const isFirst = isCurrent && one.running === turn.turnId;
-  const bodies = Array.from({ length: fallback ? 1 : parts }, (_, k) => `${turn.turnId} ${k}`);
-  const end = reply(turn, bodies);
+  const bodies = Array.from({ length: how === 'fallback' ? 1 : parts }, (_, k) => `${turn.turnId} ${k}`);
+  const end: TurnEnd = { ...reply(turn, bodies), agent_id: real.agent };
+  const inTenMinutes = new Date(Date.now() + 600_000);
   const { token } = await rowOf(real, one);
-  const [ended] = await real.bridge.finish([fallback ? { ...end, state: 'fell_back', kind: 'fallback' } : end]);
+  const [ended] = await real.bridge.finish([
+    how === 'fallback'
+      ? { ...end, state: 'fell_back', kind: 'fallback' }
+      : how === 'later'
+        ? { ...end, state: 'deferred', kind: null, body: null, parts: [], deferred_until: inTenMinutes }
+        : end,
+  ]);
   assert.equal(
     ended !== null,
     isCurrent,
@@ -236,6 +273,8 @@ export async function finish(
   );
   if (!ended || !isFirst) return;
   one.running = null;
+  if (how === 'later') one.deferred.set(turn.turnId, { requestId: turn.requestId, isOpen: true });
+  if (turn.sessionId === one.session) one.isAgentIn = true;
   for (let k = 0; k < turn.texts.length; k++) one.fates[one.done + k] = 'answered';
   one.done += turn.texts.length;
   assert.equal(ended.pending, one.fates.length > one.done);
@@ -275,11 +314,11 @@ export async function takeOverBy(one: Conversation, { db }: Real, by: string): P
 }
 
 /** An operator writes; `again`: the key of the message before. */
-export async function operatorSays(one: Conversation, { db }: Real, by: string, again: boolean): Promise<void> {
+export async function operatorSays(one: Conversation, real: Real, by: string, again: boolean): Promise<void> {
   const isRepeat = again && one.keys > 0;
   if (!isRepeat) one.keys += 1;
   const act = { conversationId: one.id!, by, text: `${by} ${one.keys}`, idempotencyKey: `${by} ${one.keys}` };
-  const said = await sendAsOperator(db.pools.web, act, OPERATOR).catch((error: { code?: string }) => error.code);
+  const said = await sendAsOperator(real.db.pools.web, act, OPERATOR).catch((error: { code?: string }) => error.code);
   const key = `${one.keys} ${by}`;
   if (one.said.has(key)) {
     assert.deepEqual(said, { messageId: one.said.get(key), isNew: false }, 'a double click is two messages');
@@ -299,6 +338,11 @@ export async function operatorSays(one: Conversation, { db }: Real, by: string, 
   }
   assert.ok(typeof said === 'object' && said.isNew);
   one.said.set(key, said.messageId);
+  // It answers what an agent had put off too, and opens a session where a turn would have.
+  for (const deferred of one.deferred.values()) deferred.isOpen = false;
+  const { session_id: session } = await rowOf(real, one);
+  if (session !== one.session) one.isAgentIn = false;
+  one.session = session;
   for (let n = one.done; n < one.fates.length; n++) one.fates[n] = 'answered';
   one.done = one.fates.length;
 }
@@ -318,6 +362,53 @@ export async function release(one: Conversation, { db }: Real, by: string, isFor
     if (result !== 'ok') return;
   }
   one.takenBy = null;
+}
+
+/** What a post of the agent gives: its verdict. A second one under its key is told the same and changes nothing. */
+async function post(one: Conversation, { db, agent }: Real, inReplyTo: string | null): Promise<string> {
+  const about = {
+    agentId: agent,
+    conversationId: one.id!,
+    inReplyTo,
+    text: `a post ${newSid()}`,
+    mediaUrls: [],
+    idempotencyKey: newSid(),
+  };
+  const policy = { optOutScope: null, pacing: false, maxSegments: 10 };
+  try {
+    const { messageId } = await postMessage(db.pools.web, about, policy);
+    assert.deepEqual(await postMessage(db.pools.web, about, policy), { messageId, isNew: false });
+    return 'taken';
+  } catch (error) {
+    return error instanceof DarkspereError ? error.code : messageOf(error);
+  }
+}
+
+/** The agent posts what it owes since its 202, or what it has posted already, or what a STOP has ended. */
+export async function postLate(one: Conversation, real: Real, n: number): Promise<void> {
+  const deferred = newest([...one.deferred.values()], n);
+  if (!deferred) return;
+  const verdict = await post(one, real, deferred.requestId);
+  const refused = one.optedOut ? 'opted_out' : one.takenBy !== null ? 'conversation_taken' : null;
+  assert.equal(verdict, refused ?? (deferred.isOpen ? 'taken' : 'turn_closed'));
+  if (refused === null) deferred.isOpen = false;
+}
+
+export async function postOwn(one: Conversation, real: Real): Promise<void> {
+  const verdict = await post(one, real, null);
+  const refused = one.optedOut ? 'opted_out' : one.takenBy !== null ? 'conversation_taken' : null;
+  if (one.session !== null && one.isAgentIn) assert.equal(verdict, refused ?? 'taken');
+  // Whose session a STOP has ended is told so; nobody else hears whether there is such a conversation.
+  else assert.ok(verdict === 'not_found' || verdict === refused, verdict);
+}
+
+/** Ten minutes are over: whoever still waits for a post hears that nobody could answer, unless an operator may answer. */
+export async function tenMinutesPass(one: Conversation, { db }: Real): Promise<void> {
+  for (const [turn, deferred] of one.deferred) {
+    const isOver = deferred.isOpen && one.takenBy === null;
+    assert.equal(await closeDeferred(db.pools.worker, turn, false), isOver);
+    if (isOver) deferred.isOpen = false;
+  }
 }
 
 /** Parts that some job, or the worker that made them, may take now. */
@@ -445,17 +536,18 @@ const MANY_ROUNDS = 60;
 /** Nothing goes wrong any more: all work must come to its end, with every text answered or cancelled. */
 export async function comeToAnEnd(one: Conversation, real: Real): Promise<void> {
   if (one.id === null) return;
+  if (one.takenBy !== null) await release(one, real, one.takenBy, false);
+  for (let n = 0; n < one.deferred.size; n++) await postLate(one, real, n);
   const open = async () =>
     real.db.admin`
       select 1 from conversations where id = ${one.id} and last_seq > done_seq
       union all
       select 1 from outbound_parts where conversation_id = ${one.id} and state in ('queued', 'sending', 'unknown')`;
-  if (one.takenBy !== null) await release(one, real, one.takenBy, false);
   for (let round = 0; (await open()).length > 0; round++) {
     assert.ok(round < MANY_ROUNDS, 'work does not come to an end');
     if (one.fates.length > one.done) {
       await start(one, real);
-      await finish(one, real, 0, 2, false);
+      await finish(one, real, 0, 2);
     }
     while (one.claims.length > 0) {
       await dispatch(one, real, 0, true);

@@ -27,8 +27,9 @@ export function unleash(place: Place, schedule: readonly Step[], say: (line: str
 }
 
 /** Whatever a fault left behind is over: wires through, processes awake, agents good, the carrier honest. */
-async function putRight({ wires, processes, agents, simulator }: Place): Promise<void> {
+async function putRight({ wires, processes, agents, simulator, disk }: Place): Promise<void> {
   simulator.faults.clear();
+  await disk.free();
   for (const one of processes) one.thaw();
   for (const agent of agents) agent.be('good');
   for (const proxy of wires.values()) {
@@ -64,6 +65,12 @@ const restart =
     process.kill(server.pid, signal);
   };
 
+const freeze: Act = (place, step) => {
+  const one = processOf(place, step);
+  one.freeze();
+  return () => one.thaw();
+};
+
 /** Misbehaviour of the carrier itself, counted in messages. */
 const carrier =
   (plan: (count: number) => FaultPlan): Act =>
@@ -80,11 +87,8 @@ const breakOff: Act = (place, step) => wireOf(place, step).cutNextAnswers(step.a
 const ACTS: Readonly<Record<FaultName, Act>> = {
   'kill -9': (place, step) => processOf(place, step).end('SIGKILL', step.forMs),
   SIGTERM: (place, step) => processOf(place, step).end('SIGTERM', step.forMs),
-  'SIGSTOP, later SIGCONT': (place, step) => {
-    const one = processOf(place, step);
-    one.freeze();
-    return () => one.thaw();
-  },
+  'SIGSTOP, later SIGCONT': freeze,
+  'SIGSTOP until it is presumed dead': freeze,
   cut: (place, step) => wireOf(place, step).cut(),
   refused: async (place, step) => {
     const proxy = wireOf(place, step);
@@ -105,7 +109,12 @@ const ACTS: Readonly<Record<FaultName, Act>> = {
   // Its supervisor in this process starts it again at once.
   'fast restart': restart('SIGINT'),
   'immediate restart': restart('SIGQUIT'),
+  'a full disk': async ({ disk }) => {
+    await disk.fill();
+    return disk.free;
+  },
   '429 storm': carrier((count) => ({ http429: count })),
+  'the account refused': carrier((count) => ({ http401: count })),
   '500 before accepting': carrier((count) => ({ http500BeforeAccept: count })),
   '500 after accepting': carrier((count) => ({ http500AfterAccept: count })),
   'callbacks twice': carrier((count) => ({ duplicateCallbacks: count })),
@@ -138,4 +147,6 @@ const ACTS: Readonly<Record<FaultName, Act>> = {
   },
   'an agent that flaps': mood('flapping'),
   'an agent that lies': mood('lying'),
+  'an agent that answers later': mood('later'),
+  'an agent that speaks up': mood('talkative'),
 };

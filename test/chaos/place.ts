@@ -14,9 +14,10 @@ import { freePort, runProgram } from '../support/program.ts';
 import { startScriptedAgent } from '../support/scripted-agent.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
-import { createAgent, type RunningAgent } from './agents.ts';
+import { createAgent, type MoodyAgent, type RunningAgent } from './agents.ts';
+import { mountDisk, pretendDisk } from './disk.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
-import type { AgentCall } from './history.ts';
+import type { AgentCall, AgentPost } from './history.ts';
 import { type Supervised, supervise } from './processes.ts';
 import { agentWire, type Targets } from './schedule.ts';
 
@@ -61,9 +62,11 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   const server = await startEmbedded({ dataDir, settings: SERVER_SETTINGS });
   stack.defer(() => server.stop());
+  const mounted = await mountDisk(stack, server, dataDir);
   await migrate(server.connection);
   const sql = openSql(server.connection, { max: 2 });
   stack.defer(() => sql.end({ timeout: 5 }));
+  const disk = mounted ?? (await pretendDisk(sql));
 
   const wires = new Map<string, FaultProxy>();
   async function wire(name: string, targets: readonly NetConnectOpts[], port?: number): Promise<FaultProxy> {
@@ -126,9 +129,12 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
   };
 
   const calls: AgentCall[] = [];
-  const agents = await registerAgents(env, registrationSecret, calls);
-  for (const { agent, port } of agents) {
+  const posts: AgentPost[] = [];
+  const agents = await registerAgents(env, registrationSecret, (name) => createAgent(name, calls, posts));
+  for (const { agent, port, apiKey } of agents) {
     stack.defer(agent.down);
+    agent.postTo(publicUrl, apiKey);
+    stack.defer(agent.hush);
     const { port: wired } = await wire(agentWire(agent.name), [{ host: '127.0.0.1', port }]);
     await sql`update agent_registry set endpoint_url = ${`http://127.0.0.1:${wired}/`} where id = ${agent.id}`;
   }
@@ -168,6 +174,8 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     processes,
     agents: agents.map(({ agent }) => agent),
     calls,
+    posts,
+    disk,
     targets,
     account,
     webhookUrl,
@@ -180,22 +188,27 @@ function socketOf({ host, port }: Connection): NetConnectOpts {
 }
 
 /** Registers the agents through a process that ends before anything goes wrong. */
-async function registerAgents(env: Readonly<Record<string, string>>, registrationSecret: string, calls: AgentCall[]) {
+async function registerAgents(
+  env: Readonly<Record<string, string>>,
+  registrationSecret: string,
+  create: (name: string) => MoodyAgent,
+) {
   const { child, output, exited } = runProgram(['start', 'agent-registration'], env);
   try {
     const [, registration = ''] = await until(() => /^ {2}agents +(http:\/\/[^/\s]+)/m.exec(output()), {
       what: 'the registration service',
       timeoutMs: 30_000,
     });
-    const agents: { agent: RunningAgent; port: number }[] = [];
+    const agents: { agent: RunningAgent; port: number; apiKey: string }[] = [];
     for (const name of AGENTS) {
-      const moody = createAgent(name, calls);
+      const moody = create(name);
       const scripted = await startScriptedAgent({ gateway: '', registration, registrationSecret }, moody.behaviour, {
         name,
       });
       agents.push({
         agent: { ...moody, id: scripted.id, down: scripted.down, up: scripted.up },
         port: scripted.port,
+        apiKey: scripted.apiKey,
       });
     }
     return agents;

@@ -42,10 +42,10 @@ export type Figures = {
   readonly stopped: number;
   /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
   readonly onTheWire: number;
-  /** The same where the STOP lay in a gateway's spool and the worker that claimed them could not know. */
-  readonly stopSpooled: number;
   readonly sent: number;
   readonly agentCalls: number;
+  /** Late answers and texts of agents' own that were taken. */
+  readonly agentPosts: number;
   /** Parts of which nobody knew the end for a while. */
   readonly unknown: number;
   readonly restarts: number;
@@ -92,6 +92,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     const history: History = {
       texts: crowd.texts,
       calls: place.calls,
+      posts: place.posts,
       accepted: acceptedFrom(place.simulator.messages()),
     };
     const rows = await readRows(place.sql);
@@ -107,7 +108,7 @@ const LOOK_MS = 250;
 const UNDER_WAY_MS = 7_000;
 
 /** Waits until nothing is open any more, or the time is over: what is open then is a violation. Gives the unknown parts seen. */
-async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions): Promise<number> {
+async function settle({ sql, simulator, posts }: Place, { settleMs, grace }: RunOptions): Promise<number> {
   const startedMs = performance.now();
   const unknown = new Set<string>();
   let quietSince = performance.now();
@@ -116,9 +117,10 @@ async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions
     const open = await sql<{ what: string; id: string }[]>`
       select 'waiting' as what, id::text from conversations where last_seq > done_seq or running_turn is not null
       union all select state, id::text from outbound_parts where state in ('queued', 'sending', 'unknown')
+      union all select state, id::text from turns where state = 'deferred'
       union all select 'job', id from (${openJobs(sql)}) jobs`.catch(() => null);
     for (const row of open ?? []) if (row.what === 'unknown') unknown.add(row.id);
-    if (open?.length === 0) return unknown.size;
+    if (open?.length === 0 && posts.every(({ end }) => end !== 'open')) return unknown.size;
     if (textsOut !== simulator.counts.textsOut) {
       textsOut = simulator.counts.textsOut;
       quietSince = performance.now();
@@ -127,8 +129,11 @@ async function settle({ sql, simulator }: Place, { settleMs, grace }: RunOptions
       await sql`
         update outbound_parts set sending_at = sending_at - interval '2 minutes'
         where state = 'unknown' and sending_at > now() - interval '1 minute'`;
+      // Where the carrier refused the account the next try is a minute away as well.
       await sql`
-        update graphile_worker._private_jobs set run_at = now() where key like 'settle:%' and locked_at is null`;
+        update graphile_worker._private_jobs set run_at = now()
+        where locked_at is null and (key like 'settle:%' or key in (
+          select 'send:' || id from outbound_parts where state = 'queued' and attempts > 0))`;
     }
     await pause(LOOK_MS);
   }
@@ -162,9 +167,10 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
     fellBack,
     stopped: silent - fellBack,
-    ...leftAfterStop(history, rows),
+    onTheWire: leftAfterStop(history, rows),
     sent: history.accepted.length,
     agentCalls: history.calls.length,
+    agentPosts: history.posts.filter(({ end }) => end === 'taken').length,
     unknown,
     restarts: sum((one) => one.restarts - 1),
     surprises: place.processes.flatMap((one) => one.surprises()),

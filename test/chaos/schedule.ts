@@ -37,12 +37,13 @@ const agents = ({ agents: all }: Targets) => all;
 export const agentWire = (agent: string) => `wire of ${agent}`;
 
 /**
- * Durations stay below what the product needs to be sure of a death or a loss (10 s without a heartbeat, 60 s until an
- * unknown part is given up at the carrier), some above its time-outs: both sides of each are met.
+ * Durations are on both sides of what the product needs to be sure of a death (10 s without a heartbeat) and of its time-outs,
+ * and below the minute until an unknown part is given up at the carrier.
  */
 export const KINDS = {
   'kill -9': { on: processes, forMs: [100, 2_500], weight: 4 },
   'SIGSTOP, later SIGCONT': { on: processes, forMs: [500, 14_000], weight: 3 },
+  'SIGSTOP until it is presumed dead': { on: processes, forMs: [12_000, 30_000], weight: 1 },
   SIGTERM: { on: processes, forMs: [100, 1_000], weight: 1 },
   cut: { on: wires, forMs: [100, 200], weight: 4 },
   refused: { on: wires, forMs: [300, 3_000], weight: 2 },
@@ -55,7 +56,9 @@ export const KINDS = {
   'every backend terminated': { on: database, forMs: [300, 600], weight: 3 },
   'fast restart': { on: database, forMs: [2_000, 4_000], weight: 1 },
   'immediate restart': { on: database, forMs: [2_000, 4_000], weight: 1 },
+  'a full disk': { on: database, forMs: [1_000, 5_000], weight: 2 },
   '429 storm': { on: carrier, forMs: [500, 1_500], amount: [5, 60] },
+  'the account refused': { on: carrier, forMs: [500, 1_500], amount: [1, 10] },
   '500 before accepting': { on: carrier, forMs: [500, 1_500], amount: [1, 10] },
   '500 after accepting': { on: carrier, forMs: [500, 1_500], amount: [1, 20], weight: 2 },
   'callbacks twice': { on: carrier, forMs: [500, 1_500], amount: [10, 100] },
@@ -80,6 +83,8 @@ export const KINDS = {
   'an agent that is down': { on: agents, forMs: [1_000, 8_000] },
   'an agent that flaps': { on: agents, forMs: [1_000, 8_000], weight: 2 },
   'an agent that lies': { on: agents, forMs: [1_000, 8_000], weight: 2 },
+  'an agent that answers later': { on: agents, forMs: [1_000, 8_000], amount: [50, 3_000], weight: 2 },
+  'an agent that speaks up': { on: agents, forMs: [1_000, 8_000], amount: [50, 1_000], weight: 2 },
 } as const satisfies Record<string, Kind>;
 
 export type FaultName = keyof typeof KINDS;

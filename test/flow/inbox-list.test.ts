@@ -61,7 +61,10 @@ describe('the list of conversations', () => {
           await inbox.index();
           // Late, and older than what is indexed: never, for the job keeps a minute away; so only newer ones here.
           await inbox.say(said.slice(indexedAfter).map((each) => ({ ...each, minutes: 0 })));
-          assert.deepEqual((await everyPage(inbox.reader, { limit }, { bounds: { looked, few: 0 } })).flat(), await naive());
+          assert.deepEqual(
+            (await everyPage(inbox.reader, { limit }, { bounds: { looked, few: 0 } })).flat(),
+            await naive(),
+          );
         },
       ),
       { numRuns: 25 },
@@ -79,17 +82,24 @@ describe('the list of conversations', () => {
     }
     let chatty = await inbox.conversation();
     await inbox.say([{ conversation: chatty, minutes: 150 }]);
-    const pages = await everyPage(inbox.reader, { limit: 4 }, {
-      async between() {
-        await inbox.say([{ conversation: chatty, minutes: 0 }]);
-        chatty = await inbox.conversation();
-        await inbox.say([{ conversation: chatty, minutes: 0 }]);
-        await inbox.index();
+    const pages = await everyPage(
+      inbox.reader,
+      { limit: 4 },
+      {
+        async between() {
+          await inbox.say([{ conversation: chatty, minutes: 0 }]);
+          chatty = await inbox.conversation();
+          await inbox.say([{ conversation: chatty, minutes: 0 }]);
+          await inbox.index();
+        },
       },
-    });
+    );
     const seen = pages.flat();
     assert.equal(new Set(seen).size, seen.length);
-    assert.deepEqual(seen.filter((id) => quiet.includes(id)), quiet.toReversed());
+    assert.deepEqual(
+      seen.filter((id) => quiet.includes(id)),
+      quiet.toReversed(),
+    );
   });
 
   describe('filtered', () => {
@@ -116,7 +126,9 @@ describe('the list of conversations', () => {
       await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '21211' })]);
       ids.fellBack = await arrive(somebody());
       const turn = (await bridge.start(ids.fellBack))!;
-      await bridge.finish([{ ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' }]);
+      await bridge.finish([
+        { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
+      ]);
       ids.recovered = await bridge.answered(somebody(), ['bad']);
       const [bad] = await bridge.parts(ids.recovered);
       const [taken] = await bridge.claim([bad!.id]);

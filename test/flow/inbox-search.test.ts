@@ -9,7 +9,23 @@ import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { inboxOf } from '../support/inbox.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
-const WORDS = ['Half', 'half', 'needle', '100%', 'a_b', '\\', 'привет', 'ПРИВЕТ', 'É', 'é', '😀', '😀😀', '你好', "o'clock", ' '];
+const WORDS = [
+  'Half',
+  'half',
+  'needle',
+  '100%',
+  'a_b',
+  '\\',
+  'привет',
+  'ПРИВЕТ',
+  'É',
+  'é',
+  '😀',
+  '😀😀',
+  '你好',
+  "o'clock",
+  ' ',
+];
 
 describe('the words of texts', () => {
   let db: TestDatabase;
@@ -155,7 +171,10 @@ describe('a search', () => {
       await inbox.index();
       for (const [n, { providerId }] of said.entries()) {
         const found = await search(inbox.reader, providerId);
-        assert.deepEqual(found.messages.map(({ id }) => id), [stored[n]]);
+        assert.deepEqual(
+          found.messages.map(({ id }) => id),
+          [stored[n]],
+        );
       }
     } finally {
       await other.drop();

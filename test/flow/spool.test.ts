@@ -142,7 +142,7 @@ describe('an outage of the database', () => {
     await until(async () => (await ready()).notes === undefined, { timeoutMs: BACK_WITHIN_MS });
   });
 
-  test('does not lose a STOP: what came before it is not answered, what comes after it neither, until START', async () => {
+  test('does not lose a STOP, though it is answered 503: what comes after it is not answered until START', async () => {
     const line = await world.line();
     await line.agent(({ message }) => `You said ${message}`);
     const person = line.person();
@@ -150,7 +150,7 @@ describe('an outage of the database', () => {
     await person.next();
     await wire.down();
     for (const words of ['Stop.', 'are you there?', 'START', 'and now?'])
-      assert.equal((await person.text(words)).status, 200);
+      assert.equal((await person.text(words)).status, words === 'Stop.' ? 503 : 200);
     await wire.up();
     assert.equal(
       (await person.next((text) => text.body.startsWith('You said'), BACK_WITHIN_MS)).body,
@@ -168,6 +168,42 @@ describe('an outage of the database', () => {
       ],
     );
     assert.ok(!sentTo(person.phone).includes('You said are you there?'));
+  });
+
+  test('of this gateway alone: a STOP that another one acknowledges on the carrier’s second try is one STOP', async () => {
+    const line = await world.line();
+    const agent = await line.agent(({ message }) => `You said ${message}`);
+    const person = line.person();
+    await person.text('hello');
+    await person.next();
+    const port = String(await freePort());
+    const PUBLIC_URL = `http://localhost:${port}`;
+    const other = await world.runtime(['gateway'], { PUBLIC_URL, PORT: port, DARKSPERE_SPOOL_DIR: 'of the other' });
+    const form = world.form({ From: person.phone, To: line.number, Body: 'Stop.', MessageSid: newSid() });
+    try {
+      await wire.down();
+      const answer = Promise.withResolvers<string>();
+      agent.behave(() => answer.promise);
+      const url = `${other.urls.gateway}/webhooks/twilio/messages`;
+      const text = world.form({ From: person.phone, To: line.number, Body: 'and then?', MessageSid: newSid() });
+      assert.equal((await world.signedPost('', text, { url })).status, 200);
+      await until(() => agent.calls.length === 2);
+      assert.equal((await world.signedPost('', form, { url: messagesUrl })).status, 503);
+      assert.equal((await world.signedPost('', form, { url })).status, 200);
+      answer.resolve('too late');
+      await wire.up();
+      await drained();
+      const { messages, turns } = await line.story(person);
+      assert.deepEqual(
+        messages.map(({ body }) => body).filter((body) => body === 'Stop.'),
+        ['Stop.'],
+      );
+      assert.equal(turns.at(-1)?.state, 'cancelled');
+      assert.ok(!sentTo(person.phone).includes('too late'));
+    } finally {
+      await wire.up();
+      await other.stop();
+    }
   });
 
   test('makes one text of copies that come before, during and after it', async () => {

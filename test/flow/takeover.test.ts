@@ -49,10 +49,11 @@ describe('a takeover', { concurrency: 6 }, () => {
     );
   const stored = (id: string, texts: number) =>
     until(async () => (await statesOf(id)).length === texts, { what: 'the texts in the database' });
-  const jobsOf = (id: string, task: string) => world.sql`
-    select run_at from graphile_worker.jobs
-    where task_identifier = ${task} and key is not distinct from ${task === 'turn' ? null : `takeover:${id}`}
-      and id in (select id from graphile_worker._private_jobs where payload ->> 'c' = ${id})`;
+  /** Jobs that could still do something: one with another token than the conversation's ends at once. */
+  const jobsOf = (id: string, task: 'turn' | 'end-takeover') => world.sql`
+    select j.run_at from graphile_worker._private_jobs j join conversations c on c.id::text = j.payload ->> 'c'
+    where c.id = ${id} and case ${task}::text
+      when 'turn' then (j.payload ->> 't')::int = c.token else j.key = 'takeover:' || c.id end`;
 
   test('the agent is silent, the operator answers, and the agent then knows what was said', async () => {
     const { line, agent, ann, id, desk } = await talking(() => HANG);

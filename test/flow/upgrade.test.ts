@@ -51,7 +51,7 @@ async function nextRelease(t: TestContext): Promise<string> {
     ['record_exchanges(', 'record_exchanges(p_mood text, '],
     ['record_exchanges(p_mood text, json', 'record_exchanges(text, json'],
   ]);
-  await edit('outbound.sql', [['perform record_exchanges(', "perform record_exchanges('', "]]);
+  await edit('sending.sql', [['perform record_exchanges(', "perform record_exchanges('', "]]);
   await edit('ingest.sql', [
     [
       'ingest_texts(p_texts json, p_quiet_ms int, p_scope text)',

@@ -42,7 +42,8 @@ export async function call(
 /** Signs in as a browser does; requests carry the cookie, the CSRF token and the origin of the console. */
 export async function signIn(world: World): Promise<{ call: Caller; cookie: string; csrf: string }> {
   const gateway = world.urls.gateway!;
-  const login = await call(gateway, 'POST', '/v1/login', { token: await createLoginToken(world.database.pools.admin) });
+  const { token } = await createLoginToken(world.database.pools.admin);
+  const login = await call(gateway, 'POST', '/v1/login', { token });
   if (login.status !== 204) throw new Error(`sign-in was answered ${login.status}: ${login.text}`);
   const cookie = login.headers.get('set-cookie')!.split(';', 1)[0]!;
   const { json } = await call(gateway, 'GET', '/v1/session', undefined, { cookie });

@@ -21,6 +21,8 @@ export type WorldOptions = {
   readonly env?: Readonly<Record<string, string>>;
   readonly parts?: readonly Part[];
   readonly simulator?: Partial<SimulatorOptions>;
+  /** The carrier is the one that the program starts itself when no account is configured (`runtime.simulator`). */
+  readonly ownSimulator?: true;
 };
 
 export type { Line } from './line.ts';
@@ -60,9 +62,9 @@ export async function startWorld(options: WorldOptions = {}) {
     PORT: '0',
     AGENT_REGISTRATION_PORT: '0',
     WORKER_PORT: '0',
-    TWILIO_ACCOUNT_SID: accountSid,
-    TWILIO_AUTH_TOKEN: authToken,
-    TWILIO_API_URL: simulator.url,
+    ...(options.ownSimulator
+      ? { DARKSPERE_SIMULATOR_PORT: '0' }
+      : { TWILIO_ACCOUNT_SID: accountSid, TWILIO_AUTH_TOKEN: authToken, TWILIO_API_URL: simulator.url }),
     TWILIO_PHONE_NUMBERS: NUMBERS.join(','),
     DARKSPERE_EGRESS_ALLOW: '127.0.0.0/8',
     DARKSPERE_DEMO_AGENT: 'off',
@@ -134,6 +136,8 @@ export async function startWorld(options: WorldOptions = {}) {
 
   return {
     urls: { ...main.urls, simulator: simulator.url },
+    /** The simulator of the program itself, with `ownSimulator`. */
+    ownSimulator: main.simulator,
     accountSid,
     authToken,
     registrationSecret,

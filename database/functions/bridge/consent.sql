@@ -36,6 +36,7 @@ begin
   where c.id = any (p_conversations);
   -- With the new epoch: a worker that hears this late must not stop a turn that was started after it.
   perform pg_notify('darkspere_cancel', c.id || ' ' || c.epoch) from conversations c where c.id = any (p_conversations);
+  perform tell_watchers('turn', p_conversations);
 end $$;
 
 -- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw.
@@ -121,6 +122,7 @@ begin
   if p_parts is not null and p_action <> 'more' then
     perform release_notice(c.id);
   end if;
+  perform tell_watchers('text', array[c.id]);
   return query select c.id, stored;
 end $$;
 

@@ -101,6 +101,12 @@ begin
     where b.interruptible is not null and n.busy_policy = 'interrupt'
   )
   select j.ord, j.conversation, j.id, j.verdict from judged j cross join queued cross join interrupted;
+
+  perform tell_watchers('text', array(
+    select c.id from json_to_recordset(p_texts) t (ord int, channel text, ours text, theirs text)
+    join conversations c on (c.channel, c.our_address, c.their_address) = (t.channel, t.ours, t.theirs)
+    where t.ord = any (fresh)))
+  where is_watched();
 end $$;
 
 -- Contacts and conversations of people who text for the first time. Inserts in key order; waits only for other inserters.

@@ -114,6 +114,7 @@ begin
     perform queue_replies(json_build_array(json_build_object(
       'conversation_id', c.id, 'turn_id', p_turn, 'kind', 'fallback', 'body', p_body, 'parts', p_parts)), p_pacing);
   end if;
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $$;
 

@@ -15,6 +15,7 @@ begin
   where id = p_conversation returning takeover_until into ends_at;
   perform graphile_worker.add_job('end-takeover', json_build_object('c', p_conversation),
     run_at := ends_at, max_attempts := 1000, job_key := 'takeover:' || p_conversation);
+  perform tell_watchers('takeover', array[p_conversation]);
   return ends_at;
 end $$;
 
@@ -65,6 +66,7 @@ begin
     perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
       max_attempts := 1000, priority := -10 * c.priority);
   end if;
+  perform tell_watchers('takeover', array[c.id]);
 end $$;
 
 -- Gives a verdict: ok, not_found, not_taken_over, or conversation_taken with who has it.

@@ -112,6 +112,7 @@ begin
   ) h;
   if too_fast is not null then
     perform hold_conversations(too_fast);
+    perform tell_watchers('turn', too_fast);
   end if;
 
   if some_wait then
@@ -182,6 +183,7 @@ begin
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
+  perform tell_watchers('turn', ready);
 end $$;
 
 -- Ends turns: reply parts and their send jobs, the turn, the session and the exchanges in one commit. A turn whose epoch
@@ -291,6 +293,12 @@ begin
   where c.id = e.conversation_id
   returning c.id, e.id, c.last_seq > e.done,
     (select p.id from outbound_parts p where p.id = any (due) and p.conversation_id = c.id);
+
+  -- Those that have something to say were told of where that was queued.
+  perform tell_watchers('turn', array(
+    select t.conversation_id from json_to_recordset(p_turns) t (conversation_id uuid, turn_id uuid, kind text)
+    where t.turn_id = any (valid) and t.kind is distinct from 'reply'))
+  where is_watched();
 end $$;
 
 -- Gives a conversation back: its worker stops, or the turn broke in a way nobody foresaw. The running job's token is made
@@ -312,6 +320,7 @@ begin
   where conversation_id = c.id and state = 'running' and epoch < c.epoch and id >= id_at(now() - interval '1 day');
   perform graphile_worker.add_job('turn', json_build_object('c', c.id, 't', c.token, 'q', 0),
     run_at := clock_timestamp() + p_delay_ms * interval '1 millisecond', max_attempts := 1000, priority := -10 * c.priority);
+  perform tell_watchers('turn', array[c.id]);
   return true;
 end $$;
 

@@ -5,8 +5,11 @@ import type { Logger } from '../../observability/logger.ts';
 
 export type Breaker = {
   readonly isOpen: boolean;
-  /** The work's value, or `late` as soon as the database is found to be away. Rejects for a fault of the item itself. */
-  wait<T>(work: Promise<T>): Promise<{ readonly value: T } | 'late'>;
+  /**
+   * The work's value, or `late` as soon as the database is found to be away. Rejects for a fault of the item itself.
+   * `patienceMs` for work that takes longer than others by its nature.
+   */
+  wait<T>(work: Promise<T>, patienceMs?: number): Promise<{ readonly value: T } | 'late'>;
   open(error: unknown): void;
   /** The database takes what it is given. */
   close(): void;
@@ -54,7 +57,7 @@ export function createBreaker({ logger, patienceMs, isEmpty }: BreakerDeps): Bre
       isAnnounced = false;
       logger.info('the spool is drained: texts go to the database again');
     },
-    wait<T>(work: Promise<T>) {
+    wait<T>(work: Promise<T>, ownPatienceMs = patienceMs) {
       return new Promise<{ readonly value: T } | 'late'>((resolve, reject) => {
         const end = () => {
           clearTimeout(timer);
@@ -66,7 +69,7 @@ export function createBreaker({ logger, patienceMs, isEmpty }: BreakerDeps): Bre
         };
         const timer = setTimeout(
           () => open(new DarkspereError('storage_unavailable', 'It takes too long.')),
-          patienceMs,
+          ownPatienceMs,
         );
         waiting.add(giveUp);
         work.then(

@@ -12,6 +12,7 @@ import type { Faults } from './faults.ts';
 import type { History, HistoryEntry } from './history.ts';
 import { BODY_LIMIT, readBody, sendJson } from './http.ts';
 import type { Message, MessageStore } from './message.ts';
+import { pictureOf } from './pictures.ts';
 
 export type ControlParts = {
   readonly accountSid: string;
@@ -157,6 +158,14 @@ function watch(request: IncomingMessage, response: ServerResponse, events: Event
   response.on('close', stop);
 }
 
+/** `GET /simulator/pictures/<name>.png`, for people who send one. */
+function sendPicture(request: IncomingMessage, response: ServerResponse, path: string): void {
+  const name = /^\/simulator\/pictures\/([a-z]+)\.png$/.exec(path)?.[1];
+  const bytes = request.method === 'GET' && name !== undefined ? pictureOf(name) : null;
+  if (bytes === null) throw new DarkspereError('not_found');
+  response.writeHead(200, { 'content-type': 'image/png', 'content-length': bytes.length }).end(bytes);
+}
+
 /** Answers everything under /simulator; errors have the shape of the product's API. */
 export function createControlApi(parts: ControlParts) {
   const { accountSid, carrier, events, faults, history, numbers, scripts, store } = parts;
@@ -210,7 +219,7 @@ export function createControlApi(parts: ControlParts) {
         faults.clear();
         return answer(200, { faults: faultsWire(faults) });
       default:
-        throw new DarkspereError('not_found');
+        return sendPicture(request, response, path);
     }
   };
 

@@ -45,6 +45,9 @@ function snake(name: string): string {
   return name.replace(/[A-Z]|\d+/g, (found) => `_${found.toLowerCase()}`);
 }
 
+/** Every fault by the name that a request has for it. */
+export const FAULT_NAMES: readonly string[] = NAMES.map(snake);
+
 function camel(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -2,12 +2,13 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DarkspereError } from '../../errors.ts';
+import { aimFaults } from './aimed-faults.ts';
 import { createCarrier, type PersonText } from './carrier.ts';
 import { createControlApi } from './control.ts';
-import { type Counts, createEvents, type Problem } from './events.ts';
+import { type CarrierEvent, type Counts, createEvents, type Problem } from './events.ts';
 import { createFaults } from './fault-rules.ts';
 import { createScripts, type FaultScript } from './fault-script.ts';
-import type { Faults } from './faults.ts';
+import type { FaultPlan, Faults } from './faults.ts';
 import { createHistory, type History } from './history.ts';
 import { createMessageStore, type Message } from './message.ts';
 import { createOptOuts } from './opt-out.ts';
@@ -72,6 +73,10 @@ export type Simulator = {
   person(phone: string): Person;
   /** One text without a phone to watch, for load: resolves with the webhook's HTTP status (0: no answer). */
   text(text: PersonText): Promise<{ sid: string; status: number }>;
+  /** The same without waiting; the faults happen to this text, or to what answers it. */
+  submit(text: PersonText, faults?: FaultPlan): { sid: string; answered: Promise<number> };
+  /** Calls back with what happens at the carrier; gives the function that ends it. */
+  watch(listener: (event: CarrierEvent) => void): () => void;
   /** What is remembered, newest first. */
   messages(): readonly Readonly<Message>[];
   /** From now on; without a second URL there is no fallback. */
@@ -170,6 +175,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       const sent = carrier.textFromPerson(text);
       return { sid: sent.sid, status: await sent.answered };
     },
+    submit(text, plan) {
+      const { from, to = numbers[0]!, body } = text;
+      if (plan !== undefined) aimFaults(faults, plan, { from, to, body });
+      return carrier.textFromPerson(text);
+    },
+    watch: events.subscribe,
     messages: () => [...store.all()],
     setWebhookUrl: (webhookUrl, fallbackUrl) => carrier.setUrls(webhookUrl, fallbackUrl ?? null),
     play: (script) => scripts.play(script, faults),

@@ -1,19 +1,23 @@
 // Signing in to the console, and who one is.
 import type { FastifyInstance } from 'fastify';
 import { DarkspereError } from '../../errors.ts';
+import { createGuessLimit } from '../../security/guess-limit.ts';
 import { csrfTokenOf, endSession, findSession, redeemLoginToken } from '../../security/sessions.ts';
 import { type AccessDeps, refuseGuessers, sessionTokenOf, setSessionCookie } from '../authentication.ts';
 import { LoginBody, Session } from '../contract/access.ts';
+import type { EventHub } from '../event-stream.ts';
 import { route } from '../routes.ts';
 import { refuseForeignPages } from '../same-origin.ts';
 
 export type SessionDeps = AccessDeps & {
-  /** A session ended here: what it holds open ends too. */
-  readonly onSignOut?: (sessionId: string) => void;
+  /** A session that ends takes its streams along. */
+  readonly events: Pick<EventHub, 'drop'>;
 };
 
 export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
-  const { sql, consoleUrl, guesses } = deps;
+  const { sql, consoleUrl } = deps;
+  // Of its own: who guesses keys must not keep operators out.
+  const guesses = createGuessLimit();
 
   route(app, {
     method: 'POST',
@@ -78,7 +82,7 @@ export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
         );
       }
       await endSession(sql, principal.id);
-      deps.onSignOut?.(principal.id);
+      deps.events.drop(principal.id);
       setSessionCookie(reply, null);
       return undefined;
     },

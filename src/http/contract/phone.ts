@@ -33,6 +33,8 @@ export const PhoneMessage = z.object({
   error_code: z.number().int().nullable(),
 });
 export const PhoneMessages = z.object({ data: z.array(PhoneMessage) });
+/** One fault or several, each happening to this text or to what answers it: `{ "fail_with": { "code": 30007 } }`. */
+export const PhoneTextFault = z.record(z.string(), z.unknown());
 export const PhoneTextBody = z.strictObject({
   from: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a number like +15551230001'),
   to: z.string().regex(/^\+[1-9]\d{6,14}$/, 'must be a number like +15550001111'),
@@ -41,6 +43,7 @@ export const PhoneTextBody = z.strictObject({
     .array(z.url({ protocol: /^https?$/ }))
     .max(10)
     .default([]),
+  fault: PhoneTextFault.optional(),
 });
 export const PhoneText = z.object({ sid: z.string() });
 export const Fault = z.object({
@@ -51,7 +54,16 @@ export const Fault = z.object({
   left: z.number().int().nullable(),
 });
 export const Faults = z.object({ data: z.array(Fault) });
+export const SimulatorState = z.object({
+  /** Ours, which can be texted. */
+  numbers: z.array(z.string()),
+  /** Those that are still to happen. */
+  faults: z.array(Fault),
+  /** To be sent as `media_urls`, without the internet; `preview_url` is for a page of ours. */
+  pictures: z.array(z.object({ title: z.string(), url: z.string(), preview_url: z.string() })),
+});
 
 export type Segments = z.infer<typeof Segments>;
 export type PhoneMessage = z.infer<typeof PhoneMessage>;
+export type SimulatorState = z.infer<typeof SimulatorState>;
 export type Fault = z.infer<typeof Fault>;

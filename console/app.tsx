@@ -1,0 +1,71 @@
+// The frame: who is signed in, the stream, the shell and the page in it.
+import { QueryClientProvider, useQuery } from '@tanstack/react-query';
+import { Suspense, useEffect, useState } from 'react';
+import { Redirect, Route, Switch, useLocation } from 'wouter';
+import type { Session } from '../src/http/contract.ts';
+import { ApiError, get, onSignedOut, rememberSession } from './api.ts';
+import { closeLive, openLive } from './live.ts';
+import { LoginPage } from './pages/login.tsx';
+import { NotFoundPage } from './pages/not-found.tsx';
+import { ErrorBoundary } from './parts/error-boundary.tsx';
+import { PanelError, PanelLoading } from './parts/panel-states.tsx';
+import { Shell } from './parts/shell.tsx';
+import { Toasts } from './parts/toasts.tsx';
+import { queryClient, refreshOnChanges } from './refresh.ts';
+import { PAGES } from './routes.tsx';
+
+export function App() {
+  return (
+    <QueryClientProvider client={queryClient}>
+      <Switch>
+        <Route path="/login">
+          <LoginPage />
+        </Route>
+        <Route>
+          <SignedIn />
+        </Route>
+      </Switch>
+      <Toasts />
+    </QueryClientProvider>
+  );
+}
+
+function SignedIn() {
+  const [location] = useLocation();
+  const [isOver, setOver] = useState(false);
+  const session = useQuery({
+    queryKey: ['session'],
+    queryFn: ({ signal }) => get<Session>('/v1/session', {}, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  rememberSession(session.data ?? null);
+  useEffect(() => onSignedOut(() => setOver(true)), []);
+  const isIn = session.data !== undefined && !isOver;
+  useEffect(() => {
+    if (!isIn) return;
+    const stop = refreshOnChanges();
+    openLive();
+    return () => {
+      stop();
+      closeLive();
+    };
+  }, [isIn]);
+
+  if (isOver || (session.error instanceof ApiError && session.error.status === 401)) return <Redirect to="/login" />;
+  if (session.error) return <PanelError className="h-dvh" error={session.error} retry={() => session.refetch()} />;
+  if (!session.data) return <PanelLoading className="h-dvh" what="the console" />;
+  return (
+    <Shell session={session.data}>
+      <ErrorBoundary key={location.split('/')[1]}>
+        <Suspense fallback={<PanelLoading className="h-full" what="the page" />}>
+          <Switch>
+            {PAGES.map(({ path, deep, Component }) => (
+              <Route key={path} path={deep ? `${path}/*?` : path} component={Component} />
+            ))}
+            <Route component={NotFoundPage} />
+          </Switch>
+        </Suspense>
+      </ErrorBoundary>
+    </Shell>
+  );
+}

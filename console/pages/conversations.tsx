@@ -1,0 +1,61 @@
+// Conversations: the list, the one that is open, and the path of the message that is open in it. Side by side where there is
+// room, one behind the other where there is not.
+import { useRoute, useSearch } from 'wouter';
+import { Kbd } from '../parts/kbd.tsx';
+import { PanelEmpty } from '../parts/panel-states.tsx';
+import { Filters, useFilter } from './conversations/filters.tsx';
+import { ConversationList } from './conversations/list.tsx';
+import { PathPanel } from './conversations/path-panel.tsx';
+import { Thread } from './conversations/thread.tsx';
+import { useConversationList } from './conversations/use-list.ts';
+
+export default function ConversationsPage() {
+  const [, params] = useRoute('/conversations/:id?/*?');
+  const search = useSearch();
+  const filter = useFilter();
+  const list = useConversationList(filter);
+  const openId = params?.id ?? null;
+  const messageId = /^messages\/([\w-]+)$/.exec(params?.['*'] ?? '')?.[1] ?? null;
+  const suffix = search === '' ? '' : `?${search}`;
+  return (
+    <div className="flex h-full">
+      {openId === null && <h1 className="sr-only">Conversations</h1>}
+      <section
+        aria-label="All conversations"
+        className={`min-h-0 w-full flex-col border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 lg:border-r ${openId === null ? 'flex' : 'hidden'}`}
+      >
+        <Filters filter={filter} />
+        <ConversationList list={list} filter={filter} openId={openId} />
+      </section>
+      {openId === null ? (
+        <div className="hidden flex-1 lg:block">
+          <PanelEmpty title="Open a conversation" className="h-full">
+            <span className="inline-flex items-center gap-1.5">
+              <Kbd>j</Kbd> and <Kbd>k</Kbd> go through them, <Kbd>/</Kbd> finds a number
+            </span>
+          </PanelEmpty>
+        </div>
+      ) : (
+        <section
+          aria-label="Conversation"
+          className={`min-h-0 min-w-0 flex-1 flex-col ${messageId === null ? 'flex' : 'hidden xl:flex'}`}
+        >
+          <Thread key={openId} id={openId} messageId={messageId} suffix={suffix} />
+        </section>
+      )}
+      {openId !== null && messageId !== null && (
+        <section
+          aria-label="Path of a message"
+          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none 2xl:w-[40rem]"
+        >
+          <PathPanel
+            key={messageId}
+            conversationId={openId}
+            messageId={messageId}
+            back={`/conversations/${openId}${suffix}`}
+          />
+        </section>
+      )}
+    </div>
+  );
+}

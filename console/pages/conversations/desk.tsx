@@ -1,0 +1,151 @@
+// Below the thread: who answers. The agent does, until somebody takes over; then there is a field to write in, and one key
+// gives the conversation back.
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Hand, SendHorizontal, Undo2 } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
+import type { ConversationDetail, Takeover } from '../../../src/http/contract.ts';
+import { change } from '../../api.ts';
+import { Button } from '../../parts/button.tsx';
+import { MOD } from '../../parts/kbd.tsx';
+import { useShortcut } from '../../parts/shortcuts.tsx';
+import { duration, useNow } from '../../parts/time.tsx';
+import { toast, toastError } from '../../parts/toasts.tsx';
+
+const MAX_LENGTH = 1600;
+
+export function Desk({ conversation }: { conversation: ConversationDetail }) {
+  const client = useQueryClient();
+  const { id, takeover, state } = conversation;
+  /** At once, before the stream says so. */
+  const keep = (next: Takeover | null) => {
+    client.setQueryData<ConversationDetail>(
+      ['conversation', id],
+      (old) => old && { ...old, takeover: next, state: next ? 'taken_over' : old.waiting > 0 ? 'waiting' : 'idle' },
+    );
+    void client.invalidateQueries({ queryKey: ['conversation', id], exact: true });
+  };
+  const takeOver = useMutation({
+    mutationFn: () => change<Takeover>('POST', `/v1/conversations/${id}/takeover`),
+    onSuccess: keep,
+    onError: toastError,
+  });
+  const handBack = useMutation({
+    mutationFn: () => change<void>('DELETE', `/v1/conversations/${id}/takeover`),
+    onSuccess: () => {
+      keep(null);
+      toast('The agent answers again; it sees what was said.');
+    },
+    onError: toastError,
+  });
+  const group = 'Conversation';
+  useShortcut({ keys: 't', label: 'Take over', group }, () => takeOver.mutate(), takeover === null);
+  useShortcut({ keys: 'b', label: 'Hand back to the agent', group }, () => handBack.mutate(), takeover !== null);
+
+  if (takeover === null)
+    return (
+      <footer className="flex items-center justify-between gap-3 border-t border-line bg-panel px-3 py-2 lg:px-4">
+        <p className="min-w-0 truncate text-ink-3">
+          {state === 'opted_out'
+            ? 'They have opted out: nothing can be sent until they text START.'
+            : 'The agent answers.'}
+        </p>
+        <Button
+          icon={Hand}
+          keyHint="t"
+          disabled={takeOver.isPending || state === 'opted_out'}
+          onClick={() => takeOver.mutate()}
+        >
+          Take over
+        </Button>
+      </footer>
+    );
+  return (
+    <footer className="border-t border-hand bg-panel px-3 py-2 lg:px-4">
+      <div className="mb-2 flex items-center justify-between gap-3">
+        <TakeoverNote takeover={takeover} waiting={conversation.waiting} />
+        <Button icon={Undo2} look="hand" keyHint="b" disabled={handBack.isPending} onClick={() => handBack.mutate()}>
+          Hand back
+        </Button>
+      </div>
+      <Composer id={id} isBlocked={state === 'opted_out'} />
+    </footer>
+  );
+}
+
+function TakeoverNote({
+  takeover,
+  waiting,
+}: {
+  takeover: NonNullable<ConversationDetail['takeover']>;
+  waiting: number;
+}) {
+  const left = Date.parse(takeover.until) - useNow();
+  return (
+    <p className="flex min-w-0 items-center gap-1.5 text-hand">
+      <Hand size={14} className="shrink-0" aria-hidden />
+      <span className="truncate">
+        {takeover.by} answers by hand
+        {waiting > 0 && `; ${waiting === 1 ? 'one text waits' : `${waiting} texts wait`}`}
+        <span className="text-ink-3"> · back to the agent in {duration(Math.max(0, left))}</span>
+      </span>
+    </p>
+  );
+}
+
+function Composer({ id, isBlocked }: { id: string; isBlocked: boolean }) {
+  const [text, setText] = useState('');
+  const field = useRef<HTMLTextAreaElement>(null);
+  // One key for one text, however often the button is pressed: made anew with each text that was sent.
+  const [key, setKey] = useState(() => crypto.randomUUID());
+  const send = useMutation({
+    mutationFn: () => change('POST', `/v1/conversations/${id}/messages`, { text: text.trim() }, key),
+    onSuccess: () => {
+      setText('');
+      setKey(crypto.randomUUID());
+      field.current?.focus();
+    },
+    onError: toastError,
+  });
+  useEffect(() => field.current?.focus(), []);
+  const canSend = text.trim() !== '' && !send.isPending && !isBlocked;
+  return (
+    <form
+      className="flex items-end gap-2"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (canSend) send.mutate();
+      }}
+    >
+      <label className="sr-only" htmlFor="by-hand">
+        Your text
+      </label>
+      <textarea
+        id="by-hand"
+        ref={field}
+        value={text}
+        maxLength={MAX_LENGTH}
+        rows={Math.min(6, Math.max(1, text.split('\n').length, Math.ceil(text.length / 70)))}
+        placeholder={isBlocked ? 'They have opted out' : 'Text them yourself'}
+        disabled={isBlocked}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') event.currentTarget.blur();
+          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+          event.preventDefault();
+          if (canSend) send.mutate();
+        }}
+        className="min-h-8 flex-1 resize-none rounded-lg border border-line-strong bg-page px-3 py-1.5 text-[0.875rem]/[1.25rem]"
+      />
+      <Button
+        type="submit"
+        look="primary"
+        icon={SendHorizontal}
+        disabled={!canSend}
+        title={`Enter, or ${MOD} Enter`}
+        className="h-8"
+      >
+        Send
+      </Button>
+    </form>
+  );
+}

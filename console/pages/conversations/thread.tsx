@@ -1,0 +1,236 @@
+// One conversation, oldest at the top as on a phone, with what its person sees on the left and what we sent on the right.
+import { ArrowDown, ArrowLeft } from 'lucide-react';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { Link, useLocation } from 'wouter';
+import type { ConversationDetail, Message } from '../../../src/http/contract.ts';
+import { ApiError } from '../../api.ts';
+import { CopyButton } from '../../parts/copy-button.tsx';
+import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
+import { Address } from '../../parts/phone-number.tsx';
+import { useShortcut } from '../../parts/shortcuts.tsx';
+import { CONVERSATION_LOOKS, StateLabel } from '../../parts/state-label.tsx';
+import { Bubble } from './bubble.tsx';
+import { Desk } from './desk.tsx';
+import { useConversation, useThread } from './use-thread.ts';
+
+/** Nearer to the end than this counts as being at the end: what comes is scrolled to. */
+const AT_END_PX = 60;
+/** So near to the top older ones are read. */
+const NEAR_TOP_PX = 400;
+const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: 'long', month: 'long', day: 'numeric' });
+
+export function Thread({ id, messageId, suffix }: { id: string; messageId: string | null; suffix: string }) {
+  const conversation = useConversation(id);
+  if (conversation.isPending) return <PanelLoading what="the conversation" className="h-full" />;
+  if (!conversation.data) {
+    const isGone = conversation.error instanceof ApiError && conversation.error.status === 404;
+    if (!isGone)
+      return <PanelError error={conversation.error} retry={() => void conversation.refetch()} className="h-full" />;
+    return (
+      <PanelEmpty
+        title="There is no such conversation"
+        className="h-full"
+        action={
+          <Link href={`/conversations${suffix}`} className="text-accent underline underline-offset-2">
+            All conversations
+          </Link>
+        }
+      >
+        Its id may be mistyped, or from another installation.
+      </PanelEmpty>
+    );
+  }
+  return (
+    <>
+      <Head conversation={conversation.data} back={`/conversations${suffix}`} />
+      {conversation.error && <StaleNote error={conversation.error} retry={() => void conversation.refetch()} />}
+      <Messages id={id} messageId={messageId} suffix={suffix} />
+      <Desk conversation={conversation.data} />
+    </>
+  );
+}
+
+function Head({ conversation, back }: { conversation: ConversationDetail; back: string }) {
+  const { session, agent, state } = conversation;
+  return (
+    <header className="flex min-h-12 items-center gap-3 border-b border-line bg-panel px-3 py-1.5 lg:px-4">
+      <Link
+        href={back}
+        aria-label="All conversations"
+        className="-ml-1 rounded-md p-1.5 text-ink-2 hover:bg-hover lg:hidden"
+      >
+        <ArrowLeft size={17} aria-hidden />
+      </Link>
+      <div className="min-w-0 flex-1">
+        <h1 className="flex items-center gap-1 text-large font-semibold">
+          <Address address={conversation.their_address} className="truncate" />
+          <CopyButton text={conversation.their_address} label="Copy the number" />
+        </h1>
+        <p className="truncate text-small text-ink-3">
+          {conversation.channel === 'whatsapp' ? 'WhatsApp to ' : 'texts '}
+          <Address address={conversation.our_address} />
+          {agent && (
+            <>
+              {' '}
+              · {session?.is_active ? 'with' : 'last with'} {agent.name}
+            </>
+          )}
+          {session && session.failovers > 0 && (
+            <> · moved {session.failovers === 1 ? 'once' : `${session.failovers} times`} to another agent</>
+          )}
+        </p>
+      </div>
+      <StateLabel look={CONVERSATION_LOOKS[state]} className="text-small font-medium" />
+    </header>
+  );
+}
+
+function Messages({ id, messageId, suffix }: { id: string; messageId: string | null; suffix: string }) {
+  const thread = useThread(id);
+  const [, navigate] = useLocation();
+  const oldestFirst = useMemo(() => thread.messages.toReversed(), [thread.messages]);
+  const scroll = useScroll(oldestFirst, thread.loadOlder);
+  const openMessage = (message: Message) => navigate(`/conversations/${id}/messages/${message.id}${suffix}`);
+  const step = (by: number) => {
+    const at = oldestFirst.findIndex((message) => message.id === messageId);
+    const next = oldestFirst[at < 0 ? oldestFirst.length - 1 : at + by];
+    if (!next) return;
+    openMessage(next);
+    document.getElementById(`message-${next.id}`)?.scrollIntoView({ block: 'nearest' });
+  };
+  const group = 'Conversation';
+  useShortcut({ keys: 'Enter', label: 'Open the newest message', group }, () => step(0), messageId === null);
+  useShortcut({ keys: 'ArrowUp', label: 'Message before', group }, () => step(-1), messageId !== null);
+  useShortcut({ keys: 'ArrowDown', label: 'Message after', group }, () => step(1), messageId !== null);
+
+  if (thread.isLoading) return <PanelLoading what="messages" className="flex-1" />;
+  if (thread.error) return <PanelError error={thread.error} retry={thread.retry} className="flex-1" />;
+  return (
+    <div className="relative min-h-0 flex-1">
+      {thread.staleError !== null && <StaleNote error={thread.staleError} retry={thread.retry} />}
+      <div ref={scroll.ref} className="scroll-y h-full [overflow-anchor:none]" onScroll={scroll.onScroll}>
+        <div className="mx-auto flex min-h-full max-w-3xl flex-col justify-end px-3 py-4 lg:px-5">
+          {thread.olderError ? (
+            <PanelError error={thread.olderError} retry={() => void thread.loadOlder()} className="p-4" />
+          ) : thread.hasOlder ? (
+            <button
+              type="button"
+              onClick={() => void thread.loadOlder()}
+              className="self-center p-2 text-small text-accent"
+            >
+              {thread.isLoadingOlder ? 'Reading older ones …' : 'Older ones'}
+            </button>
+          ) : (
+            <p className="self-center p-2 text-small text-ink-3">The beginning of this conversation</p>
+          )}
+          <ol className="flex flex-col" aria-label="Messages">
+            {oldestFirst.map((message, n) => (
+              <Entry
+                key={message.id}
+                message={message}
+                before={oldestFirst[n - 1] ?? null}
+                first={firstOfTurn(oldestFirst, n)}
+                isOpen={message.id === messageId}
+                open={openMessage}
+              />
+            ))}
+          </ol>
+        </div>
+      </div>
+      {scroll.unseen > 0 && (
+        <button
+          type="button"
+          onClick={scroll.toEnd}
+          className="animate-appear absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1.5 rounded-full bg-ink px-3 text-small font-medium text-on-ink shadow-float"
+        >
+          {scroll.unseen} new
+          <ArrowDown size={13} aria-hidden />
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Entry({
+  message,
+  before,
+  first,
+  isOpen,
+  open,
+}: {
+  message: Message;
+  before: Message | null;
+  first: Message | null;
+  isOpen: boolean;
+  open: (message: Message) => void;
+}) {
+  const isNewDay = before === null || new Date(before.at).toDateString() !== new Date(message.at).toDateString();
+  const isNewSide = before === null || before.direction !== message.direction || isNewDay;
+  return (
+    <li id={`message-${message.id}`} className={`${isNewSide ? 'pt-3' : 'pt-1'} px-1`}>
+      {isNewDay && (
+        <p className="pt-2 pb-3 text-center text-small text-ink-3">{dayFormat.format(new Date(message.at))}</p>
+      )}
+      <Bubble message={message} first={first} isOpen={isOpen} open={open} />
+    </li>
+  );
+}
+
+/** The first text of the burst that a reply answers, when it is loaded: from there on the person waited. */
+function firstOfTurn(messages: readonly Message[], at: number): Message | null {
+  const reply = messages[at]!;
+  if (reply.direction !== 'out' || reply.turn === null) return null;
+  let first: Message | null = null;
+  for (let n = at - 1; n >= 0 && n > at - 100; n--) {
+    const message = messages[n]!;
+    if (message.direction === 'in' && message.turn?.id === reply.turn.id) first = message;
+    else if (first) break;
+  }
+  return first;
+}
+
+/** Stays at the end while somebody is there, and where they read while they read; older ones push nothing away. */
+function useScroll(messages: readonly Message[], loadOlder: () => Promise<void>) {
+  const ref = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  const seen = useRef<{ firstId: string | undefined; lastId: string | undefined; height: number }>(undefined);
+  const [unseen, setUnseen] = useState(0);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const old = seen.current;
+    const firstId = messages[0]?.id;
+    const lastId = messages.at(-1)?.id;
+    const height = element.scrollHeight;
+    seen.current = { firstId, lastId, height };
+    if (!old || isAtEnd.current) element.scrollTop = height;
+    else if (firstId !== old.firstId && lastId === old.lastId) element.scrollTop += height - old.height;
+    else if (lastId !== old.lastId) {
+      const at = messages.findIndex(({ id }) => id === old.lastId);
+      setUnseen((known) => known + (at < 0 ? 0 : messages.length - 1 - at));
+    }
+  }, [messages]);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    // Pictures and the composer change heights without a new message.
+    const observer = new ResizeObserver(() => {
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    for (const child of element.children) observer.observe(child);
+    return () => observer.disconnect();
+  }, []);
+  return {
+    ref,
+    unseen,
+    toEnd: () => ref.current?.scrollTo({ top: ref.current.scrollHeight, behavior: 'smooth' }),
+    onScroll: () => {
+      const element = ref.current;
+      if (!element) return;
+      isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX;
+      if (isAtEnd.current) setUnseen(0);
+      if (element.scrollTop < NEAR_TOP_PX) void loadOlder();
+    },
+  };
+}

@@ -1,0 +1,94 @@
+// The conversations of a filter, newest first, kept up to date by the stream.
+import { useQuery } from '@tanstack/react-query';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+import type { Conversation, ConversationDetail, ConversationPage } from '../../../src/http/contract.ts';
+import { get } from '../../api.ts';
+import { listenLive } from '../../live.ts';
+import { queryClient, refreshSoon } from '../../refresh.ts';
+import { type Paged, withHead, withItem, withOlder } from './paged.ts';
+
+export type Filter = {
+  readonly state?: string;
+  readonly number?: string;
+  readonly agent?: string;
+  readonly phone?: string;
+};
+type List = Paged<Conversation> & { readonly searchedBackTo: string | null };
+
+const PAGE = 50;
+/** Rows below the head that are read one by one when something happens in them. */
+const SINGLE_READS = 8;
+const ACCESS = {
+  id: (conversation: Conversation) => conversation.id,
+  order: (conversation: Conversation) => conversation.last_message?.id ?? '',
+};
+
+/** `filter` must stay the same object while it means the same. */
+export function useConversationList(filter: Filter) {
+  const key = useMemo(() => ['conversations', filter] as const, [filter]);
+  const [olderError, setOlderError] = useState<unknown>(null);
+  const [isLoadingOlder, setLoadingOlder] = useState(false);
+  const query = useQuery({
+    queryKey: key,
+    queryFn: async ({ signal }): Promise<List> => {
+      const head = await get<ConversationPage>('/v1/conversations', { ...filter, limit: PAGE }, signal);
+      const old = queryClient.getQueryData<List>(key);
+      const merged = withHead(old, head, ACCESS);
+      return {
+        ...merged,
+        searchedBackTo: merged.cursor === head.next_cursor ? head.searched_back_to : (old?.searchedBackTo ?? null),
+      };
+    },
+  });
+
+  const loadOlder = useCallback(async () => {
+    const old = queryClient.getQueryData<List>(key);
+    if (!old?.cursor) return;
+    setLoadingOlder(true);
+    setOlderError(null);
+    try {
+      const page = await get<ConversationPage>('/v1/conversations', { ...filter, limit: PAGE, cursor: old.cursor });
+      queryClient.setQueryData<List>(
+        key,
+        (now) => now && { ...withOlder(now, page, ACCESS), searchedBackTo: page.searched_back_to },
+      );
+    } catch (error) {
+      setOlderError(error);
+    } finally {
+      setLoadingOlder(false);
+    }
+  }, [key, filter]);
+
+  useEffect(() => {
+    let reading = 0;
+    return listenLive({
+      change: ({ conversation_id }) => {
+        refreshSoon(key);
+        const at = queryClient.getQueryData<List>(key)?.items.findIndex(({ id }) => id === conversation_id) ?? -1;
+        if (at < PAGE || reading >= SINGLE_READS) return;
+        reading++;
+        void get<ConversationDetail>(`/v1/conversations/${conversation_id}`)
+          .then((item) =>
+            queryClient.setQueryData<List>(key, (now) => now && { ...now, ...withItem(now, item, ACCESS) }),
+          )
+          .catch(() => {})
+          .finally(() => reading--);
+      },
+    });
+  }, [key]);
+
+  return {
+    items: query.data?.items ?? [],
+    hasOlder: query.data?.cursor != null,
+    searchedBackTo: query.data?.searchedBackTo ?? null,
+    isLoading: query.isPending,
+    /** The list could not be read at all. */
+    error: query.data ? null : query.error,
+    /** It was read, and could not be read again. */
+    staleError: query.data ? query.error : null,
+    retry: () => void query.refetch(),
+    loadOlder,
+    isLoadingOlder,
+    olderError,
+  };
+}

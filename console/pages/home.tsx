@@ -1,0 +1,97 @@
+// Is it well? One sentence first, then the figures behind it, what they were over time, and who answers.
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link, useSearch } from 'wouter';
+import type { ConversationPage, Overview } from '../../src/http/contract.ts';
+import { get } from '../api.ts';
+import { useLiveState } from '../live.ts';
+import { PanelError, PanelLoading, StaleNote } from '../parts/panel-states.tsx';
+import { Agents } from './home/agents.tsx';
+import { ChartPanel } from './home/chart-panel.tsx';
+import { Figures } from './home/figures.tsx';
+import { FirstText } from './home/first-text.tsx';
+import { Headline } from './home/headline.tsx';
+import { judge } from './home/verdict.ts';
+
+/** Windows move on and what waits grows old even when nothing happens. */
+const READ_AGAIN_MS = 15_000;
+const WINDOWS = [
+  { value: '1h', label: '1 hour' },
+  { value: '24h', label: '24 hours' },
+] as const;
+type Window = (typeof WINDOWS)[number]['value'];
+
+export default function HomePage() {
+  const window: Window = new URLSearchParams(useSearch()).get('window') === '24h' ? '24h' : '1h';
+  const isPaused = useLiveState() === 'paused';
+  const overview = useQuery({
+    queryKey: ['overview', window],
+    queryFn: ({ signal }) => get<Overview>('/v1/overview', { window }, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: isPaused ? false : READ_AGAIN_MS,
+    refetchOnWindowFocus: !isPaused,
+  });
+  const isNew = useIsNew(overview.data);
+  const retry = () => void overview.refetch();
+
+  if (!overview.data) {
+    return (
+      <div className="h-full">
+        <h1 className="sr-only">Home</h1>
+        {overview.error ? (
+          <PanelError className="h-full" error={overview.error} retry={retry} />
+        ) : (
+          <PanelLoading className="h-full" what="how it is" />
+        )}
+      </div>
+    );
+  }
+  const verdict = judge(overview.data);
+  return (
+    <div className="scroll-y @container h-full">
+      {overview.error && <StaleNote error={overview.error} retry={retry} />}
+      <div className={overview.isPlaceholderData ? 'opacity-60' : ''}>
+        {isNew ? (
+          <FirstText agents={overview.data.agents} />
+        ) : (
+          <>
+            <Headline verdict={verdict}>
+              <WindowChoice window={window} />
+            </Headline>
+            <Figures overview={overview.data} findings={verdict.findings} />
+            <ChartPanel overview={overview.data} />
+          </>
+        )}
+        <Agents agents={overview.data.agents} />
+      </div>
+    </div>
+  );
+}
+
+/** Whether nobody has ever texted: then figures say nothing, and how to begin says more. */
+function useIsNew(overview: Overview | undefined): boolean {
+  const isEmpty = overview !== undefined && overview.texts_in === 0 && overview.texts_out === 0;
+  const any = useQuery({
+    // Under `overview`, so that the first text makes it old.
+    queryKey: ['overview', 'any'],
+    queryFn: ({ signal }) => get<ConversationPage>('/v1/conversations', { limit: 1 }, signal),
+    enabled: isEmpty,
+  });
+  return isEmpty && any.data !== undefined && any.data.data.length === 0 && any.data.next_cursor === null;
+}
+
+function WindowChoice({ window }: { window: Window }) {
+  return (
+    <nav aria-label="Time shown" className="flex shrink-0 rounded-md border border-line bg-sunk p-0.5">
+      {WINDOWS.map(({ value, label }) => (
+        <Link
+          key={value}
+          href={value === '1h' ? '/' : `/?window=${value}`}
+          aria-current={value === window ? 'true' : undefined}
+          className={`rounded-sm px-2.5 py-0.5 font-medium whitespace-nowrap pointer-coarse:py-2 ${value === window ? 'bg-raised text-ink shadow-[0_0_0_1px_var(--color-line)]' : 'text-ink-2 hover:text-ink'}`}
+        >
+          {label}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,179 @@
+// The figures: each leads to the list behind it and says itself exactly on hover.
+import { CircleAlert, TriangleAlert } from 'lucide-react';
+import type { ReactNode } from 'react';
+import { Link } from 'wouter';
+import type { Overview } from '../../../src/http/contract.ts';
+import { duration } from '../../parts/duration.ts';
+import { useNow } from '../../parts/time.tsx';
+import { TONES } from './headline.tsx';
+import { exactly, shortly } from './numbers.ts';
+import type { Finding } from './verdict.ts';
+
+const MINUTE_MS = 60_000;
+
+type Props = { readonly overview: Overview; readonly findings: readonly Finding[] };
+
+export function Figures({ overview, findings }: Props) {
+  const { texts_in, texts_out, turns, parts, waiting } = overview;
+  const toneOf = (about: Finding['about']) => findings.find((finding) => finding.about === about)?.tone;
+  const minutes = overview.window === '1h' ? 60 : 24 * 60;
+  const ended = turns.replied + turns.fell_back;
+  return (
+    <section aria-label="Figures">
+      <ul className="grid grid-cols-2 gap-px border-y border-line bg-line @xl:grid-cols-4 @5xl:grid-cols-8">
+        <Figure
+          label="Texts in"
+          href="/conversations"
+          value={shortly(texts_in)}
+          exact={`${exactly(texts_in)} texts in`}
+        >
+          {rate(texts_in / minutes)}
+        </Figure>
+        <Figure
+          label="Texts out"
+          href="/conversations"
+          value={shortly(texts_out)}
+          exact={`${exactly(texts_out)} texts out`}
+        >
+          {shortly(parts.delivered)} delivered
+        </Figure>
+        <TimeToAnswer overview={overview} />
+        <Figure
+          label="Answered"
+          href="/conversations?state=failed"
+          value={overview.answered_share === null ? null : percent(overview.answered_share)}
+          exact={`${exactly(turns.replied)} of ${exactly(ended)} turns ended with an answer`}
+          tone={toneOf('fell_back')}
+        >
+          {turns.fell_back === 0
+            ? ended === 0
+              ? 'no turn yet'
+              : 'none fell back'
+            : `${shortly(turns.fell_back)} fell back`}
+        </Figure>
+        <Figure
+          label="Waiting now"
+          href="/conversations?state=waiting"
+          value={shortly(waiting.texts)}
+          exact={`${exactly(waiting.texts)} texts wait in ${exactly(waiting.conversations)} conversations`}
+          tone={toneOf('waiting')}
+        >
+          <Oldest overview={overview} />
+        </Figure>
+        <Figure
+          label="Not delivered"
+          href="/conversations?state=failed"
+          value={shortly(parts.failed)}
+          exact={`The carrier could not deliver ${exactly(parts.failed)} of ${exactly(parts.failed + parts.delivered)} texts`}
+          tone={toneOf('failed')}
+        >
+          {parts.failed === 0 ? 'none failed' : percent(parts.failed / (parts.failed + parts.delivered))}
+        </Figure>
+        <Figure
+          label="Unknown"
+          href="/conversations?state=failed"
+          value={shortly(parts.unknown)}
+          exact={`Of ${exactly(parts.unknown)} texts the carrier did not say whether it took them; they are looked up, never sent twice`}
+        >
+          {parts.unknown === 0 ? 'all are known' : 'being looked up'}
+        </Figure>
+      </ul>
+    </section>
+  );
+}
+
+function Figure({
+  label,
+  href,
+  value,
+  exact,
+  tone,
+  children,
+}: {
+  label: string;
+  href: string;
+  /** Null: there is nothing to say a number about. */
+  value: string | null;
+  exact: string;
+  tone?: 'warn' | 'bad' | undefined;
+  children: ReactNode;
+}) {
+  const Sign = tone === 'bad' ? CircleAlert : TriangleAlert;
+  return (
+    <li className="bg-page">
+      <Link
+        href={href}
+        title={exact}
+        className="flex h-full flex-col px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4 @5xl:[li:first-child>&]:pl-6"
+      >
+        <span className="flex items-center gap-1 whitespace-nowrap text-ink-2">
+          {label}
+          {tone && <Sign size={13} className={TONES[tone]} aria-hidden />}
+        </span>
+        <span className={`figures text-figure font-medium tracking-tight ${tone ? TONES[tone] : ''}`}>
+          {value ?? '–'}
+        </span>
+        <span className="figures truncate text-small text-ink-3">{children}</span>
+      </Link>
+    </li>
+  );
+}
+
+/** Half of the people, nearly all of them, and the unlucky ones: an average would be nobody's time. */
+function TimeToAnswer({ overview: { time_to_answer_ms: time } }: { overview: Overview }) {
+  return (
+    <li className="col-span-2 bg-page">
+      <Link
+        href="/conversations"
+        className="flex h-full flex-col px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4"
+        title="From the first text of a burst to the answer, before the carrier takes it"
+      >
+        <span className="text-ink-2">Time to answer</span>
+        <span className="grid grid-cols-3 gap-3">
+          {(['p50', 'p95', 'p99'] as const).map((name) => (
+            <span
+              key={name}
+              className="flex flex-col"
+              title={time ? `${name}: ${exactly(Math.round(time[name]))} ms` : undefined}
+            >
+              <span
+                className={`figures text-figure font-medium tracking-tight whitespace-nowrap ${name === 'p50' ? '' : 'text-ink-2'}`}
+              >
+                {time ? <Split text={duration(time[name])} /> : '–'}
+              </span>
+              <span className="text-small text-ink-3">{name}</span>
+            </span>
+          ))}
+        </span>
+      </Link>
+    </li>
+  );
+}
+
+/** The number large, its unit small: three of them fit side by side. */
+function Split({ text }: { text: string }) {
+  const [number, ...unit] = text.split(' ');
+  return (
+    <>
+      {number}
+      <span className="text-base font-normal text-ink-2"> {unit.join(' ')}</span>
+    </>
+  );
+}
+
+function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
+  useNow();
+  if (waiting.oldest_ms === null) return waiting.texts === 0 ? 'nobody waits' : 'just now';
+  const ms = waiting.oldest_ms + Math.max(0, Date.now() - Date.parse(at));
+  return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
+}
+
+function rate(perMinute: number): string {
+  if (perMinute === 0) return 'none';
+  return perMinute < 1 ? `${shortly(Math.ceil(perMinute * 60))} an hour` : `${shortly(Math.round(perMinute))} a minute`;
+}
+
+/** Rounded down: what is not all is never 100 %. */
+function percent(share: number): string {
+  return `${(Math.floor(share * 1000) / 10).toLocaleString(undefined, { maximumFractionDigits: 1 })} %`;
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Overview } from '../../../src/http/contract.ts';
+import { judge } from './verdict.ts';
+
+const AGENT: Overview['agents'][number] = {
+  id: '0192d3a0-0000-7000-8000-000000000001',
+  name: 'concierge',
+  type: 'chat',
+  protocol: 'envelope',
+  status: 'active',
+  health_score: 100,
+  response_ms: 300,
+  active_sessions: 1,
+  max_concurrent_sessions: 10,
+  consecutive_failures: 0,
+  last_success_at: null,
+  last_failure_at: null,
+};
+const named = (name: string, status: typeof AGENT.status = 'active') => ({ ...AGENT, name, status });
+
+function overview(more: Partial<Overview> = {}): Overview {
+  return {
+    at: '2026-11-25T10:00:00.000Z',
+    window: '1h',
+    texts_in: 40,
+    texts_out: 38,
+    turns: { replied: 38, fell_back: 0, other: 1 },
+    answered_share: 1,
+    time_to_answer_ms: { p50: 1_240, p95: 3_000, p99: 4_000 },
+    parts: { delivered: 38, failed: 0, unknown: 0 },
+    waiting: { texts: 0, conversations: 0, oldest_ms: null },
+    series: { step_ms: 60_000, points: [] },
+    agents: [AGENT],
+    ...more,
+  };
+}
+const waits = (oldest_ms: number) => overview({ waiting: { texts: 3, conversations: 2, oldest_ms } });
+const turns = (replied: number, fell_back: number) => overview({ turns: { replied, fell_back, other: 0 } });
+const parts = (delivered: number, failed: number) => overview({ parts: { delivered, failed, unknown: 0 } });
+
+const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegExp])[] = [
+  [overview(), 'good', 'All is well', /^40 texts came in the last hour; half of the answers took less than 1\.2 s\.$/],
+  [overview({ window: '24h', texts_in: 1 }), 'good', 'All is well', /^1 text came in the last 24 hours;/],
+  [overview({ texts_in: 0 }), 'good', 'All is quiet', /^No text came in the last hour\. 1 agent is ready/],
+  [
+    overview({ texts_in: 2, turns: { replied: 0, fell_back: 0, other: 0 }, time_to_answer_ms: null }),
+    'good',
+    'All is well',
+    /^2 texts came in the last hour\.$/,
+  ],
+  // A burst and a turn take their time.
+  [waits(60_000), 'good', 'All is well', /./],
+  [waits(90_000), 'warn', 'Some texts wait long', /^3 texts wait in 2 conversations, the oldest for 1 min 30 s\.$/],
+  [waits(600_000), 'bad', 'Texts are not being answered', /the oldest for 10 min/],
+  [turns(500, 1), 'warn', 'Not every text found an answer', /^1 turn of 501 ended/],
+  // One of two is half of them, and still one.
+  [turns(1, 1), 'warn', 'Not every text found an answer', /./],
+  [turns(20, 4), 'bad', 'Many texts find no answer', /^4 turns of 24 ended/],
+  [parts(1_000, 9), 'good', 'All is well', /./],
+  [parts(1_000, 30), 'warn', 'Not every answer arrived', /could not deliver 30 of 1,030 texts/],
+  [parts(2, 1), 'warn', 'Not every answer arrived', /1 of 3 texts/],
+  [parts(20, 5), 'bad', 'Many answers do not arrive', /./],
+  [overview({ agents: [] }), 'bad', 'Nobody is there to answer', /No agent is registered/],
+  [overview({ agents: [named('a', 'disabled')] }), 'bad', 'No agent can answer', /^a is down/],
+  [overview({ agents: [named('a'), named('b', 'disabled')] }), 'warn', 'An agent is down', /^b does not answer/],
+  [
+    overview({ agents: [named('a'), ...['b', 'c', 'd', 'e'].map((name) => named(name, 'disabled'))] }),
+    'warn',
+    '4 agents are down',
+    /^b, c and 2 others do not answer/,
+  ],
+  [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
+];
+
+for (const [given, tone, headline, reason] of CASES) {
+  test(`${headline}: ${reason.source}`, () => {
+    const verdict = judge(given);
+    assert.deepEqual([verdict.tone, verdict.headline], [tone, headline]);
+    assert.match(verdict.reason, reason);
+    assert.equal(verdict.findings.length, tone === 'good' ? 0 : 1);
+  });
+}
+
+test('the worst comes first, and nothing is left out', () => {
+  const { tone, headline, findings } = judge({
+    ...parts(20, 5),
+    agents: [named('a'), named('b', 'disabled')],
+    waiting: { texts: 1, conversations: 1, oldest_ms: 100_000 },
+    turns: { replied: 100, fell_back: 1, other: 0 },
+  });
+  assert.equal(tone, 'bad');
+  assert.equal(headline, 'Many answers do not arrive');
+  assert.deepEqual(
+    findings.map(({ about }) => about),
+    ['failed', 'agents', 'waiting', 'fell_back'],
+  );
+});

@@ -1,0 +1,142 @@
+// Is it well, in words? What an operator would want to be told first, and what follows from it.
+import type { Overview } from '../../../src/http/contract.ts';
+import { duration } from '../../parts/duration.ts';
+
+export type Tone = 'good' | 'warn' | 'bad';
+/** Something that is not well. */
+export type Finding = {
+  readonly about: 'agents' | 'waiting' | 'fell_back' | 'failed';
+  readonly tone: 'warn' | 'bad';
+  /** As a heading. */
+  readonly headline: string;
+  readonly reason: string;
+  /** Where the things are that it speaks of, and what the link to them says. */
+  readonly href: string;
+  readonly link: string;
+};
+export type Verdict = {
+  readonly tone: Tone;
+  readonly headline: string;
+  readonly reason: string;
+  /** The worst first. */
+  readonly findings: readonly Finding[];
+};
+
+/** A turn may take a minute (DARKSPERE_TURN_MS), and a burst waits a little before it: what is older is not being answered. */
+const WAIT_WARN_MS = 75_000;
+const WAIT_BAD_MS = 180_000;
+/** Of a few turns one is a large share; it takes several to be more than bad luck. */
+const FEW = 3;
+const FELL_BACK_BAD = 0.05;
+/** Numbers that are switched off or landlines always exist. */
+const FAILED_WARN = 0.02;
+const FAILED_BAD = 0.1;
+
+export function judge(overview: Overview): Verdict {
+  const findings = [agents(overview), waiting(overview), fellBack(overview), failed(overview)]
+    .filter((finding) => finding !== null)
+    .sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
+  const [worst] = findings;
+  if (worst) return { tone: worst.tone, headline: worst.headline, reason: worst.reason, findings };
+  return { tone: 'good', ...wellness(overview), findings };
+}
+
+function wellness({ window, texts_in, time_to_answer_ms, turns, agents }: Overview) {
+  const last = window === '1h' ? 'in the last hour' : 'in the last 24 hours';
+  if (texts_in === 0) {
+    const ready = agents.filter(isUp).length;
+    return {
+      headline: 'All is quiet',
+      reason: `No text came ${last}. ${count(ready, 'agent is', 'agents are')} ready to answer.`,
+    };
+  }
+  const came = `${count(texts_in, 'text', 'texts')} came ${last}`;
+  if (turns.replied === 0 || time_to_answer_ms === null) return { headline: 'All is well', reason: `${came}.` };
+  return {
+    headline: 'All is well',
+    reason: `${came}; half of the answers took less than ${duration(time_to_answer_ms.p50)}.`,
+  };
+}
+
+function agents({ agents: all }: Overview): Finding | null {
+  const where = { about: 'agents', href: '#agents', link: 'See the agents' } as const;
+  if (all.length === 0) {
+    return {
+      ...where,
+      tone: 'bad',
+      headline: 'Nobody is there to answer',
+      reason: 'No agent is registered: people who text are told that nobody can answer.',
+    };
+  }
+  const down = all.filter((agent) => !isUp(agent));
+  if (down.length === 0) return null;
+  const names = listed(down.map(({ name }) => name));
+  if (down.length === all.length) {
+    return {
+      ...where,
+      tone: 'bad',
+      headline: 'No agent can answer',
+      reason: `${names} ${down.length === 1 ? 'is' : 'are'} down: people who text are told that nobody can answer.`,
+    };
+  }
+  return {
+    ...where,
+    tone: 'warn',
+    headline: down.length === 1 ? 'An agent is down' : `${down.length} agents are down`,
+    reason: `${names} ${down.length === 1 ? 'does' : 'do'} not answer; the others take over.`,
+  };
+}
+
+function waiting({ waiting: { texts, conversations, oldest_ms } }: Overview): Finding | null {
+  if (oldest_ms === null || oldest_ms < WAIT_WARN_MS) return null;
+  const where = conversations === 1 ? 'one conversation' : `${conversations} conversations`;
+  return {
+    about: 'waiting',
+    tone: oldest_ms < WAIT_BAD_MS ? 'warn' : 'bad',
+    headline: oldest_ms < WAIT_BAD_MS ? 'Some texts wait long' : 'Texts are not being answered',
+    reason: `${count(texts, 'text waits', 'texts wait')} in ${where}, the oldest for ${duration(oldest_ms)}.`,
+    href: '/conversations?state=waiting',
+    link: 'See who waits',
+  };
+}
+
+function fellBack({ turns: { replied, fell_back } }: Overview): Finding | null {
+  if (fell_back === 0) return null;
+  const isBad = fell_back >= FEW && fell_back / (replied + fell_back) >= FELL_BACK_BAD;
+  return {
+    about: 'fell_back',
+    tone: isBad ? 'bad' : 'warn',
+    headline: isBad ? 'Many texts find no answer' : 'Not every text found an answer',
+    reason: `${count(fell_back, 'turn', 'turns')} of ${whole(replied + fell_back)} ended with nobody able to answer; the person was told so.`,
+    href: '/conversations?state=failed',
+    link: 'See which',
+  };
+}
+
+function failed({ parts }: Overview): Finding | null {
+  const ended = parts.delivered + parts.failed;
+  const share = ended === 0 ? 0 : parts.failed / ended;
+  if (share < FAILED_WARN) return null;
+  const isBad = parts.failed >= FEW && share >= FAILED_BAD;
+  return {
+    about: 'failed',
+    tone: isBad ? 'bad' : 'warn',
+    headline: isBad ? 'Many answers do not arrive' : 'Not every answer arrived',
+    reason: `The carrier could not deliver ${whole(parts.failed)} of ${count(ended, 'text', 'texts')}.`,
+    href: '/conversations?state=failed',
+    link: 'See which',
+  };
+}
+
+/** Whether texts are routed to it. */
+export function isUp({ status }: Overview['agents'][number]): boolean {
+  return status !== 'disabled' && status !== 'deactivated';
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length > 3) return `${names.slice(0, 2).join(', ')} and ${names.length - 2} others`;
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
+}
+
+const whole = (n: number) => n.toLocaleString('en');
+const count = (n: number, one: string, many: string) => `${whole(n)} ${n === 1 ? one : many}`;

@@ -1,0 +1,241 @@
+// What is on the screen of a phone: its own texts on the right, ours on the left, and what became of the newest of each.
+import { ArrowDown } from 'lucide-react';
+import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { Button } from '../../parts/button.tsx';
+import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
+import { formatAddress } from '../../parts/phone-number.tsx';
+import { DraftBubble, TextBubble } from './bubble.tsx';
+import { hasFailed } from './delivery.ts';
+import type { Draft, Text, useTexts } from './use-texts.ts';
+
+/** So many are drawn; older ones are asked for. A phone in a load test has thousands. */
+const PAGE = 200;
+/** After so much silence the time is said again. */
+const SILENCE_MS = 10 * 60_000;
+const AT_END_PX = 60;
+const SUGGESTIONS = ['what time is it in Tokyo?', '12% of 80', 'remind me in 10 seconds to stretch'];
+
+export function Thread({
+  phone,
+  ours,
+  texts: { query, texts, drafts, discard },
+  send,
+  edit,
+}: {
+  phone: string;
+  ours: string;
+  texts: ReturnType<typeof useTexts>;
+  send: (body: string, mediaUrls: readonly string[]) => void;
+  /** Takes a text that was refused back into the composer. */
+  edit: (draft: Draft) => void;
+}) {
+  const [shown, setShown] = useState(PAGE);
+  const scroll = useScroll(texts, drafts);
+  if (query.isPending) return <PanelLoading what="the texts" className="flex-1" />;
+  if (!query.data && texts.length === 0)
+    return <PanelError error={query.error} retry={() => void query.refetch()} className="flex-1" />;
+  const page = texts.slice(-shown);
+  const newest = new Set([texts.findLast(({ isMine }) => isMine), texts.findLast(({ isMine }) => !isMine)]);
+  return (
+    <>
+      {query.error && <StaleNote error={query.error} retry={() => void query.refetch()} />}
+      <div className="relative min-h-0 flex-1">
+        <div
+          ref={scroll.ref}
+          role="log"
+          aria-label={`Texts of ${formatAddress(phone)}`}
+          onScroll={scroll.onScroll}
+          onKeyDown={moveBetweenBubbles}
+          className="scroll-y h-full [overflow-anchor:none]"
+        >
+          <div className="flex min-h-full flex-col justify-end px-3 pt-3 pb-2">
+            {texts.length > page.length && (
+              <Button look="quiet" className="mb-2 self-center" onClick={() => setShown(shown + PAGE)}>
+                {texts.length - page.length} older ones
+              </Button>
+            )}
+            <ol className="flex flex-col">
+              {page.map((text, n) => (
+                <Entry
+                  key={text.message.sid}
+                  text={text}
+                  before={page[n - 1]}
+                  after={page[n + 1]}
+                  answered={newest.has(text) ? answeredBy(texts, text) : null}
+                  hasFoot={hasFailed(text) || (newest.has(text) && hasNews(texts, text))}
+                  isLast={n === page.length - 1}
+                />
+              ))}
+              {drafts.map((draft) => (
+                <li key={draft.key} className="pt-2">
+                  <DraftBubble
+                    draft={draft}
+                    again={() => {
+                      discard(draft.key);
+                      send(draft.body, draft.mediaUrls);
+                    }}
+                    edit={() => {
+                      discard(draft.key);
+                      edit(draft);
+                    }}
+                  />
+                </li>
+              ))}
+            </ol>
+            {texts.length === 0 && drafts.length === 0 && <FirstText ours={ours} send={send} />}
+          </div>
+        </div>
+        {scroll.unseen && (
+          <button
+            type="button"
+            onClick={scroll.toEnd}
+            className="animate-appear absolute bottom-3 left-1/2 flex h-7 -translate-x-1/2 items-center gap-1 rounded-full bg-ink px-3 text-small font-medium text-on-ink shadow-float pointer-coarse:h-9"
+          >
+            New <ArrowDown size={13} aria-hidden />
+          </button>
+        )}
+      </div>
+    </>
+  );
+}
+
+function FirstText({ ours, send }: { ours: string; send: (body: string, mediaUrls: readonly string[]) => void }) {
+  return (
+    <div className="flex flex-1 flex-col items-center justify-center gap-4 py-6 text-center">
+      <p className="max-w-72 text-ink-2">
+        Nothing here yet. Text <span className="figures whitespace-nowrap text-ink">{formatAddress(ours)}</span> and the
+        agent behind it answers.
+      </p>
+      <div className="flex flex-col items-center gap-2">
+        {SUGGESTIONS.map((text) => (
+          <button
+            key={text}
+            type="button"
+            onClick={() => send(text, [])}
+            className="rounded-full border border-line-strong bg-raised px-3.5 py-1.5 text-[0.875rem]/[1.25rem] text-accent transition-colors hover:bg-accent-soft pointer-coarse:py-2.5"
+          >
+            {text}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Entry({
+  text,
+  before,
+  after,
+  answered,
+  hasFoot,
+  isLast,
+}: {
+  text: Text;
+  before: Text | undefined;
+  after: Text | undefined;
+  answered: Answered | null;
+  hasFoot: boolean;
+  isLast: boolean;
+}) {
+  const isAfterSilence = before === undefined || gap(before, text) > SILENCE_MS;
+  const isNewSide = isAfterSilence || before.isMine !== text.isMine;
+  const endsGroup = after === undefined || after.isMine !== text.isMine || gap(text, after) > SILENCE_MS;
+  return (
+    <li className={isAfterSilence ? '' : isNewSide ? 'pt-2.5' : 'pt-[3px]'}>
+      {isAfterSilence && (
+        <p className="pt-3 pb-2 text-center text-small text-ink-3">
+          <time dateTime={text.message.at}>{whenIn(new Date(text.message.at))}</time>
+        </p>
+      )}
+      <TextBubble text={text} answered={answered} hasFoot={hasFoot} endsGroup={endsGroup} isTabStop={isLast} />
+    </li>
+  );
+}
+
+function gap(before: Text, after: Text): number {
+  return Date.parse(after.message.at) - Date.parse(before.message.at);
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
+const date = new Intl.DateTimeFormat(undefined, { weekday: 'short', month: 'short', day: 'numeric' });
+
+function whenIn(then: Date): string {
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(then).setHours(0, 0, 0, 0)) / 86_400_000);
+  const day = days === 0 ? 'Today' : days === 1 ? 'Yesterday' : days < 7 ? weekday.format(then) : date.format(then);
+  return `${day} ${clock.format(then)}`;
+}
+
+export type Answered = { readonly afterMs: number } | 'not yet';
+
+/** For an answer: how long after the text before it. For a text: whether anything came back. */
+function answeredBy(texts: readonly Text[], text: Text): Answered | null {
+  const at = texts.indexOf(text);
+  if (text.isMine) return texts.slice(at + 1).some(({ isMine }) => !isMine) ? null : 'not yet';
+  const asked = texts.slice(0, at).findLast(({ isMine }) => isMine);
+  return asked === undefined ? null : { afterMs: gap(asked, text) };
+}
+
+/** Of a text that was answered before this page was opened nothing is known but that it was answered, which one sees. */
+function hasNews(texts: readonly Text[], text: Text): boolean {
+  return !text.isMine || text.webhooks > 0 || answeredBy(texts, text) === 'not yet';
+}
+
+/** One tab stop for all bubbles; the arrows go from one to the next, so that Tab leads past them to the composer. */
+function moveBetweenBubbles(event: KeyboardEvent<HTMLElement>): void {
+  if (event.key !== 'ArrowUp' && event.key !== 'ArrowDown') return;
+  const links = [...event.currentTarget.querySelectorAll<HTMLElement>('[data-path]')];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  const next = links[at + (event.key === 'ArrowUp' ? -1 : 1)];
+  if (at < 0 || next === undefined) return;
+  event.preventDefault();
+  next.focus();
+}
+
+/** Stays at the end while somebody is there, and where they read while they read. */
+function useScroll(texts: readonly Text[], drafts: readonly Draft[]) {
+  const ref = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  const lastTop = useRef(0);
+  const [unseen, setUnseen] = useState(false);
+  const newestAt = texts.at(-1)?.message.sid;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what changed is not used, that it changed is.
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    else setUnseen(true);
+  }, [newestAt]);
+  // Who sends wants to see it, wherever they were reading.
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (element && drafts.length > 0) element.scrollTop = element.scrollHeight;
+  }, [drafts.length]);
+  const hasElement = texts.length > 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the element is there once there is something to show.
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    // Pictures, a state under a bubble and the composer change heights without a new text.
+    const observer = new ResizeObserver(() => {
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    for (const child of element.children) observer.observe(child);
+    return () => observer.disconnect();
+  }, [hasElement]);
+  return {
+    ref,
+    unseen,
+    toEnd: () => ref.current?.scrollTo({ top: ref.current.scrollHeight, behavior: 'smooth' }),
+    onScroll: () => {
+      const element = ref.current;
+      if (!element) return;
+      // A picture that has just loaded moves the end away; only somebody who scrolls up leaves it.
+      if (element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX) isAtEnd.current = true;
+      else if (element.scrollTop < lastTop.current) isAtEnd.current = false;
+      lastTop.current = element.scrollTop;
+      if (isAtEnd.current) setUnseen(false);
+    },
+  };
+}

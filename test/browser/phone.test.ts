@@ -1,0 +1,472 @@
+// The phone of the console in a real browser, on a whole Darkspere with its own simulator.
+import assert from 'node:assert/strict';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import type { Locator } from 'playwright-core';
+import { answerCalls, assertAccessible, breakCalls, expectProblem, NARROW, type Page } from '../support/browser.ts';
+import { type ConsoleOptions, openConsole } from '../support/console.ts';
+import { startProxy } from '../support/proxy.ts';
+import type { Behaviour, ScriptedAgent } from '../support/scripted-agent.ts';
+import { until } from '../support/until.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+let world: World;
+
+before(async () => {
+  world = await startWorld({ ownSimulator: true });
+  world.ownSimulator!.setWebhookUrl(`${world.urls.gateway}/webhooks/twilio/messages`);
+});
+after(() => world.stop());
+
+/** What is asked of elements of the page; the tests themselves run where there are none. */
+type Scroller = {
+  readonly scrollTop: number;
+  readonly scrollHeight: number;
+  readonly clientHeight: number;
+  readonly scrollWidth: number;
+  readonly clientWidth: number;
+  scrollTo(x: number, y: number): void;
+};
+const hasFocus = (locator: Locator) =>
+  until(() => locator.evaluate((element: { matches(selector: string): boolean }) => element.matches(':focus')), {
+    what: 'the focus',
+  });
+
+const echo: Behaviour = ({ message }) => `You said: ${message}`;
+
+/** `+1 555 020 0001` */
+const written = (number: string) => number.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1 $2 $3');
+
+type Desk = { page: Page; phone: Phone; agent: ScriptedAgent; number: string; person: string };
+type Phone = {
+  readonly all: Locator;
+  readonly field: Locator;
+  readonly log: Locator;
+  send(text: string): Promise<void>;
+  sees(text: string | RegExp): Promise<void>;
+};
+
+function phoneOf(page: Page, number: string): Phone {
+  const all = page.getByRole('region', { name: `Phone ${written(number)}` });
+  const field = all.getByRole('textbox', { name: /^Text from/ });
+  const log = all.getByRole('log');
+  return {
+    all,
+    field,
+    log,
+    send: async (text) => {
+      await field.fill(text);
+      await field.press('Enter');
+    },
+    sees: (text) => log.getByText(text).first().waitFor(),
+  };
+}
+
+/** A phone of somebody new, on a number of ours with an agent of its own. */
+async function openPhone(t: TestContext, behaviour: Behaviour = echo, options: ConsoleOptions = {}): Promise<Desk> {
+  const line = await world.line();
+  const agent = await line.agent(behaviour);
+  const person = world.newPhone();
+  const query = new URLSearchParams({ phone: person, to: line.number });
+  const page = await openConsole(t, world, { path: `/phone?${query}`, ...options });
+  const phone = phoneOf(page, person);
+  await phone.field.waitFor();
+  return { page, phone, agent, number: line.number, person };
+}
+
+/** The states under bubbles and their words, as they are read. */
+const texts = (phone: Phone) => phone.log.getByRole('listitem').allInnerTexts();
+
+describe('texting', () => {
+  it('begins with one phone that is ready to type on, remembered in the URL and for the next visit', async (t) => {
+    const page = await openConsole(t, world, { path: '/phone' });
+    const phone = phoneOf(page, '+15557654321');
+    await phone.field.waitFor();
+    await hasFocus(phone.field);
+    assert.equal(new URL(page.url()).searchParams.get('phone'), '+15557654321');
+    await page.goto('/phone?phone=%2B15550209999');
+    await phoneOf(page, '+15550209999').field.waitFor();
+    await page.goto('/phone');
+    await phoneOf(page, '+15550209999').field.waitFor();
+  });
+
+  it('shows the answer and what became of both texts as it happens', async (t) => {
+    const { phone, agent } = await openPhone(t);
+    await phone.send('hello there');
+    await phone.sees('You said: hello there');
+    await until(async () => (await texts(phone)).filter((text) => text.includes('Delivered')).length === 2, {
+      what: 'both are delivered',
+    });
+    assert.deepEqual(agent.heard(), ['hello there']);
+    assert.equal(await phone.field.inputValue(), '');
+  });
+
+  it('sends a suggested text on a click', async (t) => {
+    const { phone } = await openPhone(t);
+    await phone.all.getByRole('button', { name: '12% of 80' }).click();
+    await phone.sees('You said: 12% of 80');
+  });
+
+  it('shows what was sent elsewhere, without a reload', async (t) => {
+    const { phone, person, number } = await openPhone(t);
+    world.ownSimulator!.submit({ from: person, to: number, body: 'from the command line', mediaUrls: [] });
+    await phone.sees('from the command line');
+    await phone.sees('You said: from the command line');
+  });
+
+  it('opts out with STOP and in again with START', async (t) => {
+    const { phone, agent } = await openPhone(t);
+    await phone.send('first');
+    await phone.sees('You said: first');
+    await phone.all.getByRole('button', { name: 'STOP', exact: true }).click();
+    await phone.sees(/You have successfully been unsubscribed/);
+    await phone.all.getByRole('button', { name: 'START', exact: true }).click();
+    await phone.sees(/You have successfully been re-subscribed/);
+    assert.deepEqual(agent.heard(), ['first']);
+  });
+
+  it('shows the words of strangers as they are', async (t) => {
+    const { phone } = await openPhone(t, () => `\x1b[31mred\x1b[0m https://example.com/${'x'.repeat(200)} مرحبا`);
+    await phone.send('go');
+    await phone.sees(/red/);
+    assert.equal(await phone.log.locator('a').count(), 0);
+    const [width, inner] = await phone.log.evaluate((log: Scroller) => [log.clientWidth, log.scrollWidth]);
+    assert.equal(inner, width, 'a long word is broken');
+  });
+
+  it('misses nothing while the line is cut', async (t) => {
+    const wire = await startProxy({ host: '127.0.0.1', port: Number(new URL(world.urls.gateway!).port) });
+    t.after(() => wire.down());
+    const { page, phone, person, number } = await openPhone(t, echo, { through: wire.port });
+    expectProblem(page, 'ERR_');
+    await page.getByRole('status').getByText('Live').waitFor();
+    await wire.down();
+    await page.getByRole('status').getByText('Reconnecting').waitFor();
+    const { answered } = world.ownSimulator!.submit({ from: person, to: number, body: 'anybody?', mediaUrls: [] });
+    assert.equal(await answered, 200);
+    await wire.up();
+    await phone.sees('You said: anybody?');
+    await page.getByRole('status').getByText('Live').waitFor();
+  });
+
+  it('keeps somebody who reads older texts where they are', async (t) => {
+    const { page, phone, person, number } = await openPhone(t, ({ message }) => `${message}\n`.repeat(30));
+    await phone.send('long');
+    await phone.sees('long\nlong\nlong');
+    await phone.log.evaluate((log: Scroller) => log.scrollTo(0, 0));
+    await until(() => phone.log.evaluate((log: Scroller) => log.scrollTop === 0));
+    world.ownSimulator!.submit({ from: person, to: number, body: 'and another', mediaUrls: [] });
+    await page.getByRole('button', { name: 'New' }).click();
+    await until(() => phone.log.evaluate((log: Scroller) => log.scrollHeight - log.scrollTop - log.clientHeight < 2), {
+      what: 'the end is in sight',
+    });
+    await until(async () => (await page.getByRole('button', { name: 'New' }).count()) === 0);
+  });
+
+  it('keeps a text that was refused, with the reason', async (t) => {
+    const { page, phone } = await openPhone(t);
+    const refusal = {
+      type: 'rate_limit',
+      code: 'rate_limited',
+      message: 'Too many at once.',
+      doc_url: '',
+      trace_id: '',
+    };
+    expectProblem(page, '/v1/simulator/texts', '429');
+    await page.route('**/v1/simulator/texts', (route) => route.fulfill({ status: 429, json: { error: refusal } }));
+    await phone.send('important');
+    await phone.sees('Not sent. Too many at once.');
+    await phone.all.getByRole('button', { name: 'Change it', exact: true }).click();
+    assert.equal(await phone.field.inputValue(), 'important');
+    await phone.field.press('Enter');
+    await phone.sees('Not sent. Too many at once.');
+    await page.unroute('**/v1/simulator/texts');
+    await phone.all.getByRole('button', { name: 'Try again' }).click();
+    await phone.sees('You said: important');
+  });
+});
+
+describe('the count', () => {
+  it('follows what is typed, and names what makes it dear', async (t) => {
+    const { phone } = await openPhone(t);
+    const says = (text: string | RegExp) => phone.all.locator('form').getByText(text).waitFor();
+    await phone.field.fill('hello');
+    await says('5 characters');
+    await says(/1 segment/);
+    await says(/155 left/);
+    await says(/GSM-7/);
+    await phone.field.fill(`${'a'.repeat(80)} ő “hm”`);
+    await says(/2 segments/);
+    await says(/UCS-2/);
+    await phone.all.locator('form bdi', { hasText: 'ő' }).waitFor();
+    await phone.field.fill('a'.repeat(1601));
+    await says(/1 characters too many/);
+    assert.equal(await phone.all.getByRole('button', { name: 'Send' }).isDisabled(), true);
+  });
+
+  it('stands in nobody’s way when it fails', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await breakCalls(page, '/v1/segments');
+    await phone.field.fill('still going');
+    await phone.all.getByText(/not counted/).waitFor();
+    await phone.field.press('Enter');
+    await phone.sees('You said: still going');
+  });
+});
+
+describe('pictures', () => {
+  it('go out, reach the agent, and are shown', async (t) => {
+    const { page, phone, agent } = await openPhone(t, ({ media }) => `${media.length} seen`);
+    await phone.all.getByRole('button', { name: 'Attach a picture' }).click();
+    await page.getByRole('menuitem').first().click();
+    await phone.all.getByRole('list', { name: 'Attached pictures' }).getByRole('img').waitFor();
+    await phone.all.getByText(/one MMS/).waitFor();
+    await phone.send('look');
+    await phone.sees('1 seen');
+    const picture = phone.log.getByRole('img', { name: 'Sent with this text' });
+    await until(() => picture.evaluate((image: { naturalWidth: number }) => image.naturalWidth > 0), {
+      what: 'the picture is drawn',
+    });
+    assert.equal(agent.calls[0]!.payload.media.length, 1);
+  });
+
+  it('of an address are asked for, and refused when it is none', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await phone.all.getByRole('button', { name: 'Attach a picture' }).click();
+    await page.getByRole('menuitem', { name: 'The address of a picture …' }).click();
+    const field = page.getByRole('dialog').getByRole('textbox');
+    await field.fill('not an address');
+    await field.press('Enter');
+    await page.getByText('An address begins with http:// or https://.').waitFor();
+    await field.fill('https://example.com/a.png');
+    await field.press('Enter');
+    await phone.all.getByText('example.com').waitFor();
+    await phone.all.getByRole('button', { name: 'Remove picture 1' }).click();
+    assert.equal(await phone.all.getByText('example.com').count(), 0);
+  });
+});
+
+describe('what goes wrong', () => {
+  const armed = (page: Page) => page.getByRole('status', { name: 'What will go wrong' });
+
+  it('a text that is delivered twice is answered once', async (t) => {
+    const { page, phone, agent } = await openPhone(t);
+    await page.getByRole('switch', { name: /^Delivered twice/ }).click();
+    await armed(page).getByText('next time').waitFor();
+    await phone.send('once, please');
+    await phone.sees('You said: once, please');
+    await phone.sees('Delivered 2 times');
+    await until(async () => (await armed(page).innerText()) === '', { what: 'it has happened' });
+    assert.equal(agent.calls.length, 1);
+    assert.equal((await texts(phone)).filter((text) => text.includes('You said')).length, 1);
+  });
+
+  it('an answer that the carrier filters says so, with its code', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
+    await armed(page).getByText('Filtered as spam').waitFor();
+    assert.equal(await page.getByRole('switch', { checked: true }).count(), 1);
+    await phone.send('buy now');
+    await phone.sees('Not delivered');
+    await phone.sees('30007: the carrier filtered it as spam');
+  });
+
+  it('can be taken back before it happens', async (t) => {
+    const { page, phone } = await openPhone(t);
+    const trouble = page.getByRole('switch', { name: /^The phone is switched off/ });
+    await trouble.click();
+    await armed(page).getByRole('button', { name: 'Take back: The phone is switched off' }).click();
+    await until(async () => (await trouble.getAttribute('aria-checked')) === 'false');
+    await phone.send('hello');
+    await phone.sees('You said: hello');
+    await until(async () => (await texts(phone)).some((text) => /You said[\s\S]*Delivered/.test(text)));
+  });
+
+  it('has every fault of the simulator, in its own words', async (t) => {
+    const { page } = await openPhone(t);
+    await page.getByText('More, by the names of the simulator').click();
+    const other = page.getByRole('switch', { name: /^late_callbacks/ });
+    await other.click();
+    await armed(page).getByText('late_callbacks').waitFor();
+    await other.click();
+    await until(async () => (await armed(page).innerText()) === '');
+  });
+});
+
+describe('two phones', () => {
+  it('stand side by side, each with its own conversation', async (t) => {
+    const { page, phone, number } = await openPhone(t);
+    await page.getByRole('button', { name: 'Open a second phone' }).click();
+    const other = phoneOf(page, '+15557654322');
+    await hasFocus(other.field);
+    assert.equal(new URL(page.url()).searchParams.get('second'), '+15557654322');
+    await Promise.all([phone.field, other.field].map((field) => field.waitFor()));
+    await phone.send('I am the first');
+    await other.send('I am the second');
+    await phone.sees('You said: I am the first');
+    await other.sees('You said: I am the second');
+    assert.equal(
+      (await texts(phone)).some((text) => text.includes('second')),
+      false,
+    );
+    assert.equal(new URL(page.url()).searchParams.get('second_to'), number);
+    await page.goBack();
+    await until(async () => (await other.all.count()) === 0, { what: 'back closes it again' });
+  });
+
+  it('take any number that is one, and nobody else’s', async (t) => {
+    const { page, phone, person, number } = await openPhone(t);
+    await page.getByRole('button', { name: 'Open a second phone' }).click();
+    const other = phoneOf(page, '+15557654322');
+    const change = async (text: string) => {
+      const field = page.getByRole('textbox', { name: 'The number of this phone' });
+      if ((await field.count()) === 0) await other.all.getByRole('button', { name: /Change its number/ }).click();
+      await field.fill(text);
+      await field.press('Enter');
+    };
+    await change('555 1234');
+    await page.getByText(/^Begin with \+ and the country/).waitFor();
+    await change(person);
+    await page.getByText('The other phone has this number.').waitFor();
+    await change(number);
+    await page.getByText('That is one of our own numbers.').waitFor();
+    await change('+44 20 7946 0123');
+    await page.getByRole('region', { name: 'Phone +44 207 946 0123' }).waitFor();
+    assert.equal(new URL(page.url()).searchParams.get('second'), '+442079460123');
+    await phone.field.waitFor();
+  });
+
+  it('take turns where there is room for one', async (t) => {
+    const { page, phone, person, number } = await openPhone(t, echo, { viewport: NARROW });
+    await page.getByRole('button', { name: 'Open a second phone' }).click();
+    const other = phoneOf(page, '+15557654322');
+    await other.field.waitFor();
+    await phone.field.waitFor({ state: 'hidden' });
+    world.ownSimulator!.submit({ from: person, to: number, body: 'psst', mediaUrls: [] });
+    const back = page.getByRole('group', { name: 'Phones' }).getByRole('button', { name: written(person) });
+    await back.getByText('new').waitFor();
+    await back.click();
+    await phone.sees('You said: psst');
+    assert.equal(await page.evaluate<number>('document.documentElement.scrollWidth'), NARROW.width);
+    await assertAccessible(page);
+  });
+});
+
+describe('when it cannot be read', () => {
+  it('the texts say so and can be tried again, while the rest lives', async (t) => {
+    const { page, phone, person } = await openPhone(t);
+    const path = `/v1/simulator/phones/${encodeURIComponent(person)}/messages`;
+    const mend = await breakCalls(page, path);
+    await page.reload();
+    await phone.all.getByText('The gateway does not answer. Is it running?').waitFor();
+    await page.getByRole('switch', { name: /^Delivered twice/ }).waitFor();
+    await mend();
+    await phone.all.getByRole('button', { name: 'Try again' }).click();
+    await phone.all.getByText(/Nothing here yet/).waitFor();
+  });
+
+  it('what can go wrong says so, while one can still text', async (t) => {
+    const { page, phone } = await openPhone(t);
+    const mend = await breakCalls(page, '/v1/simulator/faults');
+    await page.reload();
+    const panel = page.getByRole('complementary', { name: 'What shall go wrong?' });
+    await panel.getByText('The gateway does not answer. Is it running?').waitFor();
+    await mend();
+    await panel.getByRole('button', { name: 'Try again' }).click();
+    await panel.getByRole('switch', { name: /^Delivered twice/ }).waitFor();
+    await breakCalls(page, '/v1/simulator/faults');
+    await phone.send('hello');
+    await phone.sees('You said: hello');
+    await panel.getByText(/^Not up to date/).waitFor();
+  });
+});
+
+describe('without the simulator', () => {
+  const numbers = [{ address: '+15550001111', is_active: true, agent_type: 'chat' }];
+
+  it('a real carrier is read-only, and says what to text', async (t) => {
+    const { page } = await openPhone(t);
+    const instance = { version: '1', carrier: 'twilio', public_url: 'https://example.com', numbers };
+    await answerCalls(page, '/v1/instance', instance);
+    await page.reload();
+    await page.getByRole('heading', { name: 'Text from a real phone' }).waitFor();
+    await page.getByRole('list', { name: 'Our numbers' }).getByText('+1 555 000 1111').waitFor();
+    assert.equal(await page.getByRole('textbox').count(), 0);
+    await assertAccessible(page);
+  });
+
+  it('another process that has it is named', async (t) => {
+    const { page } = await openPhone(t);
+    const error = { type: 'x', code: 'simulator_off', message: 'It is off.', doc_url: '', trace_id: '' };
+    await answerCalls(page, '/v1/simulator/faults', { error }, 409);
+    await answerCalls(page, '/v1/simulator', { error }, 409);
+    await page.reload();
+    await page.getByRole('heading', { name: 'The simulator runs in another process' }).waitFor();
+  });
+});
+
+describe('the path of a text', () => {
+  it('is one click away, found by the carrier’s id', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await phone.send('where do I go?');
+    await phone.sees('You said: where do I go?');
+    const [message] = await world.sql<{ id: string; conversation_id: string }[]>`
+      select id, conversation_id from messages where body = 'where do I go?'`;
+    const { id, conversation_id: conversation } = message!;
+    const none = { conversations: [], messages: [], agents: [], searched: [] };
+    await answerCalls(page, '/v1/search', { ...none, messages: [{ id, conversation_id: conversation }] });
+    await phone.log.getByRole('button', { name: 'Show its path' }).first().click();
+    await page.waitForURL(`/conversations/${conversation}/messages/${id}`);
+  });
+});
+
+describe('for everybody', () => {
+  it('works without a mouse', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await hasFocus(phone.field);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('f');
+    await hasFocus(page.getByRole('switch', { name: /^Delivered twice/ }));
+    await page.keyboard.press('Space');
+    await page.getByRole('status', { name: 'What will go wrong' }).getByText('Delivered twice').waitFor();
+    await page.keyboard.press('1');
+    await hasFocus(phone.field);
+    await page.keyboard.type('by hand');
+    await page.keyboard.press('Shift+Enter');
+    await page.keyboard.type('in two lines');
+    await page.keyboard.press('Enter');
+    await phone.sees('You said: by hand\nin two lines');
+    await page.keyboard.press('Shift+Tab');
+    const paths = phone.log.getByRole('button', { name: 'Show its path' });
+    await hasFocus(paths.last());
+    await page.keyboard.press('ArrowUp');
+    await hasFocus(paths.first());
+    await page.keyboard.press('2');
+    await hasFocus(phoneOf(page, '+15557654322').field);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('?');
+    const help = page.getByRole('dialog', { name: 'Keyboard' });
+    await help.getByText('Write on the second phone').waitFor();
+    await page.keyboard.press('Escape');
+    await help.waitFor({ state: 'hidden' });
+  });
+
+  it('is clean for axe, light and dark', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
+    await phone.send('one');
+    await phone.sees('30007: the carrier filtered it as spam');
+    await page.getByRole('switch', { name: /^Delivered late/ }).click();
+    await phone.field.fill('Győr');
+    await phone.all.locator('form bdi').waitFor();
+    await assertAccessible(page);
+    await page.getByRole('status', { name: 'What will go wrong' }).getByRole('button').click();
+  });
+
+  it('follows a dark system', async (t) => {
+    const { page } = await openPhone(t, echo, { colorScheme: 'dark' });
+    const lightness = await page.evaluate<number>(
+      `Number(/oklch\\(([\\d.]+)/.exec(getComputedStyle(document.body).backgroundColor)?.[1])`,
+    );
+    assert.ok(lightness < 0.3, `the page is dark (${lightness})`);
+  });
+});

@@ -1,0 +1,148 @@
+// The path of a message and the overview, through the API, over what really happened.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { curlOf } from '../../src/inbox/curl.ts';
+import { type Caller, signIn } from '../support/operator.ts';
+import { until } from '../support/until.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+type Span = {
+  kind: string;
+  name: string;
+  shape: string;
+  outcome: string;
+  ended_at: string | null;
+  exchange: { curl: string } | null;
+};
+
+describe('the path of a message', () => {
+  let world: World;
+  let call: Caller;
+  before(async () => {
+    world = await startWorld();
+    ({ call } = await signIn(world));
+  });
+  after(() => world.stop());
+
+  async function pathsOf(text: string, line: Awaited<ReturnType<World['line']>>) {
+    const person = line.person();
+    await person.text(text);
+    await person.next();
+    const { messages } = await line.story(person);
+    const paths = await Promise.all(messages.map(({ id }) => call('GET', `/v1/messages/${id}/path`)));
+    return { person, messages, paths: paths.map(({ json }) => json) };
+  }
+  const kinds = (spans: Span[]) => spans.map(({ kind, shape }) => `${kind} ${shape}`);
+
+  test('a text from its webhook to the phone: stored, waited, asked, committed, sent, reported', async () => {
+    const line = await world.line();
+    await line.agent(() => 'fine');
+    const { paths } = await pathsOf('hello', line);
+    const [text, reply] = paths;
+    assert.equal(text.message.state, 'answered');
+    assert.equal(reply.message.kind, 'reply');
+    const found = kinds(text.spans);
+    for (const kind of ['webhook work', 'wait wait', 'agent work', 'commit work', 'send work', 'callback point'])
+      assert.ok(found.includes(kind), `${kind} is missing in ${found.join(', ')}`);
+    assert.ok(text.spans.every((span: Span) => span.ended_at !== null));
+    assert.ok(text.total_ms > 0);
+    // One story, whichever of its messages one asks for.
+    assert.deepEqual(reply.spans, text.spans);
+    assert.deepEqual(
+      text.related.map(({ id }: { id: string }) => id),
+      [reply.message.id],
+    );
+  });
+
+  test('an agent that fails is in it with what it said, and so is the one that answered', async () => {
+    const line = await world.line();
+    await line.agent(() => ({ status: 500, body: 'no' }), { name: 'broken' });
+    await line.agent(() => 'fine', { name: 'sound' });
+    let path: { spans: Span[] } | undefined;
+    await until(
+      async () => {
+        const { paths } = await pathsOf('hello', line);
+        path = paths[0];
+        return path!.spans.some(({ name, outcome }) => name === 'broken' && outcome === 'failed');
+      },
+      { what: 'a turn that meets the broken one first', timeoutMs: 20_000 },
+    );
+    const calls = path!.spans.filter(({ kind }) => kind === 'agent').map(({ name, outcome }) => `${name} ${outcome}`);
+    assert.deepEqual(calls, ['broken failed', 'sound ok']);
+  });
+
+  test('keywords and texts that are refused have a path too; what is not there is a 404', async () => {
+    const line = await world.line();
+    await line.agent(() => 'fine');
+    const person = line.person();
+    await person.text('STOP');
+    await person.text('hello?');
+    const { messages } = await line.story(person);
+    for (const { id } of messages) {
+      const { status, json } = await call('GET', `/v1/messages/${id}/path`);
+      assert.equal(status, 200);
+      assert.ok(json.spans.length > 0 || json.message.direction === 'out');
+    }
+    const missing = await call('GET', '/v1/messages/01900000-0000-7000-8000-000000000000/path');
+    assert.equal(`${missing.status} ${missing.json.error.code}`, '404 not_found');
+  });
+
+  test('the overview counts what happened', async () => {
+    const before = (await call('GET', '/v1/overview')).json;
+    const line = await world.line();
+    await line.agent(() => 'fine');
+    await pathsOf('hello', line);
+    await until(
+      async () => {
+        const { json } = await call('GET', '/v1/overview?window=1h');
+        return json.texts_in === before.texts_in + 1 && json.turns.replied === before.turns.replied + 1;
+      },
+      { what: 'one text more in the overview' },
+    );
+    const { json } = await call('GET', '/v1/overview?window=24h');
+    assert.equal(json.series.points.length, 96);
+    const counted = json.series.points.reduce((sum: number, point: { texts_in: number }) => sum + point.texts_in, 0);
+    assert.equal(counted, json.texts_in);
+    assert.ok(json.time_to_answer_ms.p50 > 0);
+    assert.equal((await call('GET', '/v1/overview?window=2h')).status, 422);
+  });
+});
+
+describe('a call as a command', () => {
+  const HOSTILE = `{"message":"it's \\"$(touch x)\\" \`y\` $HOME \\\\ !"}`;
+  /** Runs it in a real shell where curl prints its arguments, each behind a line of its own. */
+  const run = (command: string) =>
+    spawnSync('bash', ['-c', `curl() { printf '%s\\0' "$@"; }\n${command}`], {
+      encoding: 'utf8',
+      env: {
+        PATH: process.env.PATH,
+        AGENT_SIGNING_SECRET: 'whsec_c2VjcmV0',
+        TWILIO_ACCOUNT_SID: 'AC1',
+        TWILIO_AUTH_TOKEN: 't',
+      },
+    });
+
+  test('arrives byte for byte, whatever is in it', () => {
+    for (const protocol of ['envelope', 'openai'] as const) {
+      const command = curlOf({ kind: 'agent', target: "http://127.0.0.1:1/a'b", request: HOSTILE, protocol });
+      const { stdout, stderr, status } = run(command);
+      assert.equal(status, 0, stderr);
+      const given = stdout.split('\0');
+      assert.ok(given.includes("http://127.0.0.1:1/a'b"));
+      assert.equal(given[given.indexOf('--data-binary') + 1], HOSTILE);
+    }
+  });
+
+  test('a send names the account by variables, and its reports go nowhere', () => {
+    const command = curlOf({
+      kind: 'send',
+      target: 'https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json',
+      request: 'To=%2B1555&Body=it%27s&StatusCallback=%2Fwebhooks',
+      protocol: null,
+    });
+    const given = run(command).stdout.split('\0');
+    assert.equal(given[given.indexOf('-u') + 1], 'AC1:t');
+    assert.equal(given[given.indexOf('--data') + 1], 'To=%2B1555&Body=it%27s');
+  });
+});

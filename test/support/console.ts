@@ -1,0 +1,36 @@
+// Signed in to the console of a world, as an operator is who opened the printed address.
+import type { TestContext } from 'node:test';
+import type { Sql } from '../../src/database/pools.ts';
+import { createLoginToken, loginUrl } from '../../src/security/sessions.ts';
+import { openWindow, type Page, type WindowOptions } from './browser.ts';
+import { buildConsole } from './console-build.ts';
+
+export type ConsoleOptions = WindowOptions & {
+  /** With its query; default the home page. */
+  readonly path?: string;
+  /** The port of a wire to the gateway (proxy.ts) that the test can cut. */
+  readonly through?: number;
+};
+
+type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql };
+
+/**
+ * A window on a page of the console, signed in. Start the world in `before`: it has to outlive the window, which the end of the
+ * test closes.
+ */
+export async function openConsole(t: TestContext, world: Host, options: ConsoleOptions = {}): Promise<Page> {
+  const { path = '/', through } = options;
+  const origin = through === undefined ? world.urls.gateway! : `http://127.0.0.1:${through}`;
+  await buildConsole();
+  const page = await openWindow(t, origin, options);
+  await page.goto(await loginAddress(world, origin));
+  await page.waitForURL('/');
+  if (path !== '/') await page.goto(path);
+  return page;
+}
+
+/** An address that signs in once, as the program prints it. */
+export async function loginAddress({ sql, urls }: Host, origin = urls.gateway!): Promise<string> {
+  const { token } = await createLoginToken(sql);
+  return loginUrl(origin, token);
+}
