@@ -9,9 +9,21 @@ describe('counts of minutes', () => {
       texts_in: texts,
       answers: new Map(answers),
     });
-    const sum = together([minute(2, [[10, 1]]), minute(3, [[10, 2], [20, 1]])]);
+    const sum = together([
+      minute(2, [[10, 1]]),
+      minute(3, [
+        [10, 2],
+        [20, 1],
+      ]),
+    ]);
     assert.equal(sum.texts_in, 5);
-    assert.deepEqual([...sum.answers], [[10, 3], [20, 1]]);
+    assert.deepEqual(
+      [...sum.answers],
+      [
+        [10, 3],
+        [20, 1],
+      ],
+    );
   });
 
   it('give percentiles right to 2 %, and none of nothing', () => {
@@ -19,7 +31,11 @@ describe('counts of minutes', () => {
     const times = Array.from({ length: 1_000 }, (_, n) => 10 * (n + 1));
     const answers = new Map<number, number>();
     for (const ms of times) answers.set(bucket(ms), (answers.get(bucket(ms)) ?? 0) + 1);
-    for (const [share, right] of [[0.5, 5_000], [0.95, 9_500], [0.99, 9_900]] as const) {
+    for (const [share, right] of [
+      [0.5, 5_000],
+      [0.95, 9_500],
+      [0.99, 9_900],
+    ] as const) {
       const given = quantile(answers, share)!;
       assert.ok(Math.abs(given / right - 1) < 0.021, `${given} for ${right}`);
     }

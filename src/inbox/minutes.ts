@@ -84,8 +84,10 @@ type Counts = { readonly minute: number } & Partial<Omit<Minute, 'answers'>>;
 async function readMinutes(reader: Reader, fromMs: number, toMs: number): Promise<Map<number, Minute>> {
   const { sql } = reader;
   const [from, to] = [new Date(fromMs), new Date(toMs)];
-  const within = (id: string) => sql`${sql.unsafe(id)} >= id_at(${from}::timestamptz) and ${sql.unsafe(id)} < id_at(${to}::timestamptz)`;
-  const minuteOf = (at: string) => sql`floor(extract(epoch from ${sql.unsafe(at)} - ${from}::timestamptz) / 60)::int as minute`;
+  const within = (id: string) =>
+    sql`${sql.unsafe(id)} >= id_at(${from}::timestamptz) and ${sql.unsafe(id)} < id_at(${to}::timestamptz)`;
+  const minuteOf = (at: string) =>
+    sql`floor(extract(epoch from ${sql.unsafe(at)} - ${from}::timestamptz) / 60)::int as minute`;
   const texts = await rowsOf(
     reader,
     sql<Counts[]>`

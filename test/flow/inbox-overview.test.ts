@@ -14,14 +14,19 @@ describe('the overview', () => {
     const inbox = inboxOf(db);
     // Out of both windows, and in one of them.
     const old = await inbox.conversation();
-    await inbox.say([{ conversation: old, minutes: 25 * 60 }, { conversation: old, minutes: 90 }]);
+    await inbox.say([
+      { conversation: old, minutes: 25 * 60 },
+      { conversation: old, minutes: 90 },
+    ]);
     await bridge.answered(somebody(), ['fine']);
     const failing = await bridge.answered(somebody(), ['lost']);
     const [part] = await bridge.parts(failing);
     const [claimed] = await bridge.claim([part!.id]);
     await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '30007' })]);
     const turn = (await bridge.start((await bridge.arrive(somebody(), 'anybody?'))!.conversationId))!;
-    await bridge.finish([{ ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' }]);
+    await bridge.finish([
+      { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
+    ]);
     const waiting = somebody();
     await bridge.arrive(waiting, 'one');
     await bridge.arrive(waiting, 'two');
