@@ -1,5 +1,5 @@
 // GET /v1/conversations and what hangs on one: who texts which of our numbers, and what was said.
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { DarkspereError } from '../../errors.ts';
 import { findConversation } from '../../inbox/conversation.ts';
@@ -15,9 +15,10 @@ export type ReaderDeps = { readonly reader: Omit<Reader, 'signal'> };
 const params = z.object({ id: z.uuid() });
 
 /** The reader of one request: what it asks of the database ends when the client has gone. */
-export function readerOf({ reader }: ReaderDeps, request: FastifyRequest): Reader {
+export function readerOf({ reader }: ReaderDeps, { raw }: FastifyReply): Reader {
   const gone = new AbortController();
-  request.raw.once('close', () => gone.abort());
+  // Comes after the last byte of an answer too: then there is nothing left to end.
+  raw.once('close', () => gone.abort());
   return { ...reader, signal: gone.signal };
 }
 
@@ -33,7 +34,7 @@ export function conversationRoutes(app: FastifyInstance, deps: ReaderDeps): void
     query: ConversationQuery,
     answers: { 200: ConversationPage },
     errors: ['query_too_slow'],
-    handle: ({ query, request }) => listConversations(readerOf(deps, request), query),
+    handle: ({ query, reply }) => listConversations(readerOf(deps, reply), query),
   });
 
   route(app, {
@@ -45,7 +46,7 @@ export function conversationRoutes(app: FastifyInstance, deps: ReaderDeps): void
     params,
     answers: { 200: ConversationDetail },
     errors: ['query_too_slow'],
-    handle: ({ params: { id }, request }) => existing(readerOf(deps, request), id),
+    handle: ({ params: { id }, reply }) => existing(readerOf(deps, reply), id),
   });
 
   route(app, {
@@ -58,8 +59,8 @@ export function conversationRoutes(app: FastifyInstance, deps: ReaderDeps): void
     query: PageQuery,
     answers: { 200: MessagePage },
     errors: ['query_too_slow'],
-    handle: async ({ params: { id }, query, request }) => {
-      const reader = readerOf(deps, request);
+    handle: async ({ params: { id }, query, reply }) => {
+      const reader = readerOf(deps, reply);
       const page = await listMessages(reader, { ...query, conversation_id: id });
       // An empty page of a conversation that is there is not the same as no conversation.
       if (page.data.length === 0) await existing(reader, id);

@@ -23,7 +23,7 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     query: MessageQuery,
     answers: { 200: MessagePage },
     errors: ['query_too_slow'],
-    handle: ({ query, request }) => listMessages(readerOf(deps, request), query),
+    handle: ({ query, reply }) => listMessages(readerOf(deps, reply), query),
   });
 
   route(app, {
@@ -35,8 +35,8 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     params,
     answers: { 200: Message },
     errors: ['query_too_slow'],
-    handle: async ({ params: { id }, request }) => {
-      const found = await findMessage(readerOf(deps, request), id);
+    handle: async ({ params: { id }, reply }) => {
+      const found = await findMessage(readerOf(deps, reply), id);
       if (!found) throw new DarkspereError('not_found', NONE);
       return found;
     },
@@ -54,8 +54,8 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     params,
     answers: { 200: MessagePath },
     errors: ['query_too_slow'],
-    handle: async ({ params: { id }, request }) => {
-      const found = await findPath(readerOf(deps, request), id);
+    handle: async ({ params: { id }, reply }) => {
+      const found = await findPath(readerOf(deps, reply), id);
       if (!found) throw new DarkspereError('not_found', NONE);
       return found;
     },
@@ -71,6 +71,6 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     query: SearchQuery,
     answers: { 200: SearchResult },
     errors: ['query_too_slow'],
-    handle: ({ query: { q }, request }) => search(readerOf(deps, request), q),
+    handle: ({ query: { q }, reply }) => search(readerOf(deps, reply), q),
   });
 }
