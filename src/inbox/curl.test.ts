@@ -38,7 +38,7 @@ function run(commands: readonly string[]): string[][] {
   return calls.slice(0, commands.length);
 }
 
-const valueOf = (given: readonly string[], option: string) => given[given.indexOf(option) + 1];
+const argumentOf = (given: readonly string[], option: string) => given[given.indexOf(option) + 1];
 const headersOf = (given: readonly string[]) =>
   Object.fromEntries(
     given.flatMap((argument, n) => (given[n - 1] === '-H' ? [argument.split(/: (.*)/s, 2) as [string, string]] : [])),
@@ -92,7 +92,7 @@ describe('a call as a command', () => {
           ),
         );
         for (const [n, [request, path]] of calls.entries()) {
-          assert.equal(valueOf(given[n]!, '--data-raw'), request);
+          assert.equal(argumentOf(given[n]!, '--data-raw'), request);
           assert.ok(given[n]!.includes(`https://agent.example.com/${path}`));
         }
         assert.deepEqual(readdirSync(folder), []);
@@ -128,8 +128,8 @@ describe('a call as a command', () => {
       curlOf({ kind: 'send', target, request: send, protocol: null }),
       curlOf({ kind: 'find', target, request: 'To=%2B1555', protocol: null }),
     ]);
-    assert.equal(valueOf(sent!, '-u'), 'AC1:token');
-    assert.equal(valueOf(sent!, '--data-raw'), 'To=%2B1555&Body=it%27s');
+    assert.equal(argumentOf(sent!, '-u'), 'AC1:token');
+    assert.equal(argumentOf(sent!, '--data-raw'), 'To=%2B1555&Body=it%27s');
     assert.ok(found!.includes(`${target}?To=%2B1555`));
   });
 
@@ -137,6 +137,6 @@ describe('a call as a command', () => {
     const request = 'x'.repeat(8_192);
     const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, protocol: 'openai' });
     assert.match(command, /^# Only the beginning/);
-    assert.equal(valueOf(run([command])[0]!, '--data-raw'), request);
+    assert.equal(argumentOf(run([command])[0]!, '--data-raw'), request);
   });
 });

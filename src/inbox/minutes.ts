@@ -22,8 +22,6 @@ const CHUNK_MS = 15 * MINUTE_MS;
 const STALE_MS = 10 * MINUTE_MS;
 /** Chunks of one statement, when many are missing. */
 const MOST_CHUNKS = 16;
-/** A turn may end so long after it began: an agent that said 202 has ten minutes. */
-const LONGEST_TURN = '15 minutes';
 
 export type Minutes = {
   /** Every minute from one moment to another, by its beginning; one in which nothing happened is not there. */
@@ -97,22 +95,7 @@ async function readMinutes(reader: Reader, fromMs: number, toMs: number): Promis
   );
   const ended = await rowsOf(
     reader,
-    sql<(Counts & { bucket: number | null; n: number })[]>`
-      select ${minuteOf('t.ended_at')}, answer.bucket, count(*)::int as n,
-        count(*) filter (where t.state = 'replied')::int as replied,
-        count(*) filter (where t.state = 'fell_back')::int as fell_back,
-        count(*) filter (where t.state not in ('replied', 'fell_back'))::int as other
-      from turns t
-      left join lateral (
-        -- From the first text of the burst: that is how long its person waited.
-        select ${bucketOf(reader)} as bucket from messages m
-        where t.state = 'replied' and m.conversation_id = t.conversation_id and m.seq = t.from_seq
-          and m.id >= id_at(t.started_at - interval '1 day') and m.id <= t.id
-        order by m.id desc limit 1
-      ) answer on true
-      where t.id >= id_at(${from}::timestamptz - ${LONGEST_TURN}::interval) and t.id < id_at(${to}::timestamptz)
-        and t.ended_at >= ${from} and t.ended_at < ${to}
-      group by 1, 2`,
+    sql<(Counts & { bucket: number | null; n: number })[]>`select * from ended_turns(${from}, ${to}, ${GROWTH})`,
   );
   const sent = await rowsOf(
     reader,
@@ -168,11 +151,6 @@ export function together(minutes: Iterable<Minute>): Minute {
 
 /** Each bucket is 4 % wider than the one before: a percentile is right to 2 %. */
 const GROWTH = 1.04;
-
-/** The bucket of the time from message m to the end of turn t, milliseconds. */
-function bucketOf({ sql }: Reader) {
-  return sql`ceil(ln(greatest(1, extract(epoch from t.ended_at - id_time(m.id)) * 1000)::float8) / ln(${GROWTH}::float8))::int`;
-}
 
 /** The time below which `share` of the answers took, milliseconds; null when there was none. */
 export function quantile(answers: ReadonlyMap<number, number>, share: number): number | null {
