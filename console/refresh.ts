@@ -21,35 +21,42 @@ export const queryClient = new QueryClient({
   },
 });
 
-type Pending = { running: boolean; again: boolean };
-const pending = new Map<string, Pending>();
+/** The gateway computes the overview at most that often: what it answers may not know of a change that is younger. */
+const OVERVIEW_OLD_MS = 2_000;
 
-/** Reads a query again, soon and not too often. */
-export function refreshSoon(queryKey: QueryKey): void {
+/** When what a query shows changed last. */
+const changed = new Map<string, { atMs: number }>();
+
+/**
+ * Reads a query again, soon and not too often, until what was read is sure to hold the last change. The gateway may answer with
+ * what was so `oldMs` ago.
+ */
+export function refreshSoon(queryKey: QueryKey, oldMs = 0): void {
   const name = JSON.stringify(queryKey);
-  const known = pending.get(name);
+  const known = changed.get(name);
   if (known) {
-    known.again = true;
+    known.atMs = performance.now();
     return;
   }
-  const entry: Pending = { running: true, again: false };
-  pending.set(name, entry);
+  const last = { atMs: performance.now() };
+  changed.set(name, last);
   void (async () => {
+    let askedMs: number;
     do {
-      entry.again = false;
+      askedMs = performance.now();
       await queryClient.invalidateQueries({ queryKey }, { cancelRefetch: false }).catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, APART_MS));
-    } while (entry.again);
-    pending.delete(name);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(APART_MS, oldMs)));
+    } while (last.atMs > askedMs - oldMs);
+    changed.delete(name);
   })();
 }
 
 /** What each kind of change makes old. Pages that show more than this listen for themselves. */
 export function refreshOnChanges(): () => void {
   return listenLive({
-    change: ({ conversation_id, what }) => {
+    change: ({ conversation_id }) => {
       refreshSoon(['conversation', conversation_id]);
-      if (what !== 'status' && what !== 'send') refreshSoon(['overview']);
+      refreshSoon(['overview'], OVERVIEW_OLD_MS);
     },
     reset: () => void queryClient.invalidateQueries(),
   });

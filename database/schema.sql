@@ -65,6 +65,7 @@ create table agent_sessions (
   last_active_at timestamp with time zone default now() not null,
   ended_at timestamp with time zone,
   end_reason text,
+  thread jsonb,
   constraint agent_sessions_pkey PRIMARY KEY (id),
   constraint agent_sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agent_registry(id),
   constraint agent_sessions_end_reason_check CHECK ((end_reason = ANY (ARRAY['idle'::text, 'reset'::text, 'agent'::text, 'stop'::text])))
@@ -236,6 +237,7 @@ create table exchanges (
   started_at timestamp with time zone not null,
   duration_ms real not null,
   late boolean default false not null,
+  replay_id uuid,
   constraint exchanges_pkey PRIMARY KEY (id),
   constraint exchanges_kind_check CHECK ((kind = ANY (ARRAY['agent'::text, 'send'::text, 'find'::text])))
 ) partition by range (id);
@@ -384,6 +386,33 @@ comment on table phone_numbers is 'Our own numbers and how each of them behaves.
 grant delete, insert, select, update on phone_numbers to darkspere_admin;
 grant select on phone_numbers to darkspere_web;
 grant select on phone_numbers to darkspere_worker;
+
+create table replays (
+  id uuid default new_id() not null,
+  conversation_id uuid not null,
+  turn_id uuid not null,
+  requested_by text not null,
+  agent_id uuid not null,
+  text text not null,
+  is_edited boolean not null,
+  state text default 'queued'::text not null,
+  attempts integer default 0 not null,
+  reply text,
+  media_urls text[] default '{}'::text[] not null,
+  segments integer,
+  error_code text,
+  duration_ms real,
+  sent_message_id uuid,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  constraint replays_pkey PRIMARY KEY (id),
+  constraint replays_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agent_registry(id),
+  constraint replays_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'answered'::text, 'failed'::text])))
+) with (fillfactor=80);
+comment on table replays is 'Turns asked again by an operator, to see what an agent says; kept as long as the exchanges.';
+CREATE INDEX replays_turn ON public.replays USING btree (turn_id, id);
+grant delete, insert, select, update on replays to darkspere_admin;
+grant select on replays to darkspere_web;
 
 create table schema_migrations (
   name text not null,
@@ -539,6 +568,35 @@ begin
   return true;
 end $function$;
 grant execute on function add_blocks(uuid,json) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.agent_for_replay(t turns, p_agent uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select a.id
+  from (
+    select 0 as place, p_agent as id
+    union all
+    select 1, t.agent_id where p_agent is null
+    union all
+    (select 2, e.agent_id from exchanges e
+     where p_agent is null and e.conversation_id = t.conversation_id and e.turn_id = t.id and e.kind = 'agent'
+       and e.id >= id_at(t.started_at - interval '1 minute')
+     order by e.id desc limit 1)
+    union all
+    select 3, s.agent_id from agent_sessions s where p_agent is null and s.id = t.session_id
+    union all
+    select 4, typed.id from agent_registry typed
+    where p_agent is null and typed.type = coalesce((
+      select n.agent_type from conversations c join phone_numbers n on n.address = c.our_address
+      where c.id = t.conversation_id), 'chat')
+  ) candidate
+  join agent_registry a on a.id = candidate.id
+  where a.status <> 'deactivated'
+  order by candidate.place, a.health_score desc, a.id
+  limit 1
+$function$;
 
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
@@ -1156,6 +1214,30 @@ begin
 end $function$;
 grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.finish_replay(p_replay uuid, p_attempt integer, p_reply text, p_media_urls text[], p_segments integer, p_error_code text, p_duration_ms real, p_exchanges json)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  r replays;
+begin
+  update replays set
+    state = case when p_reply is null then 'failed' else 'answered' end, reply = p_reply, media_urls = p_media_urls,
+    segments = p_segments, error_code = p_error_code, duration_ms = p_duration_ms, ended_at = clock_timestamp()
+  where id = p_replay and attempts = p_attempt and state = 'running'
+  returning * into r;
+  if r.id is null then
+    return false;
+  end if;
+  perform record_exchanges(json_build_array(json_build_object(
+    'conversation_id', r.conversation_id, 'replay_id', r.id, 'exchanges', p_exchanges)), '{}');
+  perform tell_watchers('replay', array[r.conversation_id]);
+  return true;
+end $function$;
+grant execute on function finish_replay(uuid,integer,text,text[],integer,text,real,json) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.finish_turns(p_turns json, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, turn_id uuid, pending boolean, send_now uuid)
  LANGUAGE plpgsql
@@ -1218,8 +1300,16 @@ begin
     failovers = s.failovers + case when s.agent_id <> t.agent_id then 1 else 0 end,
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
-    end_reason = case when t.end_session then 'agent' end
-  from json_to_recordset(p_turns) t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean)
+    end_reason = case when t.end_session then 'agent' end,
+    thread = case
+      when t.thread is not null then t.thread || jsonb_build_object('at', clock_timestamp())
+      when t.state = 'interrupted' then s.thread
+      -- Answered by another agent or by nobody: the agent's own memory misses a turn.
+      when t.agent_id is not null then s.thread || '{"missed": "answered elsewhere"}'
+      when s.thread ? 'missed' then s.thread
+      else s.thread || '{"missed": "unanswered"}' end
+  from json_to_recordset(p_turns)
+    t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean, state text, thread jsonb)
   where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
 
   if some_deferred then
@@ -1829,6 +1919,22 @@ begin
 end $function$;
 grant execute on function prune_receipts(interval) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.prune_replays()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  n int;
+begin
+  delete from replays where id < id_at(clock_timestamp() - (
+    select p.keep_months from partitioned_tables p where p.table_name = 'exchanges') * interval '1 month');
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+grant execute on function prune_replays() to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.queue_replies(p_replies json, p_pacing boolean, p_hand_over boolean DEFAULT false)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -1898,11 +2004,11 @@ CREATE OR REPLACE FUNCTION public.record_exchanges(p_items json, p_valid uuid[])
  LANGUAGE plpgsql
 AS $function$
 begin
-  insert into exchanges (conversation_id, turn_id, part_id, kind, agent_id, attempt, target, http_status, outcome, error_code,
+  insert into exchanges (conversation_id, turn_id, part_id, replay_id, kind, agent_id, attempt, target, http_status, outcome, error_code,
     request, response, started_at, duration_ms, late)
-  select i.conversation_id, i.turn_id, i.part_id, e.kind, e.agent_id, coalesce(e.attempt, 1), e.target, e.http_status, e.outcome,
+  select i.conversation_id, i.turn_id, i.part_id, i.replay_id, e.kind, e.agent_id, coalesce(e.attempt, 1), e.target, e.http_status, e.outcome,
     e.error_code, e.request, e.response, e.started_at, e.duration_ms, i.turn_id is not null and i.turn_id <> all (p_valid)
-  from json_to_recordset(p_items) i (conversation_id uuid, turn_id uuid, part_id uuid, exchanges json)
+  from json_to_recordset(p_items) i (conversation_id uuid, turn_id uuid, part_id uuid, replay_id uuid, exchanges json)
   cross join lateral json_to_recordset(coalesce(i.exchanges, '[]'))
     e (kind text, agent_id uuid, attempt int, target text, http_status int, outcome text, error_code text, request text,
        response text, started_at timestamptz, duration_ms real);
@@ -2093,6 +2199,42 @@ AS $function$
   select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
 $function$;
 
+CREATE OR REPLACE FUNCTION public.request_replay(p_turn uuid, p_by text, p_text text, p_agent uuid)
+ RETURNS TABLE(verdict text, replay_id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  t turns;
+  words text;
+  agent uuid;
+  added uuid;
+begin
+  select * into t from turns where id = p_turn;
+  select coalesce(p_text, string_agg(
+    case when x.left_out > 0 and x.seq = t.from_seq + 9
+      then x.body || E'\n[' || x.left_out || ' more texts came here and are left out]' else x.body end, E'\n' order by x.seq))
+  into words from texts_of_turn(t) x;
+  if t.id is null or words is null then
+    return query select 'not_found', null::uuid;
+    return;
+  end if;
+  agent := agent_for_replay(t, p_agent);
+  if agent is null then
+    return query select 'agent_none', null::uuid;
+    return;
+  end if;
+  insert into replays (conversation_id, turn_id, requested_by, agent_id, text, is_edited)
+  values (t.conversation_id, t.id, p_by, agent, words, p_text is not null)
+  returning id into added;
+  -- After the turns of people who wait.
+  perform graphile_worker.add_job('replay', json_build_object('r', added), max_attempts := 10, priority := 10);
+  perform tell_watchers('replay', array[t.conversation_id]);
+  return query select 'ok', added;
+end $function$;
+grant execute on function request_replay(uuid,text,text,uuid) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.rescue_conversations(p_older_than interval)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2242,6 +2384,34 @@ begin
   return fits_at;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.send_replay(p_replay uuid, p_by text, p_body text, p_parts json, p_more text, p_scope text, p_pacing boolean, p_minutes integer)
+ RETURNS TABLE(verdict text, message_id uuid, taken_by text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  r replays;
+  said record;
+begin
+  select * into r from replays where id = p_replay for update;
+  if not found or r.state <> 'answered' or r.sent_message_id is not null then
+    return query select
+      case when r.id is null then 'not_found' when r.sent_message_id is not null then 'sent_before' else 'unanswered' end,
+      r.sent_message_id, null::text;
+    return;
+  end if;
+  select * into said
+  from operator_message(r.conversation_id, p_by, p_body, p_parts, p_more, null, p_scope, p_pacing, p_minutes, true);
+  if said.verdict = 'ok' then
+    update replays set sent_message_id = said.message_id where id = r.id;
+    perform tell_watchers('replay', array[r.conversation_id]);
+  end if;
+  return query select said.verdict, said.message_id, said.taken_by;
+end $function$;
+grant execute on function send_replay(uuid,text,text,json,text,text,boolean,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.session_of(p_conversation uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -2300,8 +2470,52 @@ AS $function$
   select greatest(burst_end(p_first, p_last, p_quiet_ms), case when is_held(p_held_until) then p_held_until end)
 $function$;
 
+CREATE OR REPLACE FUNCTION public.start_replay(p_replay uuid)
+ RETURNS TABLE(conversation_id uuid, attempt integer, session_id uuid, agent_id uuid, channel text, max_segments integer, words text, media json, history json)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  r replays;
+  t turns;
+begin
+  select * into r from replays where id = p_replay for update;
+  if not found or r.state in ('answered', 'failed') then
+    return;
+  end if;
+  select * into t from turns where id = r.turn_id;
+  update replays set
+    state = case when r.attempts < 3 then 'running' else 'failed' end,
+    error_code = case when r.attempts < 3 then null else 'internal_error' end,
+    attempts = r.attempts + 1, started_at = clock_timestamp(),
+    ended_at = case when r.attempts < 3 then null else clock_timestamp() end
+  where id = r.id;
+  perform tell_watchers('replay', array[r.conversation_id]);
+  if r.attempts >= 3 then
+    return;
+  end if;
+  return query
+  select c.id, r.attempts + 1, t.session_id, r.agent_id, c.channel, coalesce(n.max_segments, 10), r.text,
+    (select coalesce(json_agg(json_build_object('id', x.id, 'media', x.media) order by x.seq), '[]')
+     from texts_of_turn(t) x where x.media <> '[]'),
+    (select coalesce(json_agg(json_build_object(
+        'role', case when h.direction = 'in' then 'user' else 'assistant' end, 'content', h.body, 'timestamp', id_time(h.id))
+       order by h.id), '[]')
+     from (
+       select m.id, m.direction, m.body from messages m join agent_sessions s on s.id = t.session_id
+       where m.conversation_id = c.id and m.id >= s.history_from and m.id < t.id
+         and (m.seq < t.from_seq or m.kind in ('reply', 'proactive', 'operator'))
+       order by m.id desc limit 10
+     ) h)
+  from conversations c left join phone_numbers n on n.address = c.our_address
+  where c.id = t.conversation_id;
+end $function$;
+grant execute on function start_replay(uuid) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.start_turns(p_jobs json, p_quiet_ms integer, p_max_texts integer)
- RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, texts json, history json, left_out integer, hold_ms integer, hold_text text, now_held boolean)
+ RETURNS TABLE(conversation_id uuid, wait_ms integer, channel text, our_address text, their_address text, epoch integer, tries integer, turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments integer, texts json, history json, left_out integer, hold_ms integer, hold_text text, thread jsonb, now_held boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -2360,7 +2574,7 @@ begin
       greatest(1, ceil(1000 * extract(epoch from
         start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms)) - clock_timestamp()))::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
+      null::text[], null::int, null::json, null::json, null::int, null::int, null::text, null::jsonb,
       coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
@@ -2418,7 +2632,7 @@ begin
        and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
        and m.id >= id_at(least(f.first_pending_at, clock_timestamp()) - interval '1 hour')),
     (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
-    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, false
+    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, s.thread, false
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
@@ -2556,6 +2770,20 @@ begin
   ) told
   group by told.chunk;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.texts_of_turn(t turns)
+ RETURNS TABLE(id uuid, seq bigint, body text, media jsonb, left_out integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select m.id, m.seq, m.body, m.media, greatest(0, t.to_seq - t.from_seq - 49)::int
+  from messages m
+  where m.conversation_id = t.conversation_id and m.seq between t.from_seq and t.to_seq
+    and (m.seq < t.from_seq + 10 or m.seq > t.to_seq - 40)
+    -- An operator may have let them wait for a week.
+    and m.id >= id_at(t.started_at - interval '8 days')
+  order by m.seq
+$function$;
 
 CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
  RETURNS SETOF uuid

@@ -369,6 +369,13 @@ export const CATALOGUE = {
     title: 'The person has texted STOP to this number.',
     fix: 'Nothing may be sent until they text START.',
   },
+  agent_deferred: {
+    category: 'agent_error',
+    status: 502,
+    retry: 'never',
+    title: 'The agent put its answer off (202): a replay has only what is answered at once.',
+    fix: 'Answer a request that carries `replay: true` at once, or replay against another agent.',
+  },
   conversation_taken: {
     category: 'validation',
     status: 409,

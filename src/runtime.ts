@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
+import { createInvoke } from './agents/invoke.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
@@ -22,6 +23,7 @@ import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { newId } from './ids.ts';
+import { createReplayer } from './inbox/replay.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
@@ -196,10 +198,12 @@ async function openWorker(shared: Shared): Promise<string> {
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
+  const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
   const poolId = newId();
   const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
   stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
+  const invoke = createInvoke(agentHttp);
   const mailbox = createMailbox({
     sql,
     logger,
@@ -207,14 +211,15 @@ async function openWorker(shared: Shared): Promise<string> {
     pacing,
     registry,
     health,
-    agentHttp,
+    invoke,
     deadlines,
     turnMs,
     metrics,
     clock: systemClock,
     sendNow: outbound.sendNow,
-    mediaLinks: mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl }),
+    mediaLinks,
   });
+  const replays = createReplayer({ sql, registry, invoke, deadlines, mediaLinks });
   const catchUp = () => void mailbox.catchUp().catch(onError);
   const hear = (notice: string) => {
     mailbox.cancel(notice);
@@ -231,10 +236,14 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, outbound, settle, pacing }),
+    tasks: jobCatalogue({ sql, logger, mailbox, replays, outbound, settle, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
-  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, () => mailbox.stop()));
+  const giveUp = () => {
+    mailbox.stop();
+    replays.stop();
+  };
+  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, giveUp));
   return url;
 }
 

@@ -65,6 +65,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   message_words: 'inbox',
   conversation_activity: 'inbox',
   live_watchers: 'inbox',
+  replays: 'inbox',
   worker_pools: 'jobs',
   partitioned_tables: 'database',
   schema_migrations: 'database',

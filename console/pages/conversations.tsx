@@ -19,6 +19,8 @@ export default function ConversationsPage() {
   const suffix = search === '' ? '' : `?${search}`;
   return (
     <div className="flex h-full">
+      {/* Where the path has the whole screen, the thread and its heading are not there. */}
+      {messageId !== null && <h1 className="sr-only xl:hidden">A message and its path</h1>}
       {openId === null && <h1 className="sr-only">Conversations</h1>}
       <section
         aria-label="All conversations"

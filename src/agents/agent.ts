@@ -1,7 +1,7 @@
 // What an agent is to the rest of the product, and what one call to it takes and gives.
 import type { ErrorCode } from '../errors.ts';
 
-export const PROTOCOLS = ['envelope', 'openai'] as const;
+export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a', 'webhook'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 export type AgentStatus = 'registered' | 'active' | 'degraded' | 'disabled' | 'deactivated';
@@ -26,9 +26,9 @@ export type Agent = {
   readonly coolingUntil: Date | null;
   /** Standard Webhooks secret (`whsec_…`), protocol `envelope`. */
   readonly signingSecret: string;
-  /** Bearer credential for the endpoint, if it wants one (protocol `openai`). */
+  /** Bearer credential for the endpoint, if it wants one (every protocol but `envelope`). */
   readonly credential: string | null;
-  /** Protocol options: `model`, `instructions`, `max_tokens_field` … */
+  /** Settings of the protocol (protocols/settings.ts), and whatever else was registered. */
   readonly metadata: Readonly<Record<string, unknown>>;
 };
 
@@ -52,6 +52,25 @@ export type AgentCall = {
   readonly replyBudget: { readonly maxCharacters: number; readonly maxSegments: number };
   readonly deadlines: Deadlines;
   readonly signal: AbortSignal;
+  /** Where this agent's own memory of the session is, when it answered in it before. */
+  readonly thread: Thread | null;
+  /** The agent says that it is at work and will take longer. */
+  onProgress(): void;
+  /** An operator asks once more to see what would be said: the answer goes to nobody. */
+  readonly isReplay?: boolean;
+};
+
+/** What an agent calls the thread of a session: a conversation, context, task or response id of its own. */
+export type Handle = Readonly<Record<string, string>>;
+
+/** A handle as it was kept with the session, in the commit of the turn that it came with. */
+export type Thread = {
+  readonly agentId: string;
+  readonly handle: Handle;
+  /** A turn has ended since without an answer, or with another agent's: it is not in this agent's memory. */
+  readonly missed: 'unanswered' | 'answered elsewhere' | null;
+  /** When it was kept; what the history has of a later time is not in the agent's memory either. */
+  readonly at: Date;
 };
 
 export type Deadlines = { readonly connectMs: number; readonly firstByteMs: number; readonly totalMs: number };
@@ -73,6 +92,8 @@ export type AgentOutcome =
       readonly text: string;
       readonly mediaUrls: readonly string[];
       readonly endSession: boolean;
+      /** Kept with the session and given back with its next question; absent: nothing to keep. */
+      readonly handle?: Handle;
     }
   /** 202: the agent will post its reply later. */
   | { readonly kind: 'deferred' }

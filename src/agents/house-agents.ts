@@ -10,7 +10,7 @@ import type { Protocol } from './agent.ts';
 export type ConfiguredAgent = {
   readonly url: string;
   readonly protocol: Protocol;
-  /** Bearer credential for the endpoint, protocol `openai`. */
+  /** Bearer credential for the endpoint, any protocol but `envelope`. */
   readonly credential: string | null;
   /** Standard Webhooks secret shared with the agent, protocol `envelope`. */
   readonly signingSecret: string | null;

@@ -58,6 +58,8 @@ const MAX_COMMITS = 15;
 /** Between tries: a database that is back is wanted at once. */
 const LONGEST_PAUSE_MS = 1_000;
 const MAX_BATCH = 128;
+/** An agent's progress is worth a text once it has taken so long that a person wonders. */
+const PROGRESS_TOLD_AFTER_MS = 5_000;
 /** Why a call was aborted, where the person goes on talking. */
 const INTERRUPTED = Symbol('interrupted');
 
@@ -121,10 +123,11 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     const controller = new AbortController();
     held.set(turn.conversationId, { controller, epoch: turn.epoch });
     deps.metrics.turnsHeld.inc();
-    const telling = turn.hold ? setTimeout(() => void tell(turn, turn.hold!.text), turn.hold.ms) : undefined;
+    const telling = turn.hold?.ms ? setTimeout(() => void tell(turn), turn.hold.ms) : undefined;
+    const onProgress = tellOnce(() => tell(turn), startedMs + PROGRESS_TOLD_AFTER_MS);
     try {
       const signal = AbortSignal.any([controller.signal, shutdown.signal]);
-      const answered = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal);
+      const answered = turn.tries > MAX_TRIES ? abandonTurn(turn) : await answerTurn(turn, deps, signal, onProgress);
       clearTimeout(telling);
       const end = controller.signal.reason === INTERRUPTED ? interrupted(turn, answered) : answered;
       const committed = await commit(end);
@@ -150,9 +153,20 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     }
   }
 
-  async function tell(turn: Turn, text: string): Promise<void> {
+  /** Calls `tell` the first time it is called after `fromMs`: an agent may report progress many times in a second. */
+  function tellOnce(tell: () => Promise<void>, fromMs: number): () => void {
+    let told = false;
+    return () => {
+      if (told || deps.clock.monotonicMs() < fromMs) return;
+      told = true;
+      void tell();
+    };
+  }
+
+  async function tell(turn: Turn): Promise<void> {
+    if (turn.hold === null) return;
     try {
-      const part = await tellToWait(sql, turn, packNotice(text), { pacing: deps.pacing });
+      const part = await tellToWait(sql, turn, packNotice(turn.hold.text), { pacing: deps.pacing });
       if (part !== null) deps.sendNow(part);
     } catch (error) {
       logger.warn({ turn: turn.turnId, error: messageOf(error) }, 'a person could not be told to wait');

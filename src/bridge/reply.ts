@@ -27,16 +27,16 @@ export type PackedReply = { readonly body: string; readonly parts: readonly Repl
 export function packAnswer(text: string, mediaUrls: readonly string[], maxSegments: number): PackedReply | null {
   const body = toTextMessage(text);
   if (body === '' && mediaUrls.length === 0) return null;
-  const packed = packText(body, maxSegments);
-  if (mediaUrls.length === 0) return packed;
-  const [first = { text: '', segments: 1 }, ...others] = packed.parts;
-  return { ...packed, parts: [{ ...first, media_urls: mediaUrls }, ...others] };
+  return packText(body, maxSegments, mediaUrls);
 }
 
 /** Packs what is a text message already: the rest that waits for MORE. */
-export function packText(body: string, maxSegments: number): PackedReply {
+export function packText(body: string, maxSegments: number, mediaUrls: readonly string[] = []): PackedReply {
   const { parts, rest } = packReply(body, { maxCharacters: MAX_CHARACTERS, maxSegments });
-  return { body, parts, more: rest === '' ? null : rest };
+  const packed = { body, parts, more: rest === '' ? null : rest };
+  if (mediaUrls.length === 0) return packed;
+  const [first = { text: '', segments: 1 }, ...others] = parts;
+  return { ...packed, parts: [{ ...first, media_urls: mediaUrls }, ...others] };
 }
 
 /** A text of our own, always one part. */

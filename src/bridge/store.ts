@@ -1,5 +1,6 @@
 // The bridge's statements: one typed function for each SQL function in database/functions/bridge. The hot ones take a
 // batch of items as one JSON parameter, so that one prepared statement serves every batch size.
+import type { Handle, Thread } from '../agents/agent.ts';
 import type { CarrierState, ChannelKind, Inbound, Media } from '../channels/channel.ts';
 import type { Sql } from '../database/pools.ts';
 
@@ -62,8 +63,10 @@ export type Turn = {
   readonly texts: readonly { id: string; body: string; media: readonly Media[] }[];
   /** Texts of a flood that are not in `texts`: they came after the first FIRST_OF_FLOOD and before the others. */
   readonly leftOut: number;
-  /** After how long without an answer the person is told to wait, and with what words; null: never. */
-  readonly hold: { readonly ms: number; readonly text: string } | null;
+  /** After how long without an answer the person is told to wait (null: not for that alone), and with what words. */
+  readonly hold: { readonly ms: number | null; readonly text: string } | null;
+  /** Where the session's agent has it in its own memory. */
+  readonly thread: Thread | null;
   readonly history: readonly { role: 'user' | 'assistant'; content: string; timestamp: string }[];
 };
 
@@ -92,7 +95,8 @@ type StartRow = {
   history: Turn['history'];
   left_out: number;
   hold_ms: number | null;
-  hold_text: string;
+  hold_text: string | null;
+  thread: { agent: string; handle: Handle; at: string; missed?: Thread['missed'] } | null;
   now_held: boolean;
 };
 
@@ -141,7 +145,13 @@ function toTurn(row: StartRow): Turn {
     maxSegments: row.max_segments,
     texts: row.texts ?? [],
     leftOut: row.left_out,
-    hold: row.hold_ms === null ? null : { ms: row.hold_ms, text: row.hold_text },
+    hold: row.hold_text === null ? null : { ms: row.hold_ms, text: row.hold_text },
+    thread: row.thread && {
+      agentId: row.thread.agent,
+      handle: row.thread.handle,
+      missed: row.thread.missed ?? null,
+      at: new Date(row.thread.at),
+    },
     history: row.history,
   };
 }
@@ -179,6 +189,8 @@ export type TurnEnd = {
   readonly more: string | null;
   readonly end_session: boolean;
   readonly deferred_until: Date | null;
+  /** What the agent that answered calls the thread from now on. */
+  readonly thread?: { readonly agent: string; readonly handle: Handle };
   readonly exchanges: readonly Exchange[];
 };
 

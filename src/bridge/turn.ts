@@ -1,9 +1,8 @@
 // One turn: from the texts of a burst to what is to be said. Calls agents, writes nothing; the mailbox commits the result.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dispatcher } from 'undici';
 import type { Agent, AgentOutcome, AgentResult, Deadlines } from '../agents/agent.ts';
 import type { HealthRecorder } from '../agents/health.ts';
-import { invokeAgent } from '../agents/invoke.ts';
+import type { InvokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
 import { chooseAgent } from '../agents/routing.ts';
 import type { Media } from '../channels/channel.ts';
@@ -17,7 +16,7 @@ import { type Exchange, FIRST_OF_FLOOD, type Turn, type TurnEnd } from './store.
 export type TurnDeps = {
   readonly registry: Registry;
   readonly health: HealthRecorder;
-  readonly agentHttp: Dispatcher;
+  readonly invoke: InvokeAgent;
   readonly deadlines: Deadlines;
   /** All attempts of one turn together, milliseconds. */
   readonly turnMs: number;
@@ -41,10 +40,16 @@ const NO_EPOCH = -1;
 
 /**
  * Answers a turn: the session's agent first, then others, each with its own deadlines, all within turnMs. An end that
- * `signal` brought about (STOP, shutdown) says nothing and is refused as stale when it is committed.
+ * `signal` brought about (STOP, shutdown) says nothing and is refused as stale when it is committed. `onProgress` hears each
+ * time an agent says that it is at work.
  */
-export async function answerTurn(turn: Turn, deps: TurnDeps, signal: AbortSignal): Promise<TurnEnd> {
-  const attempts = new Attempts(turn, deps, signal);
+export async function answerTurn(
+  turn: Turn,
+  deps: TurnDeps,
+  signal: AbortSignal,
+  onProgress: () => void,
+): Promise<TurnEnd> {
+  const attempts = new Attempts(turn, deps, signal, onProgress);
   while (true) {
     const agent = attempts.next();
     if (!agent) {
@@ -82,11 +87,13 @@ class Attempts {
   private readonly turn: Turn;
   private readonly deps: TurnDeps;
   private readonly signal: AbortSignal;
+  private readonly onProgress: () => void;
 
-  constructor(turn: Turn, deps: TurnDeps, signal: AbortSignal) {
+  constructor(turn: Turn, deps: TurnDeps, signal: AbortSignal, onProgress: () => void) {
     this.turn = turn;
     this.deps = deps;
     this.signal = signal;
+    this.onProgress = onProgress;
     this.endsAtMs = deps.clock.monotonicMs() + deps.turnMs;
   }
 
@@ -116,22 +123,22 @@ class Attempts {
     deps.registry.noteCallStarted(agent.id);
     let result: AgentResult;
     try {
-      result = await invokeAgent(
-        {
-          agent,
-          messageId: turn.requestId,
-          conversationId: turn.conversationId,
-          sessionId: turn.sessionId,
-          channel: turn.channel,
-          text: wordsOf(turn),
-          media: turn.texts.flatMap((text) => deps.mediaLinks(text.id, text.media)),
-          history: turn.history.map((entry) => ({ ...entry, timestamp: new Date(entry.timestamp) })),
-          replyBudget: replyBudget(turn.maxSegments),
-          deadlines: { ...deps.deadlines, totalMs },
-          signal: this.signal,
-        },
-        deps.agentHttp,
-      );
+      result = await deps.invoke({
+        agent,
+        messageId: turn.requestId,
+        conversationId: turn.conversationId,
+        sessionId: turn.sessionId,
+        channel: turn.channel,
+        text: wordsOf(turn),
+        media: turn.texts.flatMap((text) => deps.mediaLinks(text.id, text.media)),
+        history: turn.history.map((entry) => ({ ...entry, timestamp: new Date(entry.timestamp) })),
+        replyBudget: replyBudget(turn.maxSegments),
+        deadlines: { ...deps.deadlines, totalMs },
+        signal: this.signal,
+        // A handle of one agent means nothing to another.
+        thread: turn.thread?.agentId === agent.id ? turn.thread : null,
+        onProgress: this.onProgress,
+      });
     } finally {
       deps.registry.noteCallEnded(agent.id);
     }
@@ -238,6 +245,7 @@ function replied(
     kind: 'reply',
     agent_id: agent.id,
     end_session: outcome.endSession,
+    ...(outcome.handle === undefined ? {} : { thread: { agent: agent.id, handle: outcome.handle } }),
     ...packed,
   };
 }

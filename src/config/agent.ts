@@ -1,10 +1,13 @@
 // The agent that the environment names, for the first five minutes: everybody else registers.
 import type { Reading } from './reading.ts';
 
+/** Those that need no settings beyond what there are variables for. */
+const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a'] as const;
+
 export type AgentSettings = {
   readonly url: string;
-  readonly protocol: 'envelope' | 'openai';
-  /** Bearer credential, protocol `openai`. */
+  readonly protocol: (typeof PROTOCOLS)[number];
+  /** Bearer credential, any protocol but `envelope`. */
   readonly credential: string | null;
   /** Standard Webhooks secret, protocol `envelope`. */
   readonly signingSecret: string | null;
@@ -21,7 +24,8 @@ const OTHERS = [
 /** The settings of that agent, or null when none is named. Notes a problem where they do not fit together. */
 export function readAgent(reading: Reading): AgentSettings | null {
   const url = reading.read('DARKSPERE_AGENT_URL');
-  const protocol = reading.read('DARKSPERE_AGENT_PROTOCOL') === 'openai' ? 'openai' : 'envelope';
+  const named = reading.read('DARKSPERE_AGENT_PROTOCOL');
+  const protocol = PROTOCOLS.find((one) => one === named) ?? 'envelope';
   const [signingSecret, credential, model, instructions] = OTHERS.map((name) => reading.read(name));
   if (!reading.isSet('DARKSPERE_AGENT_URL')) {
     for (const name of OTHERS) {

@@ -348,9 +348,10 @@ export const VARIABLES = {
   },
   DARKSPERE_AGENT_PROTOCOL: {
     section: 'Agents',
-    kind: { is: 'choice', of: ['envelope', 'openai'] },
+    kind: { is: 'choice', of: ['envelope', 'openai', 'mcp', 'a2a'] },
     default: 'envelope',
-    description: 'How that agent is spoken to: the signed envelope, or OpenAI-compatible Chat Completions.',
+    description:
+      'How that agent is spoken to: the signed envelope, OpenAI-compatible Chat Completions, as an MCP server, or over A2A.',
   },
   DARKSPERE_AGENT_SECRET: {
     section: 'Agents',
@@ -364,7 +365,7 @@ export const VARIABLES = {
     kind: { is: 'password' },
     default: null,
     secret: true,
-    description: 'API key sent to that agent as a bearer token, protocol openai.',
+    description: 'API key sent to that agent as a bearer token, any protocol but envelope.',
   },
   DARKSPERE_AGENT_MODEL: {
     section: 'Agents',

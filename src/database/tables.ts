@@ -38,6 +38,7 @@ export type AgentSessionsRow = {
   last_active_at: Date;
   ended_at: Date | null;
   end_reason: string | null;
+  thread: unknown;
 };
 
 /** Keys of programs that use the /v1 API. */
@@ -153,6 +154,7 @@ export type ExchangesRow = {
   started_at: Date;
   duration_ms: number;
   late: boolean;
+  replay_id: string | null;
 };
 
 /** Gateways that are told of every change, as long as they say every few seconds that somebody watches. */
@@ -267,6 +269,27 @@ export type PhoneNumbersRow = {
   hold_ms: number | null;
   hold_text: string;
   campaign_id: string | null;
+};
+
+/** Turns asked again by an operator, to see what an agent says; kept as long as the exchanges. */
+export type ReplaysRow = {
+  id: string;
+  conversation_id: string;
+  turn_id: string;
+  requested_by: string;
+  agent_id: string;
+  text: string;
+  is_edited: boolean;
+  state: string;
+  attempts: number;
+  reply: string | null;
+  media_urls: string[];
+  segments: number | null;
+  error_code: string | null;
+  duration_ms: number | null;
+  sent_message_id: string | null;
+  started_at: Date | null;
+  ended_at: Date | null;
 };
 
 export type SchemaMigrationsRow = {

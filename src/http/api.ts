@@ -8,6 +8,7 @@ import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
 import { messageRoutes } from './api/messages.ts';
 import { type OverviewDeps, overviewRoutes } from './api/overview.ts';
 import { type PostDeps, postRoutes } from './api/posts.ts';
+import { type ReplayRoutesDeps, replayRoutes } from './api/replays.ts';
 import { type SessionDeps, sessionRoutes } from './api/session.ts';
 import { type SimulatorDeps, simulatorRoutes } from './api/simulator.ts';
 import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
@@ -25,6 +26,7 @@ export type ApiDeps = AccessDeps &
   OverviewDeps &
   PostDeps &
   ReaderDeps &
+  ReplayRoutesDeps &
   SessionDeps &
   SimulatorDeps &
   TakeoverDeps;
@@ -46,6 +48,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   messageRoutes(app, deps);
   postRoutes(app, deps);
   takeoverRoutes(app, deps);
+  replayRoutes(app, deps);
   mediaRoutes(app, deps);
   simulatorRoutes(app, deps);
 }

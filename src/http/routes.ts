@@ -18,7 +18,7 @@ type Parsed<T extends z.ZodType | undefined> = T extends z.ZodType ? z.output<T>
 
 export const TAGS = {
   conversations: 'Conversations, their messages, and the path of each one.',
-  operators: 'What an operator does by hand: answer, take over.',
+  operators: 'What an operator does by hand: answer, take over, replay.',
   agents: 'Agents, and what they may call themselves.',
   console: 'Signing in, this installation, and what happens as it happens.',
   simulator: 'The simulated carrier: a phone, and what goes wrong on demand.',

@@ -9,7 +9,7 @@ import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
 import { createRing } from './ring.ts';
 
-const KINDS = ['text', 'turn', 'reply', 'send', 'status', 'takeover'] as const;
+const KINDS = ['text', 'turn', 'reply', 'send', 'status', 'takeover', 'replay'] as const;
 
 export type Change = { readonly conversation_id: string; readonly what: (typeof KINDS)[number] };
 /** `id`: where to go on after a cut, in the process that gave it. */

@@ -30,7 +30,7 @@ export type MessagePath = {
   total_ms: number | null;
 };
 
-type Kept = ExchangeRow & {
+export type Kept = ExchangeRow & {
   readonly target: string;
   readonly request: string;
   readonly response: string;
@@ -202,7 +202,7 @@ async function exchangesOf(
   );
 }
 
-function toExchange(kept: Kept): Exchange {
+export function toExchange(kept: Kept): Exchange {
   const { id, kind, attempt, target, http_status, outcome, error_code, request, response, late } = kept;
   return { id, kind, attempt, target, http_status, outcome, error_code, request, response, late, curl: curlOf(kept) };
 }

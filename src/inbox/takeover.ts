@@ -20,7 +20,7 @@ export type Act = { readonly conversationId: string; readonly by: string };
 /** As clients see it: times in ISO 8601. */
 export type Takeover = { readonly by: string; readonly since: string; readonly until: string };
 
-type Refusal = Extract<ErrorCode, 'not_found' | 'conversation_taken' | 'not_taken_over' | 'opted_out'>;
+export type Refusal = Extract<ErrorCode, 'not_found' | 'conversation_taken' | 'not_taken_over' | 'opted_out'>;
 
 /**
  * From now on the agent is silent; a call that is under way is cancelled. Who has it already keeps it for longer.
@@ -94,7 +94,8 @@ function packWords(text: string): PackedReply {
   return { body, parts, more: null };
 }
 
-function refusal(verdict: Refusal, by: string | null, until?: Date): DarkspereError {
+/** A verdict as an error; `by`: who has the conversation. */
+export function refusal(verdict: Refusal, by: string | null, until?: Date): DarkspereError {
   if (verdict === 'not_found') return new DarkspereError('not_found', 'There is no conversation with this id.');
   if (verdict !== 'conversation_taken') return new DarkspereError(verdict);
   const time = until ? ` until ${until.toISOString()}, or later if they go on` : '';

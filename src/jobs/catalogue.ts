@@ -7,6 +7,7 @@ import { closeDeferred } from '../bridge/posts.ts';
 import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { indexMessages } from '../inbox/index-messages.ts';
+import type { Replayer, ReplayPayload } from '../inbox/replay.ts';
 import { endTakeover } from '../inbox/takeover.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -14,6 +15,7 @@ export type CatalogueDeps = {
   readonly sql: Sql;
   readonly logger: Logger;
   readonly mailbox: Mailbox;
+  readonly replays: Replayer;
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
   readonly pacing: boolean;
@@ -30,12 +32,14 @@ const CRONTAB = `
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, outbound, settle, pacing } = deps;
+  const { sql, logger, mailbox, replays, outbound, settle, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
       // Answers a conversation's waiting texts. Retried by the mailbox itself.
       turn: task<TurnPayload>((payload) => mailbox.run(payload)),
+      // Asks an agent a turn again, for an operator. It waits for agents like a turn, and behind those.
+      replay: task<ReplayPayload>((payload) => replays.run(payload)),
     },
     work: {
       // Hands one part to the carrier at its reserved time.
@@ -74,7 +78,7 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
           logger.error({ source: 'jobs', jobs: dead.length }, 'jobs that never succeeded were removed');
       }),
       'rotate-partitions': task(async () => {
-        await sql`select ensure_partitions(), drop_old_partitions()`;
+        await sql`select ensure_partitions(), drop_old_partitions(), prune_replays()`;
       }),
     },
   };

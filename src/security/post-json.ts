@@ -1,16 +1,12 @@
-// One POST to an address somebody else chose: three deadlines, a bounded answer, and an error that names what happened.
+// One POST of JSON whose answer is read as a whole.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { DarkspereError } from '../errors.ts';
-import { EGRESS_DENIED } from './guarded-fetch.ts';
-
-/** `connectMs` includes name lookup and TLS; `firstByteMs` counts from the connection; `totalMs` from the start. */
-export type PostDeadlines = { readonly connectMs: number; readonly firstByteMs: number; readonly totalMs: number };
+import { guardedRequest, type RequestDeadlines, type Timings } from './guarded-request.ts';
 
 export type PostOptions = {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  readonly deadlines: PostDeadlines;
+  readonly deadlines: RequestDeadlines;
   /** The most bytes of an answer that are read, 64 KiB unless told otherwise. */
   readonly maxBytes?: number;
   readonly signal: AbortSignal;
@@ -24,172 +20,37 @@ export type PostAnswer = {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly bytes: Buffer;
-  readonly timings: { readonly connectMs: number; readonly firstByteMs: number; readonly totalMs: number };
+  readonly timings: Timings;
 };
 
-type Stage = 'connect' | 'first byte' | 'body';
+/** The most bytes of an agent's answer. */
+export const MAX_ANSWER_BYTES = 65_536;
 
-const MAX_BYTES = 65_536;
-
-/**
- * Posts JSON once: no retry, no redirect, no compression (a bomb would unfold behind the size limit). Any status is an
- * answer. Throws DarkspereError: `egress_denied`, `agent_refused`, `agent_tls`, `agent_timeout`, `agent_broken`,
- * `agent_contract` (not HTTP, or compressed), `agent_too_large`, `agent_cancelled`. `facts.stage` says how far it came.
- * The socket is destroyed whenever the call ends early.
- */
+/** Posts JSON once; any status is an answer. Throws what `guardedRequest` fails with. */
 export function postJson(dispatcher: Dispatcher, url: URL, options: PostOptions): Promise<PostAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<PostAnswer>();
-  if (options.signal.aborted) {
-    reject(cancelled('connect'));
-    return promise;
-  }
-  const { deadlines } = options;
-  const maxBytes = options.maxBytes ?? MAX_BYTES;
   const seen = options.seen ?? { status: null, chunks: [] };
-  const startedMs = performance.now();
-  const timings = { connectMs: 0, firstByteMs: 0, totalMs: 0 };
-  let stage: Stage = 'connect';
-  let size = 0;
   let headers: IncomingHttpHeaders = {};
-  let controller: Dispatcher.DispatchController | null = null;
-  let ended = false;
-
-  const end = (): boolean => {
-    if (ended) return false;
-    ended = true;
-    clearTimeout(stageTimer);
-    clearTimeout(totalTimer);
-    options.signal.removeEventListener('abort', onAbort);
-    timings.totalMs = performance.now() - startedMs;
-    return true;
-  };
-  const fail = (error: DarkspereError): void => {
-    if (!end()) return;
-    controller?.abort(error);
-    reject(error);
-  };
-  const expire = (limitMs: number) => fail(timedOut(stage, limitMs));
-  const onAbort = () => fail(cancelled(stage));
-  const totalTimer = setTimeout(expire, deadlines.totalMs, deadlines.totalMs);
-  let stageTimer = setTimeout(expire, deadlines.connectMs, deadlines.connectMs);
-  options.signal.addEventListener('abort', onAbort, { once: true });
-
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(control) {
-      controller = control;
-      // Given up while the socket was still opening: nothing may be sent on it now.
-      if (ended) return control.abort(new Error('given up before the connection stood'));
-      stage = 'first byte';
-      timings.connectMs = performance.now() - startedMs;
-      clearTimeout(stageTimer);
-      stageTimer = setTimeout(expire, deadlines.firstByteMs, deadlines.firstByteMs);
-    },
-    onResponseStart(_control, status, received) {
-      if (ended || status < 200) return;
-      stage = 'body';
-      timings.firstByteMs = performance.now() - startedMs;
-      clearTimeout(stageTimer);
-      seen.status = status;
-      headers = received;
-      const encoding = received['content-encoding'];
-      if (encoding !== undefined && encoding !== 'identity')
-        fail(broken('agent_contract', stage, 'the answer is compressed although we asked for identity'));
-      else if (Number(received['content-length']) > maxBytes) fail(tooLarge(maxBytes));
-    },
-    onResponseData(_control, chunk) {
-      if (ended) return;
-      seen.chunks.push(chunk);
-      size += chunk.length;
-      if (size > maxBytes) fail(tooLarge(maxBytes));
-    },
-    onResponseEnd() {
-      if (!end()) return;
-      resolve({ status: seen.status ?? 0, headers, bytes: Buffer.concat(seen.chunks), timings });
-    },
-    onResponseError(_control, error) {
-      fail(classify(error, stage, url, Math.round(performance.now() - startedMs)));
-    },
-  };
-
-  dispatcher.dispatch(
+  guardedRequest(
+    dispatcher,
+    url,
     {
-      origin: url.origin,
-      path: `${url.pathname}${url.search}`,
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json',
-        ...options.headers,
-        'accept-encoding': 'identity',
-      },
+      headers: { 'content-type': 'application/json', accept: 'application/json', ...options.headers },
       body: options.body,
+      deadlines: options.deadlines,
+      maxBytes: options.maxBytes ?? MAX_ANSWER_BYTES,
+      signal: options.signal,
     },
-    handler,
+    {
+      head(status, received) {
+        seen.status = status;
+        headers = received;
+      },
+      data: (chunk) => void seen.chunks.push(chunk),
+      end: (timings) => resolve({ status: seen.status ?? 0, headers, bytes: Buffer.concat(seen.chunks), timings }),
+      fail: reject,
+    },
   );
   return promise;
-}
-
-function cancelled(stage: Stage): DarkspereError {
-  return new DarkspereError('agent_cancelled', undefined, { facts: { stage } });
-}
-
-function timedOut(stage: Stage, limitMs: number): DarkspereError {
-  const missing = { connect: 'no connection', 'first byte': 'no first byte of an answer', body: 'no complete answer' }[
-    stage
-  ];
-  return new DarkspereError('agent_timeout', `The agent gave ${missing} within ${limitMs} ms.`, {
-    facts: { stage, limitMs },
-  });
-}
-
-function tooLarge(maxBytes: number): DarkspereError {
-  return new DarkspereError('agent_too_large', `The agent’s answer is larger than ${maxBytes / 1024} KiB.`, {
-    facts: { stage: 'body' },
-  });
-}
-
-function broken(
-  code: 'agent_contract' | 'agent_broken' | 'agent_tls' | 'agent_refused' | 'egress_denied',
-  stage: Stage,
-  why: string,
-): DarkspereError {
-  const what = {
-    agent_contract: 'The agent does not keep to the protocol',
-    agent_broken:
-      stage === 'body'
-        ? 'The connection broke in the middle of the answer'
-        : 'The connection broke before an answer came',
-    agent_tls: 'The TLS handshake with the agent failed',
-    agent_refused: 'The agent’s address cannot be connected',
-    egress_denied: 'The connection was not made',
-  }[code];
-  return new DarkspereError(code, `${what}: ${why}.`, { facts: { stage } });
-}
-
-// OpenSSL and Node name certificate problems in many ways; these prefixes cover them.
-const TLS_CODE =
-  /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/;
-
-/** Only codes get into the message: an error's own text may repeat what the agent sent. */
-function classify(error: Error & { code?: string }, stage: Stage, url: URL, elapsedMs: number): DarkspereError {
-  const code = firstCode(error);
-  if (code === EGRESS_DENIED) return broken('egress_denied', stage, error.message);
-  if (TLS_CODE.test(code)) return broken('agent_tls', stage, code);
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return timedOut(stage, elapsedMs);
-  if (code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'HPE_HEADER_OVERFLOW') {
-    return new DarkspereError('agent_too_large', 'The headers of the agent’s answer are larger than 16 KiB.', {
-      facts: { stage },
-    });
-  }
-  if (error.name === 'HTTPParserError') return broken('agent_contract', stage, 'not an HTTP answer');
-  if (stage === 'connect') {
-    const midHandshake = url.protocol === 'https:' && code === 'ECONNRESET';
-    return broken(midHandshake ? 'agent_tls' : 'agent_refused', stage, code);
-  }
-  return broken('agent_broken', stage, code);
-}
-
-/** A host with several addresses fails with an AggregateError that has its reasons inside. */
-function firstCode(error: Error & { code?: string; errors?: readonly { code?: string }[] }): string {
-  return error.code ?? error.errors?.find((inner) => inner.code !== undefined)?.code ?? 'unknown reason';
 }

@@ -189,6 +189,51 @@ describe('by hand', () => {
   });
 });
 
+describe('replays', () => {
+  test('a turn is asked again: as it was, with other words, of another agent; nobody hears of it', async (t) => {
+    const line = await world.line();
+    const first = await line.agent(({ message }) => `first heard ${message}`, { name: 'the first' });
+    const second = await world.agent(({ message }) => `second heard ${message}`, {
+      name: 'the second',
+      type: 'elsewhere',
+    });
+    const { person, id } = await answered(line, 'a table for two');
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'We sent: first heard').click();
+    const desk = page.getByRole('region', { name: 'Replay' });
+    const results = desk.getByRole('list', { name: 'Replays of this turn' }).getByRole('listitem');
+    await desk.getByRole('button', { name: 'Replay' }).click();
+    await results.getByText('The same answer, word for word.').waitFor();
+    await desk.getByRole('textbox', { name: 'What is asked' }).fill('a table for three');
+    await desk.getByRole('combobox', { name: 'Which agent' }).selectOption({ label: 'the second' });
+    await desk.getByRole('button', { name: 'Replay' }).click();
+    await results.first().getByText('three').last().waitFor();
+    assert.equal(first.calls.length, 2);
+    assert.equal(second.calls.at(-1)?.text, 'a table for three');
+    assert.equal(person.texts().length, 1, 'a replay reached the phone');
+  });
+
+  test('a replayed answer goes out only when somebody sends it, and once', async (t) => {
+    const line = await world.line();
+    let n = 0;
+    await line.agent(() => `answer ${++n}`);
+    const { person, id } = await answered(line);
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'We sent: answer 1').click();
+    const desk = page.getByRole('region', { name: 'Replay' });
+    await desk.getByRole('button', { name: 'Replay' }).click();
+    await desk.getByRole('button', { name: 'Send it to them' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Send this answer' });
+    // The world's carrier is a real one as far as the product knows.
+    const send = dialog.getByRole('button', { name: 'Send' });
+    assert.ok(await send.isDisabled());
+    await dialog.getByRole('textbox').fill(person.phone);
+    await send.click();
+    assert.equal((await person.next()).body, 'answer 2');
+    await desk.getByText('Sent to them by hand').waitFor();
+  });
+});
+
 describe('states', () => {
   test('each panel that cannot be read says so and can be read again; the others live on', async (t) => {
     const line = await world.line();

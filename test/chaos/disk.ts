@@ -2,12 +2,13 @@
 // own in memory that is made as small as what lies on it: the server runs out of room wherever it wants another page. Elsewhere
 // statements that insert are refused with what PostgreSQL says then, so that a run knows this fault everywhere.
 import { execFile } from 'node:child_process';
-import { chmod, chown, mkdir, mkdtemp, realpath, rm, stat, statfs } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, realpath, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Embedded } from '../../src/database/embedded.ts';
 import type { Sql } from '../../src/database/pools.ts';
+import { endWithUs, unmount } from '../support/left-behind.ts';
 import { onServer } from '../support/server.ts';
 
 export type Disk = { fill(): Promise<void>; free(): Promise<void> };
@@ -23,13 +24,13 @@ const WRITTEN = ['webhook_receipts', 'messages', 'turns', 'outbound_parts', 'exc
 /** Moves the database of a fresh server onto a disk of its own; null where nothing may be mounted. */
 export async function mountDisk(stack: AsyncDisposableStack, server: Embedded, dataDir: string): Promise<Disk | null> {
   const folder = await mkdtemp(join(tmpdir(), 'darkspere-disk-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const isGone = endWithUs({ mount: folder });
+  stack.defer(() => unmount(folder).then(isGone));
   try {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${ROOMY},mode=0755`, 'tmpfs', folder]);
   } catch {
     return null;
   }
-  stack.defer(() => run('umount', ['-l', folder]).then(() => {}));
   await chmod(folder, 0o755);
   const space = join(folder, 'space');
   await mkdir(space, { mode: 0o700 });

@@ -1,6 +1,7 @@
 // Makes the schedule happen, and puts everything right again.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultPlan } from '../../src/channels/simulator/faults.ts';
+import { until } from '../support/until.ts';
 import type { FaultProxy } from './fault-proxy.ts';
 import type { Place } from './place.ts';
 import { describeStep, type FaultName, type Step } from './schedule.ts';
@@ -77,6 +78,7 @@ const carrier =
   ({ simulator }, { amount }) =>
     simulator.faults.set(plan(amount));
 
+const SERVER_BACK_MS = 60_000;
 /** Below the product's own time-out of 15 s, so that the short run need not wait for it. */
 const HANG_MS = 5_000;
 /** Above the five seconds after which the carrier is asked first, below the silence that the short run waits for (run.ts). */
@@ -102,14 +104,19 @@ const ACTS: Readonly<Record<FaultName, Act>> = {
   'answers broken off': breakOff,
   'carrier answers broken off': breakOff,
   'every backend terminated': async ({ sql }) => {
+    // A server that is still on its way up from the last fault has none.
     await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid() and application_name like 'darkspere\\_%'`;
+      where datname = current_database() and pid <> pg_backend_pid() and application_name like 'darkspere\\_%'`.catch(
+      () => {},
+    );
   },
   // Its supervisor in this process starts it again at once.
   'fast restart': restart('SIGINT'),
   'immediate restart': restart('SIGQUIT'),
-  'a full disk': async ({ disk }) => {
+  'a full disk': async ({ sql, disk }) => {
+    // One that comes up without room does not come up: nobody starts it a second time here.
+    await until(async () => (await sql`select 1`.catch(() => [])).length === 1, { timeoutMs: SERVER_BACK_MS });
     await disk.fill();
     return disk.free;
   },

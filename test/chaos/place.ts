@@ -10,6 +10,8 @@ import { type Connection, connectionUrl } from '../../src/database/connection.ts
 import { startEmbedded } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openSql } from '../../src/database/pools.ts';
+import { messageOf } from '../../src/errors.ts';
+import { endWithUs } from '../support/left-behind.ts';
 import { freePort, runProgram } from '../support/program.ts';
 import { startScriptedAgent } from '../support/scripted-agent.ts';
 import { newSid } from '../support/signed-webhook.ts';
@@ -36,6 +38,7 @@ export type PlaceOptions = {
   readonly spool: boolean;
   /** Texts that the carrier has to remember. */
   readonly texts: number;
+  readonly say: (line: string) => void;
 };
 
 export type Place = Awaited<ReturnType<typeof openPlace>>;
@@ -59,8 +62,14 @@ export async function openPlace(options: PlaceOptions) {
 
 async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
   const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-chaos-'));
-  stack.defer(() => rm(dataDir, { recursive: true, force: true }));
-  const server = await startEmbedded({ dataDir, settings: SERVER_SETTINGS });
+  const isGone = endWithUs({ dataDir });
+  stack.defer(() => rm(dataDir, { recursive: true, force: true }).then(isGone));
+  const server = await startEmbedded({
+    dataDir,
+    settings: SERVER_SETTINGS,
+    log: options.say,
+    onLost: (error) => options.say(`the server is lost: ${messageOf(error)}`),
+  });
   stack.defer(() => server.stop());
   const mounted = await mountDisk(stack, server, dataDir);
   await migrate(server.connection);

@@ -24,6 +24,7 @@ describe('jobs that never succeeded', () => {
       sql: db.pools.worker,
       logger: pino({ base: null }, { write: (line: string) => void log.push(line) }),
       mailbox: nobody,
+      replays: nobody,
       outbound: nobody,
       settle: nobody,
       pacing: false,

@@ -51,6 +51,7 @@ async function nextRelease(t: TestContext): Promise<string> {
     ['record_exchanges(', 'record_exchanges(p_mood text, '],
     ['record_exchanges(p_mood text, json', 'record_exchanges(text, json'],
   ]);
+  await edit('../inbox/replays.sql', [['perform record_exchanges(', "perform record_exchanges('', "]]);
   await edit('sending.sql', [['perform record_exchanges(', "perform record_exchanges('', "]]);
   await edit('ingest.sql', [
     [

@@ -3,8 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, realpathSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +12,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startSimulator } from '../../src/channels/simulator/simulator.ts';
 import { freshDatabase } from './database.ts';
+import { endChildWithUs, endWithUs, removeData } from './left-behind.ts';
 import { type AgentOptions, type Behaviour, startScriptedAgent } from './scripted-agent.ts';
 import { newSid, postSigned } from './signed-webhook.ts';
 import { until } from './until.ts';
@@ -38,6 +38,7 @@ export function runProgram(args: readonly string[], env: Readonly<Record<string,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endChildWithUs(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
@@ -64,7 +65,8 @@ export async function install(t: TestContext, options: { external: boolean; env?
   const stack = new AsyncDisposableStack();
   t.after(() => stack.disposeAsync());
   const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-program-'));
-  stack.defer(() => removeData(dataDir));
+  const isGone = endWithUs({ dataDir });
+  stack.defer(() => removeData(dataDir).then(isGone));
   const database = options.external ? await freshDatabase({ web: 1, worker: 1, admin: 1 }) : null;
   if (database) stack.defer(() => database.drop());
 
@@ -179,29 +181,4 @@ export async function install(t: TestContext, options: { external: boolean; env?
         .map((message) => message.body)
         .toReversed(),
   };
-}
-
-/** Ends a database server that a killed process left behind and removes its files, wherever it put them. */
-async function removeData(dataDir: string): Promise<void> {
-  let home: string | undefined;
-  try {
-    home = realpathSync(join(dataDir, 'postgres'));
-    const pid = Number(readFileSync(join(home, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
-    process.kill(pid, 'SIGQUIT');
-    await until(() => !isAlive(pid), { what: 'the end of the database server' });
-  } catch (error) {
-    // No cluster, no server: nothing was left behind.
-    if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  }
-  if (home !== undefined) await rm(home, { recursive: true, force: true });
-  await rm(dataDir, { recursive: true, force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -101,7 +101,7 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
     server.closeAllConnections();
     await closed;
   };
-  const registered = await register(host, `http://127.0.0.1:${port}/`, protocol, options);
+  const registered = await registerAgent(host, `http://127.0.0.1:${port}/`, options);
 
   return {
     id: registered.agent_id,
@@ -117,7 +117,9 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
     /** Refuses connections from now on; running calls are cut off. */
     down,
     /** Listens again at the same address. */
-    up: async () => void (await listen(port)),
+    async up() {
+      if (!server.listening) await listen(port);
+    },
     /** Posts a text of its own (or, with in_reply_to, a late answer) as this agent. */
     async post(
       conversationId: string,
@@ -178,7 +180,8 @@ export function rightAnswer(
   };
 }
 
-async function register(host: AgentHost, endpointUrl: string, protocol: Protocol, options: AgentOptions) {
+/** Registers an agent that is somewhere already. */
+export async function registerAgent(host: AgentHost, endpointUrl: string, options: AgentOptions) {
   const response = await fetch(`${host.registration}/api/agents/register`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -188,7 +191,7 @@ async function register(host: AgentHost, endpointUrl: string, protocol: Protocol
       agent_type: options.type ?? 'chat',
       endpoint_url: endpointUrl,
       capabilities: options.capabilities ?? [],
-      protocol,
+      ...(options.protocol === undefined ? {} : { protocol: options.protocol }),
       ...(options.maxConcurrentSessions === undefined
         ? {}
         : { max_concurrent_sessions: options.maxConcurrentSessions }),

@@ -5,6 +5,7 @@ import { type Connection, parseConnection } from '../../src/database/connection.
 import { startEmbedded } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openSql } from '../../src/database/pools.ts';
+import { endWithUs } from './left-behind.ts';
 
 /** A server with the migrated template that every test database is cloned from. */
 export type TestServer = { url: string; stop(): Promise<void> };
@@ -13,12 +14,14 @@ export type TestServer = { url: string; stop(): Promise<void> };
 export const TEST_SETTINGS = { fsync: 'off', full_page_writes: 'off', shared_buffers: '128MB', max_wal_size: '512MB' };
 
 /** An embedded server of its own in the temporary folder, gone after `stop`. */
-export async function startTestServer(): Promise<TestServer> {
+export async function startTestServer(): Promise<TestServer & { readonly pid: number }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-test-'));
+  const isGone = endWithUs({ dataDir });
   const embedded = await startEmbedded({ dataDir, settings: TEST_SETTINGS });
   const stop = async () => {
     await embedded.stop();
     await rm(dataDir, { recursive: true, force: true });
+    isGone();
   };
   try {
     await prepareTemplate(embedded.url);
@@ -26,7 +29,7 @@ export async function startTestServer(): Promise<TestServer> {
     await stop();
     throw error;
   }
-  return { url: embedded.url, stop };
+  return { url: embedded.url, pid: embedded.pid, stop };
 }
 
 export const TEMPLATE = 'darkspere_template';

@@ -10,7 +10,13 @@ import { loadConfig, PARTS, type Part } from '../../src/config.ts';
 import { type Runtime, startRuntime } from '../../src/runtime.ts';
 import { freshDatabase } from './database.ts';
 import { type Line, type LineSettings, openLine } from './line.ts';
-import { type AgentOptions, type Behaviour, type ScriptedAgent, startScriptedAgent } from './scripted-agent.ts';
+import {
+  type AgentOptions,
+  type Behaviour,
+  registerAgent,
+  type ScriptedAgent,
+  startScriptedAgent,
+} from './scripted-agent.ts';
 import { type FormFields, newSid, postSigned, type Signing } from './signed-webhook.ts';
 import { until } from './until.ts';
 
@@ -115,12 +121,20 @@ export async function startWorld(options: WorldOptions = {}) {
     );
   }
 
+  const host = { gateway, registration: main.urls.agentRegistration ?? '', registrationSecret };
+
   async function agent(behaviour: Behaviour, agentOptions: AgentOptions = {}): Promise<ScriptedAgent> {
-    const host = { gateway, registration: main.urls.agentRegistration ?? '', registrationSecret };
     const added = await startScriptedAgent(host, behaviour, agentOptions);
     stack.defer(added.down);
     await refreshAgents();
     return added;
+  }
+
+  /** Registers an agent that another program serves; gives its id. */
+  async function agentAt(url: string, agentOptions: AgentOptions): Promise<string> {
+    const { agent_id } = await registerAgent(host, url, agentOptions);
+    await refreshAgents();
+    return agent_id;
   }
 
   const unused = NUMBERS.values();
@@ -151,6 +165,7 @@ export async function startWorld(options: WorldOptions = {}) {
     runtime,
     line,
     agent,
+    agentAt,
     refreshAgents,
     /** Somebody with a phone, who texts the first of our numbers. */
     person: (phone: string) => simulator.person(phone),

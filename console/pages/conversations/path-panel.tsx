@@ -11,6 +11,7 @@ import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.ts
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { ClockTime, duration, utc } from '../../parts/time.tsx';
+import { ReplayDesk } from './replay.tsx';
 import { SpanDetail } from './span-detail.tsx';
 import { Waterfall } from './waterfall.tsx';
 
@@ -39,6 +40,7 @@ export function PathPanel({
       <div className="scroll-y flex-1">
         <Spans spans={path.data.spans} />
         <Ids path={path.data} />
+        <ReplayDesk path={path.data} />
       </div>
     </>
   );

@@ -65,7 +65,7 @@ create or replace function start_turns(p_jobs json, p_quiet_ms int, p_max_texts 
 returns table (
   conversation_id uuid, wait_ms int, channel text, our_address text, their_address text, epoch int, tries int,
   turn_id uuid, request_id uuid, session_id uuid, agent_id uuid, agent_type text, required_capabilities text[], max_segments int,
-  texts json, history json, left_out int, hold_ms int, hold_text text, now_held boolean
+  texts json, history json, left_out int, hold_ms int, hold_text text, thread jsonb, now_held boolean
 )
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -121,7 +121,7 @@ begin
       greatest(1, ceil(1000 * extract(epoch from
         start_due(c.first_pending_at, c.last_pending_at, c.held_until, quiet_time(n, p_quiet_ms)) - clock_timestamp()))::int),
       null::text, null::text, null::text, null::int, null::int, null::uuid, null::uuid, null::uuid, null::uuid, null::text,
-      null::text[], null::int, null::json, null::json, null::int, null::int, null::text,
+      null::text[], null::int, null::json, null::json, null::int, null::int, null::text, null::jsonb,
       coalesce(c.id = any (too_fast), false)
     from json_to_recordset(p_jobs) j (c uuid, t int)
     join conversations c on c.id = j.c and c.token = j.t and c.last_seq > c.done_seq and c.takeover_by is null
@@ -179,7 +179,7 @@ begin
        and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
        and m.id >= id_at(least(f.first_pending_at, clock_timestamp()) - interval '1 hour')),
     (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
-    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, false
+    greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, s.thread, false
   from fenced f
   join agent_sessions s on s.id = f.session_id
   left join phone_numbers n on n.address = f.our_address;
@@ -248,8 +248,16 @@ begin
     failovers = s.failovers + case when s.agent_id <> t.agent_id then 1 else 0 end,
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
-    end_reason = case when t.end_session then 'agent' end
-  from json_to_recordset(p_turns) t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean)
+    end_reason = case when t.end_session then 'agent' end,
+    thread = case
+      when t.thread is not null then t.thread || jsonb_build_object('at', clock_timestamp())
+      when t.state = 'interrupted' then s.thread
+      -- Answered by another agent or by nobody: the agent's own memory misses a turn.
+      when t.agent_id is not null then s.thread || '{"missed": "answered elsewhere"}'
+      when s.thread ? 'missed' then s.thread
+      else s.thread || '{"missed": "unanswered"}' end
+  from json_to_recordset(p_turns)
+    t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean, state text, thread jsonb)
   where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
 
   if some_deferred then

@@ -10,7 +10,7 @@ end $$;
 
 -- Call it after the change, in its transaction: whoever begins to watch waits for those that may have looked before. Where the ids
 -- have to be looked up: `where is_watched()`, so that this is not done for nobody.
--- p_what: text, turn, reply, send, status or takeover.
+-- p_what: text, turn, reply, send, status, takeover or replay.
 create or replace function tell_watchers(p_what text, p_conversations uuid[]) returns void
 language plpgsql as $$
 begin

@@ -15,7 +15,7 @@ grant select on webhook_receipts, worker_pools to darkspere_worker;
 -- The console shows them.
 grant select on exchanges to darkspere_web, darkspere_worker;
 -- What the console finds conversations and texts with.
-grant select on message_words, conversation_activity to darkspere_web;
+grant select on message_words, conversation_activity, replays to darkspere_web;
 
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;

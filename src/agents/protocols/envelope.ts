@@ -65,6 +65,7 @@ function request(call: AgentCall, now: Date) {
       channel: call.channel,
       reply_budget: { max_characters: call.replyBudget.maxCharacters, max_segments: call.replyBudget.maxSegments },
       deadline: new Date(now.getTime() + call.deadlines.totalMs).toISOString(),
+      ...(call.isReplay ? { replay: true } : {}),
     },
   };
 }

@@ -6,13 +6,14 @@ import { DarkspereError, type ErrorCode } from '../../errors.ts';
 import { type PostAnswer, postJson, type Seen } from '../../security/post-json.ts';
 import type { AgentCall, AgentExchange, AgentOutcome } from '../agent.ts';
 
-type Failed = Extract<AgentOutcome, { kind: 'failed' }>;
+export type Failed = Extract<AgentOutcome, { kind: 'failed' }>;
 
 /** Longest text taken from an agent, characters. A reply budget cuts it long before. */
 export const MAX_TEXT = 20_000;
 
-const KEPT_REQUEST = 8_192;
-const KEPT_RESPONSE = 2_048;
+/** What is kept of a call: characters of the question, bytes of the answer. */
+export const KEPT_REQUEST = 8_192;
+export const KEPT_RESPONSE = 2_048;
 const MAX_RETRY_AFTER_MS = 30_000;
 
 export type Exchanged = { readonly answer: PostAnswer | Failed; readonly exchange: AgentExchange };
@@ -50,7 +51,14 @@ export async function exchange(
   };
 }
 
-function head(chunks: readonly Buffer[]): string {
+/** The record of a call that could not even be begun. */
+export function notCalled(call: AgentCall): AgentExchange {
+  const { origin, pathname } = new URL(call.agent.endpointUrl);
+  return { target: `${origin}${pathname}`, status: null, request: '', response: '', startedAt: now(), durationMs: 0 };
+}
+
+/** The part of an answer that is kept. */
+export function head(chunks: readonly Buffer[]): string {
   return storable(Buffer.concat(chunks).subarray(0, KEPT_RESPONSE).toString('utf8'));
 }
 
@@ -74,7 +82,8 @@ export function failed(
   };
 }
 
-function failureOf(error: unknown): Failed {
+/** The outcome that an error of the wire means. */
+export function failureOf(error: unknown): Failed {
   if (!(error instanceof DarkspereError)) return failed('agent_broken', 'The call failed for a reason of our own.');
   // An idle connection closed at the moment it was used, or a restart: the agent itself may be fine, and the stable
   // message id lets it recognise a repeat.
@@ -87,7 +96,7 @@ function failureOf(error: unknown): Failed {
 }
 
 /** The failure that a status means, or null for 200–299. */
-export function failureOfStatus(answer: PostAnswer, now: Date): Failed | null {
+export function failureOfStatus(answer: Pick<PostAnswer, 'status' | 'headers'>, now: Date): Failed | null {
   const { status } = answer;
   if (status >= 200 && status < 300) return null;
   const afterMs = retryAfterMs(answer.headers, now);

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PROTOCOLS } from '../../agents/agent.ts';
+import { settleSettings } from '../../agents/protocols/settings.ts';
 import { deactivateAgent, findAgentByKey, type RegisterDeps, registerAgent } from '../../agents/registry.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
@@ -34,7 +35,8 @@ const registration = z.strictObject({
   agent_type: text(50),
   endpoint_url: z.string().min(1).max(2_000),
   capabilities: z.array(text(64)).max(50),
-  protocol: z.enum(PROTOCOLS).default('envelope'),
+  // Absent: the one of the preset, else `envelope`.
+  protocol: z.enum(PROTOCOLS).optional(),
   max_concurrent_sessions: z.int().min(1).max(100_000).default(100),
   version: text(50).optional(),
   metadata: metadata.default({}),
@@ -76,15 +78,16 @@ export function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): void {
         },
       );
     }
+    const settled = settleSettings(body.protocol ?? null, rest);
     const added = await registerAgent(deps, {
       name: body.agent_name,
       type: body.agent_type,
-      protocol: body.protocol,
+      protocol: settled.protocol,
       endpointUrl: body.endpoint_url,
       capabilities: [...new Set(body.capabilities)],
       maxConcurrentSessions: body.max_concurrent_sessions,
       version: body.version ?? null,
-      metadata: rest,
+      metadata: settled.metadata,
       credential,
     });
     return reply.code(201).send({

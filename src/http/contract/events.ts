@@ -6,7 +6,7 @@ import { PhoneMessage } from './phone.ts';
 /** `event: change`. A hint: what it is about is read anew. */
 export const ChangeEvent = z.object({
   conversation_id: id,
-  what: z.enum(['text', 'turn', 'reply', 'send', 'status', 'takeover']),
+  what: z.enum(['text', 'turn', 'reply', 'send', 'status', 'takeover', 'replay']),
 });
 /** `event: phone`: something happened at the simulated carrier. */
 export const PhoneEvent = z.object({ type: z.enum(['text-in', 'text-out', 'status']), message: PhoneMessage });

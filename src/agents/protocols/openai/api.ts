@@ -1,0 +1,121 @@
+// What the two APIs of OpenAI-compatible endpoints share: settings, address, credential and how errors are told.
+import type { Dispatcher } from 'undici';
+import { z } from 'zod';
+import type { PostAnswer } from '../../../security/post-json.ts';
+import type { AgentCall, AgentOutcome } from '../../agent.ts';
+import {
+  type Exchanged,
+  exchange,
+  type Failed,
+  failed,
+  failureOfStatus,
+  MAX_TEXT,
+  parseJson,
+  storable,
+} from '../wire.ts';
+
+/** What may be set per agent at registration. */
+export const openaiSettings = z.object({
+  api: z.enum(['chat', 'responses']).default('chat'),
+  model: z.string().min(1).max(200).default('default'),
+  instructions: z.string().max(4_000).optional(),
+  max_tokens: z.number().int().positive().optional(),
+  max_tokens_field: z.string().min(1).max(100).default('max_tokens'),
+  extra: z.record(z.string(), z.unknown()).default({}),
+});
+export type OpenaiSettings = z.infer<typeof openaiSettings>;
+
+/** The settings of an agent; what is misshapen in a row that nobody checked falls back to its default. */
+export function settingsOf(call: AgentCall): OpenaiSettings {
+  const { metadata } = call.agent;
+  const sound = Object.entries(openaiSettings.shape).filter(
+    ([name, schema]) => schema.safeParse(metadata[name]).success,
+  );
+  return openaiSettings.parse(Object.fromEntries(sound.map(([name]) => [name, metadata[name]])));
+}
+
+/** Posts to one API of the endpoint: its path is added behind the registered address unless it is there. */
+export function ask(
+  call: AgentCall,
+  http: Dispatcher,
+  path: string,
+  body: object,
+  totalMs: number,
+): Promise<Exchanged> {
+  const { credential } = call.agent;
+  const headers = credential === null ? {} : { authorization: `Bearer ${credential}` };
+  return exchange(call, http, urlOf(call.agent.endpointUrl, path), headers, JSON.stringify(body), totalMs);
+}
+
+/** A query string stays where it is. */
+function urlOf(endpoint: string, path: string): URL {
+  const url = new URL(endpoint);
+  const base = url.pathname.replace(/\/+$/, '');
+  url.pathname = base.endsWith(path) ? base : `${base}${path}`;
+  return url;
+}
+
+export function instructionsFor(call: AgentCall, { instructions }: OpenaiSettings): string {
+  return (
+    instructions ??
+    `You are answering a text message (${call.channel}). Reply in plain text without Markdown, in the language of the person, in at most ${call.replyBudget.maxCharacters} characters.`
+  );
+}
+
+const errorBody = z.object({
+  error: z.object({
+    message: z.string().nullish(),
+    type: z.string().nullish(),
+    code: z.union([z.string(), z.number()]).nullish(),
+    param: z.string().nullish(),
+  }),
+});
+
+type SaidError = { readonly code: string; readonly message: string; readonly param: string };
+
+export function errorOf(answer: PostAnswer): SaidError | null {
+  const parsed = errorBody.safeParse(parseJson(answer.bytes)?.value);
+  if (!parsed.success) return null;
+  const { code, type, message, param } = parsed.data.error;
+  return { code: String(code ?? type ?? ''), message: message ?? '', param: param ?? '' };
+}
+
+/** Providers agree on the status and the code; servers that only imitate them say it in the message. */
+export function contextExceeded(answer: PostAnswer): boolean {
+  if (answer.status !== 400 && answer.status !== 413) return false;
+  const error = errorOf(answer);
+  return (
+    error !== null && (error.code === 'context_length_exceeded' || /context (length|window|size)/i.test(error.message))
+  );
+}
+
+/** The failure that an answer's status means, with the endpoint's own code for it; null for 200–299. */
+export function failureOf(answer: PostAnswer, now: Date): Failed | null {
+  const byStatus = failureOfStatus(answer, now);
+  if (byStatus === null) return null;
+  const code = codeName(errorOf(answer)?.code ?? '');
+  const reason = code === '' ? byStatus.reason : `${byStatus.reason} Its code: ${code}.`;
+  // Request timeout and conflict pass by themselves at these providers.
+  const passing = answer.status === 408 || answer.status === 409;
+  return { ...byStatus, reason, retry: passing ? 'same' : byStatus.retry };
+}
+
+/** A code as it may stand in a reason. */
+export function codeName(code: string): string {
+  return code.replace(/[^\w.:-]/g, '').slice(0, 60);
+}
+
+/** What a model said, or the failure that nothing of it can be sent. `why` completes "The answer has …". */
+export function replyOf(
+  said: { readonly text: string; readonly refusal: string; readonly wasCut: boolean },
+  why: string,
+): AgentOutcome {
+  // Reasoning models served without a parser put their thoughts before the answer.
+  const plain = storable(said.text)
+    .replace(/^\s*<think>[\s\S]*?(<\/think>|$)/, '')
+    .trim();
+  const text = plain === '' ? storable(said.refusal).trim() : plain;
+  if (text === '') return failed('agent_contract', `The answer has ${why}.`);
+  if (text.length > MAX_TEXT) return failed('agent_contract', `The answer is longer than ${MAX_TEXT} characters.`);
+  return { kind: 'reply', text: said.wasCut ? `${text} …` : text, mediaUrls: [], endSession: false };
+}
