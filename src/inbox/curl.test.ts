@@ -133,6 +133,19 @@ describe('a call as a command', () => {
     assert.ok(found!.includes(`${target}?To=%2B1555`));
   });
 
+  it('of a tool is what the protocol makes of it', () => {
+    const request = `{"name":"ask","arguments":{"text":"it's"}}`;
+    const target = 'https://agent.example.com/mcp';
+    const [given] = run([curlOf({ kind: 'agent', target, request, protocol: 'mcp' })]);
+    assert.deepEqual(JSON.parse(argumentOf(given!, '--data-raw')!), {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: JSON.parse(request),
+    });
+    assert.equal(headersOf(given!).authorization, 'Bearer key');
+  });
+
   it('says when it is not all of the request', () => {
     const request = 'x'.repeat(8_192);
     const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, protocol: 'openai' });

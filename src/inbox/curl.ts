@@ -13,6 +13,7 @@ export type Called = {
 /** Of longer requests only the beginning is kept (src/agents/protocols/wire.ts). */
 const KEPT = 8_192;
 const JSON_TYPE = `-H 'content-type: application/json'`;
+const STREAMS = ` -H 'accept: application/json, text/event-stream'`;
 const ACCOUNT = '-u "$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN"';
 
 /** Runs in bash as it is; what it needs is curl and, where an agent checks signatures, openssl. */
@@ -32,13 +33,28 @@ function commandOf({ kind, target, request, protocol }: Called): string {
       return `# This sends a text.\ncurl -sS ${ACCOUNT} ${quoted(target)} \\\n  --data-raw ${quoted(form)}`;
     }
     case 'agent':
-      return protocol === 'envelope' ? signed(target, request) : withCredential(target, request);
+      return agentCall(target, request, protocol);
   }
 }
 
-function withCredential(target: string, request: string): string {
+function agentCall(target: string, request: string, protocol: Protocol | null): string {
+  switch (protocol) {
+    case 'envelope':
+      return signed(target, request);
+    case 'mcp': {
+      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${request}}`;
+      return `# A server that keeps sessions wants \`initialize\` first.\n${withCredential(target, body, STREAMS)}`;
+    }
+    case 'a2a':
+      return `# Only the message: the call around it is the protocol's.\n${withCredential(target, request, STREAMS)}`;
+    default:
+      return withCredential(target, request);
+  }
+}
+
+function withCredential(target: string, request: string, more = ''): string {
   return [
-    `curl -sS ${quoted(target)}`,
+    `curl -sS ${quoted(target)}${more}`,
     `${JSON_TYPE} -H "authorization: Bearer $AGENT_CREDENTIAL"`,
     `--data-raw ${quoted(request)}`,
   ].join(' \\\n  ');
