@@ -1,4 +1,5 @@
 // A call as a command for a terminal: what was sent, byte for byte as far as it is kept, with `$VARIABLES` where a secret was.
+// What is in it came from strangers, so nothing of it may mean anything to the shell, nor to a terminal it is pasted into.
 import type { Protocol } from '../agents/agent.ts';
 
 export type Called = {
@@ -9,40 +10,82 @@ export type Called = {
   readonly protocol: Protocol | null;
 };
 
-/** For bash and every other POSIX shell: nothing in it is looked at but the quote itself. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
+/** Of longer requests only the beginning is kept (src/agents/protocols/wire.ts). */
+const KEPT = 8_192;
+const JSON_TYPE = `-H 'content-type: application/json'`;
+const STREAMS = ` -H 'accept: application/json, text/event-stream'`;
+const ACCOUNT = '-u "$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN"';
+
+/** Runs in bash as it is; what it needs is curl and, where an agent checks signatures, openssl. */
+export function curlOf(called: Called): string {
+  const cut =
+    called.request.length >= KEPT ? '# Only the beginning of the request was kept: this is not all of it.\n' : '';
+  return cut + commandOf(called);
 }
 
-/** Runs in bash. What it needs: curl; for an agent of ours that checks signatures openssl too. */
-export function curlOf({ kind, target, request, protocol }: Called): string {
-  if (kind !== 'agent') return carrierCall(kind, target, request);
-  if (protocol !== 'envelope') {
-    return [
-      `curl -sS ${quoted(target)}`,
-      `-H 'content-type: application/json' -H "authorization: Bearer $AGENT_CREDENTIAL"`,
-      `--data-binary ${quoted(request)}`,
-    ].join(' \\\n  ');
+function commandOf({ kind, target, request, protocol }: Called): string {
+  switch (kind) {
+    case 'find':
+      return `curl -sS ${ACCOUNT} ${quoted(request === '' ? target : `${target}?${request}`)}`;
+    case 'send': {
+      // Reports on another message must not reach us as reports on this one.
+      const form = request.replace(/(^|&)StatusCallback=[^&]*/, '');
+      return `# This sends a text.\ncurl -sS ${ACCOUNT} ${quoted(target)} \\\n  --data-raw ${quoted(form)}`;
+    }
+    case 'agent':
+      return agentCall(target, request, protocol);
   }
-  // Standard Webhooks: HMAC-SHA256 over id, time and body; the secret is base64 behind its prefix.
+}
+
+function agentCall(target: string, request: string, protocol: Protocol | null): string {
+  switch (protocol) {
+    case 'envelope':
+      return signed(target, request);
+    case 'mcp': {
+      const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${request}}`;
+      return `# A server that keeps sessions wants \`initialize\` first.\n${withCredential(target, body, STREAMS)}`;
+    }
+    case 'a2a':
+      return `# Only the message: the call around it is the protocol's.\n${withCredential(target, request, STREAMS)}`;
+    default:
+      return withCredential(target, request);
+  }
+}
+
+function withCredential(target: string, request: string, more = ''): string {
+  return [
+    `curl -sS ${quoted(target)}${more}`,
+    `${JSON_TYPE} -H "authorization: Bearer $AGENT_CREDENTIAL"`,
+    `--data-raw ${quoted(request)}`,
+  ].join(' \\\n  ');
+}
+
+/** Standard Webhooks: HMAC-SHA256 over id, time and body; the secret is base64 behind its prefix. */
+function signed(target: string, request: string): string {
+  const [, id = 'msg_1'] = /"message_id":"([\w-]{1,64})"/.exec(request) ?? [];
   return [
     `body=${quoted(request)}`,
-    `id="msg_$(date +%s)"; at="$(date +%s)"`,
-    `key="$(printf %s "\${AGENT_SIGNING_SECRET#whsec_}" | base64 -d | od -An -vtx1 | tr -d ' \\n')"`,
-    `signature="$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64)"`,
+    `id=${id}; at="$(date +%s)"`,
+    `key="$(printf %s "\${AGENT_SIGNING_SECRET#whsec_}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')"`,
+    `signature="$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)"`,
     [
-      `curl -sS ${quoted(target)} -H 'content-type: application/json'`,
+      `curl -sS ${quoted(target)} ${JSON_TYPE}`,
       `-H "webhook-id: $id" -H "webhook-timestamp: $at" -H "webhook-signature: v1,$signature"`,
-      `--data-binary "$body"`,
+      `--data-raw "$body"`,
     ].join(' \\\n  '),
   ].join('\n');
 }
 
-/** `request` of a send is the form, of a search its query. */
-function carrierCall(kind: 'send' | 'find', target: string, request: string): string {
-  const account = `-u "$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN"`;
-  if (kind === 'find') return `curl -sS ${account} ${quoted(request === '' ? target : `${target}?${request}`)}`;
-  // Reports on another message must not reach us as reports on this one.
-  const form = request.replace(/&StatusCallback=[^&]*/, '');
-  return `# This sends a text.\ncurl -sS ${account} ${quoted(target)} \\\n  --data ${quoted(form)}`;
+// Control characters of both sets, and what turns the direction of writing around: a terminal acts on them when they are pasted.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about.
+const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+const EACH_DANGEROUS = new RegExp(DANGEROUS, 'g');
+
+/** Nothing between single quotes means anything to a shell; with control characters it takes bash's `$'…'`. */
+function quoted(text: string): string {
+  if (!DANGEROUS.test(text)) return `'${text.replaceAll("'", `'\\''`)}'`;
+  const escaped = text.replaceAll('\\', '\\\\').replaceAll("'", "\\'");
+  return `$'${escaped.replace(EACH_DANGEROUS, (character) => [...Buffer.from(character)].map(hex).join(''))}'`;
 }
+
+const hex = (byte: number): string => `\\x${byte.toString(16).padStart(2, '0')}`;

@@ -5,8 +5,9 @@ import { curlOf } from './curl.ts';
 import { timeOf } from './cursor.ts';
 import { type Message, type PartRow, type TurnRow, toMessage } from './message.ts';
 import { readTold, type Told } from './message-rows.ts';
-import { type ExchangeRow, pathOf, type Span, totalOf } from './path.ts';
+import { pathOf, totalOf } from './path.ts';
 import { type Reader, rowsOf } from './reader.ts';
+import type { ExchangeRow, Span, TextFate } from './span.ts';
 
 export type Exchange = {
   id: string;
@@ -48,14 +49,21 @@ export async function findPath(reader: Reader, id: string): Promise<MessagePath 
   const conversation = await findConversation(reader, told.row.conversation_id);
   if (!conversation) return null;
   const related = await relatedTo(reader, told);
-  const texts = related.filter(({ row }) => row.direction === 'in' && row.kind === 'text');
-  const asked = texts.length > 0 || told.row.direction === 'out' ? texts : [told];
+  const asked = related.filter(({ row }) => row.direction === 'in');
   const parts = related.flatMap((each) => each.parts);
   const turns = await turnsOf(reader, told);
+  const first = asked[0]?.row;
+  const [quietMs, behind] = await Promise.all([
+    quietOf(reader, told.row.our_address),
+    behindOf(reader, first, turns[0]),
+  ]);
   const kept = await exchangesOf(reader, told.row.conversation_id, turns, parts);
   const byId = new Map(kept.map((each) => [each.id, each]));
   const spans = pathOf({
     texts: asked.map(({ row }) => ({ id: row.id, received_at: row.received_at, stored_at: new Date(timeOf(row.id)) })),
+    fate: asked[0] ? fateOf(asked[0]) : null,
+    quietMs,
+    behind,
     turns,
     exchanges: kept,
     parts,
@@ -70,9 +78,54 @@ export async function findPath(reader: Reader, id: string): Promise<MessagePath 
   };
 }
 
+/** What became of a text that no turn took. */
+function fateOf({ row, turn, parts }: Told): TextFate | null {
+  if (turn !== null) return null;
+  const { state } = toMessage(row, turn, parts);
+  switch (state) {
+    case 'refused':
+      return { kind: 'refused', reason: row.refused! };
+    case 'pending':
+      return { kind: 'waiting' };
+    case 'held':
+    case 'with_operator':
+    case 'handled':
+    case 'cancelled':
+      return { kind: state };
+    default:
+      return null;
+  }
+}
+
+/** The burst window of one of our numbers, milliseconds. */
+async function quietOf({ sql, quietMs, signal }: Reader, address: string): Promise<number> {
+  const [number] = await rowsOf(
+    { signal },
+    sql<{ quiet_ms: number | null; busy_policy: string }[]>`
+      select quiet_ms, busy_policy from phone_numbers where address = ${address}`,
+  );
+  return number?.busy_policy === 'queue' ? 0 : (number?.quiet_ms ?? quietMs);
+}
+
+/** The end of the turn before, when the text came while that was running. */
+async function behindOf(
+  { sql, signal }: Reader,
+  text: Told['row'] | undefined,
+  turn: TurnRow | undefined,
+): Promise<Date | null> {
+  if (text === undefined || turn === undefined) return null;
+  const [before] = await rowsOf(
+    { signal },
+    sql<{ ended_at: Date | null }[]>`
+      select ended_at from turns where conversation_id = ${turn.conversation_id} and id < ${turn.id} order by id desc limit 1`,
+  );
+  return before?.ended_at && before.ended_at > new Date(timeOf(text.id)) ? before.ended_at : null;
+}
+
 /** The texts that its turn took, and what it wrote; the message itself included. */
-async function relatedTo(reader: Reader, { row, turn }: Told): Promise<Told[]> {
-  if (turn === null) return readTold(reader, [row.id]);
+async function relatedTo(reader: Reader, told: Told): Promise<Told[]> {
+  const { row, turn } = told;
+  if (turn === null) return beside(reader, told);
   const { sql } = reader;
   const rows = await rowsOf(
     reader,
@@ -84,6 +137,30 @@ async function relatedTo(reader: Reader, { row, turn }: Told): Promise<Told[]> {
       order by m.id limit ${MOST_RELATED}`,
   );
   return readTold(reader, [...new Set([...rows.map((each) => each.id), row.id])].sort());
+}
+
+/** How soon after a keyword its answer is made: in the same commit. */
+const KEYWORD_SECONDS = 5;
+
+/** A keyword and what it was answered: neither has a turn, but they were stored together. */
+async function beside(reader: Reader, told: Told): Promise<Told[]> {
+  const { row } = told;
+  const isAnswer = row.kind === 'notice' || (row.kind === 'reply' && row.turn_id === null);
+  if (row.kind !== 'keyword' && !isAnswer) return [told];
+  const { sql } = reader;
+  const [other] = await rowsOf(
+    reader,
+    row.kind === 'keyword'
+      ? sql<{ id: string }[]>`
+          select m.id from messages m where m.conversation_id = ${row.conversation_id} and m.id > ${row.id}
+            and m.id < id_at(id_time(${row.id}) + make_interval(secs => ${KEYWORD_SECONDS}))
+            and m.direction = 'out' and m.turn_id is null and m.kind in ('notice', 'reply') order by m.id limit 1`
+      : sql<{ id: string }[]>`
+          select m.id from messages m where m.conversation_id = ${row.conversation_id} and m.id < ${row.id}
+            and m.id > id_at(id_time(${row.id}) - make_interval(secs => ${KEYWORD_SECONDS}))
+            and m.kind = 'keyword' order by m.id desc limit 1`,
+  );
+  return readTold(reader, other ? [row.id, other.id].sort() : [row.id]);
 }
 
 /** All turns that took the same texts: those that were lost or cut off before it too. */

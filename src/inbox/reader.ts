@@ -26,7 +26,7 @@ export async function rowsOf<T extends object>(
   if (signal?.aborted) throw gone();
   signal?.addEventListener('abort', cancel, { once: true });
   try {
-    return await query;
+    return Array.from(await query);
   } catch (error) {
     if ((error as { code?: string }).code !== CANCELED) throw error;
     throw signal?.aborted ? gone() : new DarkspereError('query_too_slow', undefined, { cause: error });

@@ -1,8 +1,6 @@
 // The path of a message and the overview, through the API, over what really happened.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
-import { curlOf } from '../../src/inbox/curl.ts';
 import { type Caller, signIn } from '../support/operator.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -106,43 +104,5 @@ describe('the path of a message', () => {
     assert.equal(counted, json.texts_in);
     assert.ok(json.time_to_answer_ms.p50 > 0);
     assert.equal((await call('GET', '/v1/overview?window=2h')).status, 422);
-  });
-});
-
-describe('a call as a command', () => {
-  const HOSTILE = `{"message":"it's \\"$(touch x)\\" \`y\` $HOME \\\\ !"}`;
-  /** Runs it in a real shell where curl prints its arguments, each behind a line of its own. */
-  const run = (command: string) =>
-    spawnSync('bash', ['-c', `curl() { printf '%s\\0' "$@"; }\n${command}`], {
-      encoding: 'utf8',
-      env: {
-        PATH: process.env.PATH,
-        AGENT_SIGNING_SECRET: 'whsec_c2VjcmV0',
-        TWILIO_ACCOUNT_SID: 'AC1',
-        TWILIO_AUTH_TOKEN: 't',
-      },
-    });
-
-  test('arrives byte for byte, whatever is in it', () => {
-    for (const protocol of ['envelope', 'openai'] as const) {
-      const command = curlOf({ kind: 'agent', target: "http://127.0.0.1:1/a'b", request: HOSTILE, protocol });
-      const { stdout, stderr, status } = run(command);
-      assert.equal(status, 0, stderr);
-      const given = stdout.split('\0');
-      assert.ok(given.includes("http://127.0.0.1:1/a'b"));
-      assert.equal(given[given.indexOf('--data-binary') + 1], HOSTILE);
-    }
-  });
-
-  test('a send names the account by variables, and its reports go nowhere', () => {
-    const command = curlOf({
-      kind: 'send',
-      target: 'https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json',
-      request: 'To=%2B1555&Body=it%27s&StatusCallback=%2Fwebhooks',
-      protocol: null,
-    });
-    const given = run(command).stdout.split('\0');
-    assert.equal(given[given.indexOf('-u') + 1], 'AC1:t');
-    assert.equal(given[given.indexOf('--data') + 1], 'To=%2B1555&Body=it%27s');
   });
 });

@@ -78,6 +78,27 @@ describe('the words of texts', () => {
     );
   });
 
+  it('are looked for again where the clock was set back, and no more where the messages are gone', async () => {
+    await db.admin`truncate messages, conversations, contacts, message_words, conversation_activity`;
+    const inbox = inboxOf(db);
+    const conversation = await inbox.conversation();
+    await inbox.say(Array.from({ length: 4 }, (_, n) => ({ conversation, minutes: 20 - n, body: `word ${n}` })));
+    // A block that ends in the future was closed by a clock that has been set back, one of long ago has outlived its messages.
+    for (const [from, to] of [
+      ['-500 days', '-499 days'],
+      ['-1 minute', '5 minutes'],
+    ] as const) {
+      await db.admin`
+        insert into message_words (from_id, to_id, messages, words, grams)
+        values (id_at(now() + ${from}::interval), id_at(now() + ${to}::interval), 4, 'word', '{}')`;
+    }
+    assert.equal((await page('word')).length, 0);
+    await inbox.index();
+    assert.equal((await page('word')).length, 4);
+    const [row] = await db.admin<{ n: number }[]>`select count(*)::int as n from message_words`;
+    assert.equal(row!.n, 1);
+  });
+
   it('that no text can hold are not found, and break nothing', async () => {
     for (const q of ['\0', 'a\0b', '\ud800', '😀'.repeat(100), `${'x'.repeat(199)}\\`]) {
       assert.deepEqual(await page(q), [], JSON.stringify(q.slice(0, 5)));

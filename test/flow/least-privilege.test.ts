@@ -48,6 +48,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'apply_keyword',
     'apply_statuses',
     'conversation_context',
+    'ended_turns',
     'find_provider_id',
     'find_words',
     'hand_back',

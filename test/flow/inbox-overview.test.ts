@@ -1,0 +1,66 @@
+// The overview against counting everything, and what it costs when many ask.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createOverview } from '../../src/inbox/overview.ts';
+import { bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { inboxOf } from '../support/inbox.ts';
+
+describe('the overview', () => {
+  let db: TestDatabase;
+  before(async () => {
+    db = await freshDatabase();
+    const bridge = bridgeOf(db);
+    const inbox = inboxOf(db);
+    // Out of both windows, and in one of them.
+    const old = await inbox.conversation();
+    await inbox.say([
+      { conversation: old, minutes: 25 * 60 },
+      { conversation: old, minutes: 90 },
+    ]);
+    await bridge.answered(somebody(), ['fine']);
+    const failing = await bridge.answered(somebody(), ['lost']);
+    const [part] = await bridge.parts(failing);
+    const [claimed] = await bridge.claim([part!.id]);
+    await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '30007' })]);
+    const turn = (await bridge.start((await bridge.arrive(somebody(), 'anybody?'))!.conversationId))!;
+    await bridge.finish([
+      { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
+    ]);
+    const waiting = somebody();
+    await bridge.arrive(waiting, 'one');
+    await bridge.arrive(waiting, 'two');
+    const taken = await bridge.arrive(somebody(), 'for an operator');
+    await db.pools.web`select * from take_over(${taken!.conversationId}, 'operator', 30)`;
+  });
+  after(() => db.drop());
+
+  it('counts texts, answers, parts and what waits', async () => {
+    const figures = await createOverview(inboxOf(db).reader)('1h');
+    assert.deepEqual(
+      [figures.texts_in, figures.texts_out, figures.turns, figures.answered_share],
+      [6, 3, { replied: 2, fell_back: 1, other: 0 }, 2 / 3],
+    );
+    assert.deepEqual(figures.parts, { delivered: 0, failed: 1, unknown: 0 });
+    assert.equal(figures.waiting.texts, 2);
+    assert.equal(figures.waiting.conversations, 1);
+    assert.ok(figures.waiting.oldest_ms! >= 0);
+    assert.ok(figures.time_to_answer_ms!.p50 > 0);
+    assert.equal(figures.series.points.length, 60);
+    const sum = (key: 'texts_in' | 'texts_out' | 'failed' | 'fell_back') =>
+      figures.series.points.reduce((total, point) => total + point[key], 0);
+    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [6, 3, 1, 1]);
+  });
+
+  it('reaches back over a day when asked to', async () => {
+    const figures = await createOverview(inboxOf(db).reader)('24h');
+    assert.equal(figures.texts_in, 7);
+    assert.equal(figures.series.points.length, 96);
+  });
+
+  it('is computed once for all that ask at once', async () => {
+    const overview = createOverview(inboxOf(db).reader);
+    const [first, ...others] = await Promise.all(Array.from({ length: 20 }, () => overview('1h')));
+    for (const other of others) assert.equal(other, first);
+  });
+});
