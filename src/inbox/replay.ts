@@ -65,7 +65,9 @@ export function createReplayer(deps: ReplayDeps): Replayer {
         // Of its own: the agent must not take it for the question that it answered then.
         messageId: replayId,
         conversationId: started.conversation_id,
-        sessionId: started.session_id,
+        // Where an agent keeps its memory under the session's id, a replay would talk into the conversation; the envelope says that
+        // it is one.
+        sessionId: agent.protocol === 'envelope' ? started.session_id : replayId,
         channel: started.channel,
         text: started.words,
         media: started.media.flatMap(({ id, media }) => deps.mediaLinks(id, media)),

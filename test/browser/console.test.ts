@@ -13,6 +13,7 @@ import {
 import { loginAddress, openConsole } from '../support/console.ts';
 import { buildConsole } from '../support/console-build.ts';
 import { install } from '../support/program.ts';
+import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const PATHS = ['/', '/conversations', '/phone', '/no-such-page'];
@@ -247,7 +248,9 @@ async function isShown(page: Page): Promise<void> {
 /** Closes what is open; the focus is on the page again. */
 async function closeDialog(page: Page): Promise<void> {
   await page.keyboard.press('Escape');
-  await page.waitForFunction("!document.querySelector('dialog[open]') && document.activeElement === document.body");
+  // Not waitForFunction: it evaluates text in the page, which the content policy does not let it.
+  const isClosed = "!document.querySelector('dialog[open]') && document.activeElement === document.body";
+  await until(() => page.evaluate<boolean>(isClosed), { what: 'the focus on the page again' });
 }
 
 function background(page: Page): Promise<string> {

@@ -301,6 +301,22 @@ describe('the checker', () => {
     );
   });
 
+  it('does not count a text that its agent put off when a STOP comes before the answer; without one it is lost', () => {
+    const story = sound();
+    Object.assign(story.rows.turns[0]!, { state: 'cancelled', reply_id: null });
+    story.rows.messages.splice(1, 1);
+    story.rows.parts.splice(0, 1);
+    story.rows.tries.splice(0, 1);
+    story.accepted.splice(0, 1);
+    const { rows, ...history } = story;
+    assert.deepEqual(
+      check(history, rows).map(({ rule }) => rule),
+      ['lost'],
+    );
+    story.posts.push(posted('refused', { text: 'You said 1.1', answers: ['1.1'] }));
+    assert.deepEqual(check(history, rows), []);
+  });
+
   it('counts a part that was sent again because its first request was on the way for more than a minute', () => {
     const takenAt = (atMs: number) => {
       const story = sound();

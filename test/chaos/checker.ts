@@ -133,7 +133,17 @@ function fateOf(text: SentText, row: Row, story: Story): string | null {
   );
   const [turn] = ended;
   if (turn) return replyOf(text, turn, story);
-  return seq <= story.doneSeq && wasStopped(row, seq, story) ? null : 'has no turn that ended';
+  const isOver = seq <= story.doneSeq && (wasStopped(row, seq, story) || wasStoppedLater(text, row, seq, story));
+  return isOver ? null : 'has no turn that ended';
+}
+
+/** The agent had put it off (202), so that later texts were asked before it, and a STOP came before its answer. */
+function wasStoppedLater(text: SentText, row: Row, seq: number, story: Story): boolean {
+  return (
+    story.posts.some((post) => post.answers.includes(text.body)) &&
+    story.rows.some((other) => other.id > row.id && isStop(other, story)) &&
+    story.turns.some((turn) => turn.from_seq <= seq && seq <= turn.to_seq && turn.state === 'cancelled')
+  );
 }
 
 /** A STOP came while the text waited. What later texts were asked before it shows that the text had been passed over. */
