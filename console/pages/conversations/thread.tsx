@@ -1,6 +1,6 @@
 // One conversation, oldest at the top as on a phone, with what its person sees on the left and what we sent on the right.
 import { ArrowDown, ArrowLeft } from 'lucide-react';
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { type UIEvent, useMemo } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { ConversationDetail, Message } from '../../../src/http/contract.ts';
 import { ApiError } from '../../api.ts';
@@ -9,12 +9,11 @@ import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/pan
 import { Address } from '../../parts/phone-number.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { CONVERSATION_LOOKS, StateLabel } from '../../parts/state-label.tsx';
+import { useStayAtEnd } from '../../parts/stay-at-end.ts';
 import { Bubble } from './bubble.tsx';
 import { Desk } from './desk.tsx';
 import { useConversation, useThread } from './use-thread.ts';
 
-/** Nearer to the end than this counts as being at the end: what comes is scrolled to. */
-const AT_END_PX = 60;
 /** So near to the top older ones are read. */
 const NEAR_TOP_PX = 400;
 const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: 'long', month: 'long', day: 'numeric' });
@@ -89,7 +88,11 @@ function Messages({ id, messageId, suffix }: { id: string; messageId: string | n
   const thread = useThread(id);
   const [, navigate] = useLocation();
   const oldestFirst = useMemo(() => thread.messages.toReversed(), [thread.messages]);
-  const scroll = useScroll(oldestFirst, thread.loadOlder);
+  const scroll = useStayAtEnd(useMemo(() => oldestFirst.map(({ id }) => id), [oldestFirst]));
+  const onScroll = (event: UIEvent<HTMLElement>) => {
+    scroll.onScroll();
+    if (event.currentTarget.scrollTop < NEAR_TOP_PX) void thread.loadOlder();
+  };
   const openMessage = (message: Message) => navigate(`/conversations/${id}/messages/${message.id}${suffix}`);
   const step = (by: number) => {
     const at = oldestFirst.findIndex((message) => message.id === messageId);
@@ -108,7 +111,7 @@ function Messages({ id, messageId, suffix }: { id: string; messageId: string | n
   return (
     <div className="relative min-h-0 flex-1">
       {thread.staleError !== null && <StaleNote error={thread.staleError} retry={thread.retry} />}
-      <div ref={scroll.ref} className="scroll-y h-full [overflow-anchor:none]" onScroll={scroll.onScroll}>
+      <div ref={scroll.ref} className="scroll-y h-full [overflow-anchor:none]" onScroll={onScroll}>
         <div className="mx-auto flex min-h-full max-w-3xl flex-col justify-end px-3 py-4 lg:px-5">
           {thread.olderError ? (
             <PanelError error={thread.olderError} retry={() => void thread.loadOlder()} className="p-4" />
@@ -187,50 +190,4 @@ function firstOfTurn(messages: readonly Message[], at: number): Message | null {
     else if (first) break;
   }
   return first;
-}
-
-/** Stays at the end while somebody is there, and where they read while they read; older ones push nothing away. */
-function useScroll(messages: readonly Message[], loadOlder: () => Promise<void>) {
-  const ref = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  const seen = useRef<{ firstId: string | undefined; lastId: string | undefined; height: number }>(undefined);
-  const [unseen, setUnseen] = useState(0);
-  useLayoutEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    const old = seen.current;
-    const firstId = messages[0]?.id;
-    const lastId = messages.at(-1)?.id;
-    const height = element.scrollHeight;
-    seen.current = { firstId, lastId, height };
-    if (!old || isAtEnd.current) element.scrollTop = height;
-    else if (firstId !== old.firstId && lastId === old.lastId) element.scrollTop += height - old.height;
-    else if (lastId !== old.lastId) {
-      const at = messages.findIndex(({ id }) => id === old.lastId);
-      setUnseen((known) => known + (at < 0 ? 0 : messages.length - 1 - at));
-    }
-  }, [messages]);
-  useEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    // Pictures and the composer change heights without a new message.
-    const observer = new ResizeObserver(() => {
-      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    });
-    observer.observe(element);
-    for (const child of element.children) observer.observe(child);
-    return () => observer.disconnect();
-  }, []);
-  return {
-    ref,
-    unseen,
-    toEnd: () => ref.current?.scrollTo({ top: ref.current.scrollHeight, behavior: 'smooth' }),
-    onScroll: () => {
-      const element = ref.current;
-      if (!element) return;
-      isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX;
-      if (isAtEnd.current) setUnseen(0);
-      if (element.scrollTop < NEAR_TOP_PX) void loadOlder();
-    },
-  };
 }

@@ -1,9 +1,10 @@
 // What is on the screen of a phone: its own texts on the right, ours on the left, and what became of the newest of each.
 import { ArrowDown } from 'lucide-react';
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, useLayoutEffect, useMemo, useState } from 'react';
 import { Button } from '../../parts/button.tsx';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
+import { useStayAtEnd } from '../../parts/stay-at-end.ts';
 import { DraftBubble, TextBubble } from './bubble.tsx';
 import { hasFailed } from './delivery.ts';
 import type { Draft, Text, useTexts } from './use-texts.ts';
@@ -12,7 +13,6 @@ import type { Draft, Text, useTexts } from './use-texts.ts';
 const PAGE = 200;
 /** After so much silence the time is said again. */
 const SILENCE_MS = 10 * 60_000;
-const AT_END_PX = 60;
 const SUGGESTIONS = ['what time is it in Tokyo?', '12% of 80', 'remind me in 10 seconds to stretch'];
 
 export function Thread({
@@ -30,11 +30,16 @@ export function Thread({
   edit: (draft: Draft) => void;
 }) {
   const [shown, setShown] = useState(PAGE);
-  const scroll = useScroll(texts, drafts);
+  const page = useMemo(() => texts.slice(-shown), [texts, shown]);
+  const scroll = useStayAtEnd(useMemo(() => page.map(({ message }) => message.sid), [page]));
+  const { toEnd } = scroll;
+  // Who sends wants to see it, wherever they were reading.
+  useLayoutEffect(() => {
+    if (drafts.length > 0) toEnd();
+  }, [drafts.length, toEnd]);
   if (query.isPending) return <PanelLoading what="the texts" className="flex-1" />;
   if (!query.data && texts.length === 0)
     return <PanelError error={query.error} retry={() => void query.refetch()} className="flex-1" />;
-  const page = texts.slice(-shown);
   const newest = new Set([texts.findLast(({ isMine }) => isMine), texts.findLast(({ isMine }) => !isMine)]);
   return (
     <>
@@ -85,7 +90,7 @@ export function Thread({
             {texts.length === 0 && drafts.length === 0 && <FirstText ours={ours} send={send} />}
           </div>
         </div>
-        {scroll.unseen && (
+        {scroll.unseen > 0 && (
           <button
             type="button"
             onClick={scroll.toEnd}
@@ -190,52 +195,4 @@ function moveBetweenBubbles(event: KeyboardEvent<HTMLElement>): void {
   if (at < 0 || next === undefined) return;
   event.preventDefault();
   next.focus();
-}
-
-/** Stays at the end while somebody is there, and where they read while they read. */
-function useScroll(texts: readonly Text[], drafts: readonly Draft[]) {
-  const ref = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  const lastTop = useRef(0);
-  const [unseen, setUnseen] = useState(false);
-  const newestAt = texts.at(-1)?.message.sid;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what changed is not used, that it changed is.
-  useLayoutEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    else setUnseen(true);
-  }, [newestAt]);
-  // Who sends wants to see it, wherever they were reading.
-  useLayoutEffect(() => {
-    const element = ref.current;
-    if (element && drafts.length > 0) element.scrollTop = element.scrollHeight;
-  }, [drafts.length]);
-  const hasElement = texts.length > 0;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the element is there once there is something to show.
-  useEffect(() => {
-    const element = ref.current;
-    if (!element) return;
-    // Pictures, a state under a bubble and the composer change heights without a new text.
-    const observer = new ResizeObserver(() => {
-      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
-    });
-    observer.observe(element);
-    for (const child of element.children) observer.observe(child);
-    return () => observer.disconnect();
-  }, [hasElement]);
-  return {
-    ref,
-    unseen,
-    toEnd: () => ref.current?.scrollTo({ top: ref.current.scrollHeight, behavior: 'smooth' }),
-    onScroll: () => {
-      const element = ref.current;
-      if (!element) return;
-      // A picture that has just loaded moves the end away; only somebody who scrolls up leaves it.
-      if (element.scrollHeight - element.scrollTop - element.clientHeight < AT_END_PX) isAtEnd.current = true;
-      else if (element.scrollTop < lastTop.current) isAtEnd.current = false;
-      lastTop.current = element.scrollTop;
-      if (isAtEnd.current) setUnseen(false);
-    },
-  };
 }
