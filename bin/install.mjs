@@ -59,7 +59,7 @@ function install(dev) {
     '--no-audit',
     '--no-fund',
     '--loglevel=error',
-    ...(dev ? ['--include=dev'] : []),
+    dev ? '--include=dev' : '--omit=dev',
   ];
   const result = spawnSync(viaNode ? process.execPath : 'npm', viaNode ? [npm, ...flags] : flags, {
     cwd: root,
