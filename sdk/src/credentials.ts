@@ -8,6 +8,8 @@ export type Credentials = {
   readonly api_key: string;
   /** Signs what the agent is sent, the newest first; during a rotation there are two. */
   readonly signing_secrets: readonly string[];
+  /** Until when the older of two secrets holds, as Darkspere wrote it. */
+  readonly old_secret_until?: string;
   /** What Darkspere shows the agent over MCP and A2A. */
   readonly token: string;
   /** The registration service that issued it: another one does not know it. */

@@ -2,7 +2,8 @@
 // what follows a failure.
 import { AgentError } from './chat.ts';
 
-const CALL_MS = 10_000;
+/** A registration is answered after the agent has been looked at, which may take ten seconds. */
+const CALL_MS = 15_000;
 
 export type Answer = {
   readonly status: number;

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { AgentError, type Protocol, type Reply, settleReply } from './chat.ts';
 import { type Credentials, loadCredentials, saveCredentials } from './credentials.ts';
 import { type Answer, call, isPassing, refusal } from './darkspere-api.ts';
+import { rotate } from './rotation.ts';
 import { type JoinSettings, type Settled, settleJoin } from './settings.ts';
 
 const FIRST_PAUSE_MS = 200;
@@ -12,6 +13,8 @@ const LONGEST_PAUSE_MS = 5_000;
 const REGISTER_AGAIN_AFTER_MS = 60_000;
 /** How long a text of the agent's own is tried to be handed over. */
 const POST_MS = 60_000;
+/** Whoever stops does not wait long to be heard. */
+const LAST_BEAT_MS = 3_000;
 
 export type JoinOptions = JoinSettings & {
   readonly protocol: Protocol;
@@ -43,8 +46,8 @@ export type Membership = {
    * code of Darkspere's refusal, `not_registered`, or `darkspere_away`.
    */
   post(conversationId: string, reply: string | Reply, options?: PostOptions): Promise<{ id: string; status: string }>;
-  /** Tells Darkspere that the agent is full, so that others are asked first. */
-  sayBusy(): Promise<void>;
+  /** Tells Darkspere that the agent takes no new sessions, and says no more after it. */
+  sayDraining(): Promise<void>;
   /** Takes the agent out for good: the next start registers another one. */
   leave(): Promise<void>;
   /** Ends the heartbeats; the agent stays registered. */
@@ -57,16 +60,31 @@ export type Membership = {
  * AgentError when Darkspere refuses, Error for wrong settings.
  */
 export function joinDarkspere(options: JoinOptions): Promise<Membership> {
-  return join(settleJoin(options, process.env));
+  const settings = settleJoin(options, process.env);
+  return join(settings, identify(settings));
+}
+
+export type Identity = {
+  /** What was issued before, by the service that is asked now. */
+  readonly saved: Credentials | null;
+  /** What Darkspere shows over MCP and A2A, from its first look at the agent on. */
+  readonly token: string;
+};
+
+/** Who the agent is before it has asked anybody. */
+export function identify({ stateFile, registrationUrl, log }: Settled<JoinSettings>): Identity {
+  const mine = loadCredentials(stateFile, (line) => log('warn', line));
+  return {
+    saved: mine?.registration_url === registrationUrl ? mine : null,
+    token: mine?.token ?? randomBytes(24).toString('base64url'),
+  };
 }
 
 /** As `joinDarkspere`, with settings that are settled. */
-export async function join(settings: Settled<JoinOptions>): Promise<Membership> {
+export async function join(settings: Settled<JoinOptions>, { saved: before, token }: Identity): Promise<Membership> {
   const { registrationUrl, darkspereUrl, endpointUrl, stateFile, log } = settings;
   const stop = new AbortController();
-  const mine = loadCredentials(stateFile, (line) => log('warn', line));
-  const token = mine?.token ?? randomBytes(24).toString('base64url');
-  let saved: Credentials | null = mine?.registration_url === registrationUrl ? mine : null;
+  let saved = before;
   let known: Credentials | null = null;
   let registering = false;
   let lastMs = Number.NEGATIVE_INFINITY;
@@ -110,7 +128,7 @@ export async function join(settings: Settled<JoinOptions>): Promise<Membership> 
   const update = async (before: Credentials): Promise<Credentials | Answer | null | 'unknown'> => {
     const place = { ...before, endpoint_url: endpointUrl };
     const answer = await call(own(before), { method: 'PUT', key: before.api_key, body: about, signal: stop.signal });
-    if (answer === null || isPassing(answer)) return null;
+    if (answer === null || isPassing(answer) || answer.code === 'conflict') return null;
     if (answer.status < 300) return place;
     if (answer.status === 401 || answer.status === 403) return 'unknown';
     if (answer.status !== 404 && answer.status !== 405) return answer;
@@ -131,7 +149,7 @@ export async function join(settings: Settled<JoinOptions>): Promise<Membership> 
     if (answer === null || isPassing(answer)) return null;
     const { agent_id, api_key, signing_secret } = answer.body;
     if (answer.status >= 300 || typeof agent_id !== 'string' || typeof api_key !== 'string') return answer;
-    const before = saved;
+    const old = saved;
     const secrets = typeof signing_secret === 'string' ? [signing_secret] : [];
     const fresh = {
       agent_id,
@@ -142,7 +160,8 @@ export async function join(settings: Settled<JoinOptions>): Promise<Membership> 
       endpoint_url: endpointUrl,
     };
     // Nobody should go on calling an address that is gone. A courtesy: it may fail.
-    if (before !== null) await call(own(before, '/deactivate'), { key: before.api_key, signal: stop.signal });
+    if (old !== null && old.agent_id !== agent_id)
+      await call(own(old, '/deactivate'), { key: old.api_key, signal: stop.signal });
     return fresh;
   };
 
@@ -176,22 +195,36 @@ export async function join(settings: Settled<JoinOptions>): Promise<Membership> 
     }
   };
 
-  const beat = async (status: { load: number; activeSessions: number }): Promise<void> => {
+  const beat = async (draining = false): Promise<void> => {
     if (known === null) return;
-    const body = { load: Math.round(status.load * 100) / 100, active_sessions: status.activeSessions };
-    const answer = await call(own(known, '/heartbeat'), { key: known.api_key, body, signal: stop.signal });
+    const credentials = known;
+    const { load, activeSessions } = settings.status?.() ?? { load: 0, activeSessions: 0 };
+    const body = { load: draining ? 1 : Math.round(load * 100) / 100, active_sessions: activeSessions, draining };
+    const signal = draining ? AbortSignal.timeout(LAST_BEAT_MS) : stop.signal;
+    const answer = await call(own(credentials, '/heartbeat'), { key: credentials.api_key, body, signal });
     // 404 is a Darkspere without heartbeats; only a key that opens nothing any more says that the place is gone.
     if (answer?.status === 401 || answer?.status === 403) void enterLater();
+    if (answer === null || answer.status >= 300 || draining) return;
+    const rotated = await rotate((path) => own(credentials, path), credentials, answer);
+    if (rotated !== null && known === credentials) keep(rotated);
   };
 
   if (!(await enter(true))) {
     log('warn', `Darkspere does not answer at ${registrationUrl}; it will be registered as soon as it does.`);
     void enterLater();
   }
-  const status = () => settings.status?.() ?? { load: 0, activeSessions: 0 };
-  const timer = setInterval(() => void beat(status()), settings.heartbeatMs);
+  // One at a time: two that hear of the same replaced key would both ask for a new one.
+  let isBeating = false;
+  const tick = async (): Promise<void> => {
+    if (isBeating) return;
+    isBeating = true;
+    await beat().finally(() => {
+      isBeating = false;
+    });
+  };
+  const timer = setInterval(() => void tick(), settings.heartbeatMs);
   timer.unref();
-  void beat(status());
+  void tick();
 
   return {
     get agentId() {
@@ -237,7 +270,10 @@ export async function join(settings: Settled<JoinOptions>): Promise<Membership> 
         await pause(waitMs, undefined, more.signal ? { signal: more.signal } : {});
       }
     },
-    sayBusy: () => beat({ ...status(), load: 1 }),
+    async sayDraining() {
+      clearInterval(timer);
+      await beat(true);
+    },
     async leave() {
       clearInterval(timer);
       stop.abort();

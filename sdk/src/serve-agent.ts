@@ -7,7 +7,7 @@ import { AgentError } from './chat.ts';
 import { asAgentError, createChats, type Question } from './chats.ts';
 import { createEnvelope } from './envelope.ts';
 import { createMcp } from './mcp.ts';
-import { join, type Membership, type PostOptions } from './membership.ts';
+import { identify, join, type Membership, type PostOptions } from './membership.ts';
 import { createAgentServer, listen } from './server.ts';
 import { type Served, type ServeSettings, settleServe } from './settings.ts';
 
@@ -38,14 +38,16 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
   const settings = settleServe(options, process.env);
   const { log, host } = settings;
   const chats = createChats(options.chat, settings.maxConcurrentSessions);
+  // An agent from before knows its place without the registration secret.
+  const identity = settings.registrationSecret !== null || existsSync(settings.stateFile) ? identify(settings) : null;
   let membership: Membership | null = null;
-  let joining = false;
   let url = '';
 
   const isRegistering = () =>
-    joining || (membership !== null && (membership.isRegistering || membership.agentId === null));
-  const signingSecrets = () => [...(membership?.signingSecrets ?? []), ...settings.signingSecrets];
-  const tokens = () => [...settings.tokens, ...(membership === null ? [] : [membership.token])];
+    identity !== null && (membership === null || membership.isRegistering || membership.agentId === null);
+  const issued = () => membership?.signingSecrets ?? identity?.saved?.signing_secrets ?? [];
+  const signingSecrets = () => [...issued(), ...settings.signingSecrets];
+  const tokens = () => [...settings.tokens, ...(identity === null ? [] : [identity.token])];
   const postLater = async ({ conversationId, messageId }: Question, answer: Promise<Reply>): Promise<void> => {
     try {
       await membership?.post(conversationId ?? '', await answer, {
@@ -75,7 +77,7 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       hasToken: () => tokens().length > 0,
     }),
     tokens,
-    mayBeUnsigned: () => !settings.isProduction && !joining && signingSecrets().length === 0 && tokens().length === 0,
+    mayBeUnsigned: () => !settings.isProduction && signingSecrets().length === 0 && tokens().length === 0,
     notReady: () => (chats.isDraining ? 'draining' : isRegistering() ? 'registering' : null),
     onError: (error) => log('warn', `a call could not be answered: ${asAgentError(error).code}.`),
   });
@@ -88,16 +90,13 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       server.closeIdleConnections();
     });
   try {
-    joining = willRegister(settings);
-    if (joining) {
+    if (identity !== null) {
       const status = () => ({ load: chats.load, activeSessions: chats.running });
-      membership = await join({ ...settings, endpointUrl: `${url}${PATHS[settings.protocol]}`, status });
+      membership = await join({ ...settings, endpointUrl: `${url}${PATHS[settings.protocol]}`, status }, identity);
     } else warnAlone(settings, signingSecrets().length + tokens().length > 0);
   } catch (error) {
     await close();
     throw error;
-  } finally {
-    joining = false;
   }
   log(
     'info',
@@ -107,11 +106,9 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> =>
     (stopping ??= (async () => {
+      // While it is told, and finishes, it still listens: a refusal costs less health than a closed port.
+      await Promise.all([chats.drain(settings.drainMs), membership?.sayDraining()]);
       const closed = close();
-      const drained = chats.drain(settings.drainMs);
-      await membership?.sayBusy();
-      await drained;
-      server.closeIdleConnections();
       const forced = setTimeout(() => server.closeAllConnections(), 1_000);
       await closed;
       clearTimeout(forced);
@@ -139,11 +136,6 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
 
 /** Where Darkspere asks, by protocol. A2A is found through its card. */
 const PATHS = { envelope: '/', mcp: '/mcp', a2a: '/' } as const;
-
-/** Without the secret an agent from before still knows its place. */
-function willRegister({ registrationSecret, stateFile }: Served): boolean {
-  return registrationSecret !== null || existsSync(stateFile);
-}
 
 function warnAlone({ log, isProduction }: Served, hasSecrets: boolean): void {
   if (isProduction && hasSecrets) return;

@@ -203,15 +203,7 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     await person.text('hi');
     await until(() => agent.output().includes('asked hi'), { what: 'the question' });
     const gone = agent.kill('SIGTERM');
-    await until(() => agent.output().includes('stopping'), { what: 'the drain' });
-    await until(
-      () =>
-        fetch(agent.url).then(
-          () => false,
-          () => true,
-        ),
-      { what: 'the closed port' },
-    );
+    await until(async () => (await fetch(`${agent.url}/ready`)).status === 503, { what: 'the drain' });
     await writeFile(join(cwd, 'go'), '');
     assert.equal(await gone, 0);
     await line.story(person);
