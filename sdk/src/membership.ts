@@ -13,6 +13,9 @@ const LONGEST_PAUSE_MS = 5_000;
 const REGISTER_AGAIN_AFTER_MS = 60_000;
 /** How long a text of the agent's own is tried to be handed over. */
 const POST_MS = 60_000;
+const NO_SECRET = {
+  error: { message: 'Set REGISTRATION_SECRET, the secret of the registration service, or register it by hand.' },
+};
 /** Whoever stops does not wait long to be heard. */
 const LAST_BEAT_MS = 3_000;
 
@@ -20,6 +23,8 @@ export type JoinOptions = JoinSettings & {
   readonly protocol: Protocol;
   /** Where Darkspere reaches the agent. */
   readonly endpointUrl: string;
+  /** What Darkspere shows your server as its bearer token, over MCP and A2A; it may come before this resolves. */
+  readonly token?: string;
   /** How busy the agent is, for heartbeats: `load` from 0 to 1. */
   readonly status?: () => { readonly load: number; readonly activeSessions: number };
 };
@@ -39,8 +44,6 @@ export type Membership = {
   readonly isRegistering: boolean;
   /** What checks the calls of Darkspere, the newest first. */
   readonly signingSecrets: readonly string[];
-  /** What Darkspere shows over MCP and A2A. */
-  readonly token: string;
   /**
    * Sends a text to the person of a conversation; tried for a minute while Darkspere is away. Throws AgentError with the
    * code of Darkspere's refusal, `not_registered`, or `darkspere_away`.
@@ -61,22 +64,22 @@ export type Membership = {
  */
 export function joinDarkspere(options: JoinOptions): Promise<Membership> {
   const settings = settleJoin(options, process.env);
-  return join(settings, identify(settings));
+  return join(settings, { saved: identify(settings).saved, token: options.token ?? null });
 }
 
 export type Identity = {
   /** What was issued before, by the service that is asked now. */
   readonly saved: Credentials | null;
-  /** What Darkspere shows over MCP and A2A, from its first look at the agent on. */
-  readonly token: string;
+  /** What Darkspere shows over MCP and A2A, from its first look at the agent on; null: nothing. */
+  readonly token: string | null;
 };
 
 /** Who the agent is before it has asked anybody. */
-export function identify({ stateFile, registrationUrl, log }: Settled<JoinSettings>): Identity {
+export function identify({ stateFile, registrationUrl, log }: Settled<JoinSettings>): Identity & { token: string } {
   const mine = loadCredentials(stateFile, (line) => log('warn', line));
   return {
     saved: mine?.registration_url === registrationUrl ? mine : null,
-    token: mine?.token ?? randomBytes(24).toString('base64url'),
+    token: mine?.token || randomBytes(24).toString('base64url'),
   };
 }
 
@@ -98,7 +101,10 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
     max_concurrent_sessions: settings.maxConcurrentSessions,
     ...(settings.version === undefined ? {} : { version: settings.version }),
     // The envelope is signed; over the others the token says who calls.
-    metadata: { ...settings.metadata, ...(settings.protocol === 'envelope' ? {} : { api_key: token }) },
+    metadata: {
+      ...settings.metadata,
+      ...(settings.protocol === 'envelope' || token === null ? {} : { api_key: token }),
+    },
   };
   const own = (credentials: Credentials, path = '') =>
     `${registrationUrl}/api/agents/${encodeURIComponent(credentials.agent_id)}${path}`;
@@ -141,7 +147,7 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
   const registerAnew = async (): Promise<Credentials | Answer | null> => {
     const { registrationSecret } = settings;
     if (registrationSecret === null)
-      return { status: 401, body: {}, code: 'registration_secret_missing', retryAfterMs: null };
+      return { status: 401, body: NO_SECRET, code: 'registration_secret_missing', retryAfterMs: null };
     const answer = await call(`${registrationUrl}/api/agents/register`, {
       body: { registration_secret: registrationSecret, ...about },
       signal: stop.signal,
@@ -155,7 +161,7 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
       agent_id,
       api_key,
       signing_secrets: secrets,
-      token,
+      token: token ?? '',
       registration_url: registrationUrl,
       endpoint_url: endpointUrl,
     };
@@ -209,7 +215,10 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
     if (rotated !== null && known === credentials) keep(rotated);
   };
 
-  if (!(await enter(true))) {
+  const isAlone = saved === null && settings.registrationSecret === null;
+  if (isAlone && settings.isProduction) throw new Error(`${settings.name}: ${NO_SECRET.error.message}`);
+  if (isAlone) log('warn', `is not registered. ${NO_SECRET.error.message}`);
+  else if (!(await enter(true))) {
     log('warn', `Darkspere does not answer at ${registrationUrl}; it will be registered as soon as it does.`);
     void enterLater();
   }
@@ -236,7 +245,6 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
     get signingSecrets() {
       return (known ?? saved)?.signing_secrets ?? [];
     },
-    token,
     async post(conversationId, reply, more = {}) {
       const { message, media } = settleReply(reply);
       const idempotencyKey = more.idempotencyKey ?? randomUUID();

@@ -50,7 +50,12 @@ const calls = (seen: readonly Seen[]) =>
 describe('the place of an agent', () => {
   it('is taken with what it is, and over MCP with a token for Darkspere', async (t) => {
     const { seen, url } = await service(t);
-    const { membership } = await joined(t, `${url}/`, { protocol: 'mcp', metadata: { team: 'a' }, version: '2' });
+    const { membership } = await joined(t, `${url}/`, {
+      protocol: 'mcp',
+      token: 'sesame',
+      metadata: { team: 'a' },
+      version: '2',
+    });
     assert.deepEqual(JSON.parse(seen[0]!.body), {
       registration_secret: 'the-secret',
       agent_name: 'member',
@@ -60,7 +65,7 @@ describe('the place of an agent', () => {
       protocol: 'mcp',
       max_concurrent_sessions: 100,
       version: '2',
-      metadata: { team: 'a', api_key: membership.token },
+      metadata: { team: 'a', api_key: 'sesame' },
     });
     assert.deepEqual([membership.agentId, membership.signingSecrets], ['agent-1', [FIRST]]);
   });

@@ -28,15 +28,23 @@ export async function agentFolder(t: TestContext, files: Readonly<Record<string,
   return folder;
 }
 
-/** Runs `file` in `cwd` and waits until it says that it is ready. Throws what it said when it ends before. */
-export async function runAgent(
-  t: TestContext,
-  { file, cwd, env }: { readonly file: string; readonly cwd: string; readonly env: Readonly<Record<string, string>> },
-): Promise<AgentProgram> {
-  const child = spawn(process.execPath, [file], {
+export type AgentRun = {
+  /** A program for node, or a command line for a shell. */
+  readonly file?: string;
+  readonly command?: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+};
+
+/** Runs it and waits until it says that it is ready. Throws what it said when it ends before. */
+export async function runAgent(t: TestContext, { file, command, cwd, env }: AgentRun): Promise<AgentProgram> {
+  const [program, args] = command === undefined ? [process.execPath, [file ?? 'agent.ts']] : ['sh', ['-c', command]];
+  // A shell has children: all of them are one group, which ends together.
+  const child = spawn(program, args, {
     cwd,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: command !== undefined,
   });
   endChildWithUs(child);
   let output = '';
@@ -44,7 +52,8 @@ export async function runAgent(
   const isGone = () => child.exitCode !== null || child.signalCode !== null;
   const exited = once(child, 'close');
   const kill = async (signal: NodeJS.Signals) => {
-    if (!isGone()) child.kill(signal);
+    if (!isGone() && command === undefined) child.kill(signal);
+    else if (!isGone()) process.kill(-child.pid!, signal);
     await exited;
     return child.exitCode;
   };
