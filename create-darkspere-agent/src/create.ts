@@ -1,10 +1,14 @@
 // A folder with an agent in it, made from one of the templates.
+import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Template } from './names.ts';
 
-const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url));
+/** A template is an example: in the package they lie beside the program, in the repository where they belong. */
+const TEMPLATES = ['../templates', '../../examples']
+  .map((folder) => fileURLToPath(new URL(folder, import.meta.url)))
+  .find(existsSync);
 
 export class CreateError extends Error {}
 
@@ -34,8 +38,10 @@ const DEV_DEPENDENCIES = { '@types/node': '^24.0.0', typescript: '^7.0.0' };
 export async function createAgent(parent: string, name: string, template: Template): Promise<string> {
   const folder = join(parent, name);
   await makeEmptyFolder(folder);
-  const source = join(TEMPLATES, `${template}-agent`);
-  for (const file of await readdir(source)) await cp(join(source, file), join(folder, file));
+  const source = join(TEMPLATES ?? '', `${template}-agent`);
+  // Whoever runs an example leaves more there than its files.
+  const files = (await readdir(source)).filter((file) => /^[^.].*\.(ts|md|json)$/.test(file));
+  for (const file of files) await cp(join(source, file), join(folder, file));
   const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as Manifest;
   const scripts = { ...manifest.scripts, check: 'tsc' };
   const made = {

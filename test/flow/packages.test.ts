@@ -105,6 +105,15 @@ describe('create-darkspere-agent', () => {
     assert.equal((await create(['fresh'])).code, 0);
   });
 
+  it('makes the same in the repository, where nothing is packed', async () => {
+    const main = join(ROOT, 'create-darkspere-agent/src/main.ts');
+    assert.equal((await say(process.execPath, [main, 'second'], work)).code, 0);
+    const sources = await Promise.all(
+      ['first', 'second'].map((name) => readFile(join(work, name, 'agent.ts'), 'utf8')),
+    );
+    assert.equal(sources[0], sources[1]);
+  });
+
   it('names what is wrong with a command line, without a stack', async () => {
     const wrong: [string[], RegExp][] = [
       [[], /--name: A name is needed/],
