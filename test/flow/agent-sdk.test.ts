@@ -102,7 +102,7 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
       const { line } = await lineWith(
         t,
         async ({ message, signal }) => {
-          if (message.includes('two')) return `Both: ${message}`;
+          if (message !== 'one') return `Both: ${message}`;
           await new Promise((resolve) => signal.addEventListener('abort', resolve));
           aborted.push((signal.reason as AgentError).code);
           throw signal.reason;
