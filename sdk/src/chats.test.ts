@@ -45,7 +45,10 @@ describe('chats', () => {
     await chats.ask(question({ messageId: 'm-2' }), still);
     await chats.ask(question({ protocol: 'a2a' }), still);
     await chats.ask(question({ messageId: null }), still);
-    assert.equal(requests.length, 4);
+    // The ids of two callers may be the same; their conversations are not.
+    await chats.ask(question({ sessionId: 'other' }), still);
+    await chats.ask(question({ message: 'hi\nthere' }), still);
+    assert.equal(requests.length, 6);
   });
 
   it('run a question that failed again', async () => {

@@ -29,6 +29,7 @@ export type Chats = {
 const REMEMBERED = { keepMs: 600_000, most: 1_000 };
 
 type Run = {
+  readonly message: string;
   readonly outcome: Promise<Outcome>;
   readonly pieces: Set<(piece: string) => void>;
   readonly controller: AbortController;
@@ -42,6 +43,11 @@ export function createChats(chat: ChatHandler, most: number): Chats {
   const known = createRecent<Run>(REMEMBERED);
   let isDraining = false;
 
+  // A newer run may have taken the place.
+  const forget = (key: string, run: Run): void => {
+    if (known.get(key) === run) known.delete(key);
+  };
+
   const start = (question: Question, key: string | null): Run => {
     const controller = new AbortController();
     const deadline = deadlineTimer(question.deadline, controller);
@@ -50,20 +56,23 @@ export function createChats(chat: ChatHandler, most: number): Chats {
       clearTimeout(deadline);
       runs.delete(run);
     });
-    const run: Run = { outcome, pieces, controller, waiting: 0 };
+    const run: Run = { message: question.message, outcome, pieces, controller, waiting: 0 };
     runs.add(run);
     if (key !== null) {
       known.set(key, run);
       // A failure is no answer: asked again, it is tried again.
-      outcome.catch(() => known.delete(key));
+      outcome.catch(() => forget(key, run));
     }
     return run;
   };
 
   return {
     async ask(question, signal, onPiece) {
-      const key = question.messageId === null ? null : `${question.protocol} ${question.messageId}`;
-      const joined = key === null ? undefined : known.get(key);
+      const { protocol, sessionId, messageId, message } = question;
+      // Ids of messages are their callers': the same one in another session is another question.
+      const key = messageId === null ? null : JSON.stringify([protocol, sessionId, messageId]);
+      const before = key === null ? undefined : known.get(key);
+      const joined = before?.message === message ? before : undefined;
       if (joined === undefined && isDraining)
         throw new AgentError('draining', 'The agent is stopping.', { retryable: true });
       if (joined === undefined && runs.size >= most)
@@ -77,7 +86,7 @@ export function createChats(chat: ChatHandler, most: number): Chats {
         run.waiting -= 1;
         if (onPiece !== undefined) run.pieces.delete(onPiece);
         if (run.waiting === 0 && signal.aborted && runs.has(run)) {
-          if (key !== null) known.delete(key);
+          if (key !== null) forget(key, run);
           run.controller.abort(new AgentError('cancelled', 'Nobody waits for the answer any more.'));
         }
       }

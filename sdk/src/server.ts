@@ -8,6 +8,7 @@ import type { createEnvelope } from './envelope.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const RECEIVE_MS = 30_000;
+const RECEIVE_HEAD_MS = 10_000;
 
 export type ServerParts = {
   readonly envelope: ReturnType<typeof createEnvelope>;
@@ -34,6 +35,7 @@ export function createAgentServer(parts: ServerParts): Server {
   // Longer than any client keeps an idle connection, so that it is never closed under a request that is on its way.
   server.keepAliveTimeout = 65_000;
   server.requestTimeout = RECEIVE_MS;
+  server.headersTimeout = RECEIVE_HEAD_MS;
   return server;
 }
 
@@ -47,7 +49,7 @@ export async function listen(server: Server, port: number, host: string): Promis
 }
 
 async function route(parts: ServerParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { pathname } = new URL(request.url ?? '/', 'http://agent');
+  const [pathname = '/'] = (request.url ?? '/').split('?');
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   if (pathname === '/.well-known/agent-card.json' && isRead) return sendCard(parts, request, response);
   if (isRead && pathname !== '/mcp') return sendHealth(parts, pathname, response);
@@ -119,8 +121,7 @@ async function serveMcp(
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers.set(name, String(value));
-  const url = new URL(request.url ?? '/', 'http://agent');
-  const asked = new Request(url, {
+  const asked = new Request('http://agent/mcp', {
     method,
     headers,
     signal,

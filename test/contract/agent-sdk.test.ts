@@ -84,7 +84,13 @@ describe('an agent with secrets', () => {
     assert.equal((await codeOf(bodyOf('dance'))).code, 'unknown_type');
     assert.match((await codeOf(bodyOf('chat.request', { message: 1 }))).message, /payload\.session_id/);
     assert.equal((await post(url, 'x'.repeat(1_048_577))).status, 413);
-    assert.equal((await post(`${url}/elsewhere`, '{}')).status, 404);
+    for (const path of ['/elsewhere', '//', '/%', '/mcp/x'])
+      assert.equal((await post(url + path, '{}')).status, 404, path);
+    const deep = bodyOf('chat.request', { session_id: 's', message: 'hi', media: [] }).replace(
+      '[]',
+      '['.repeat(50_000) + ']'.repeat(50_000),
+    );
+    assert.equal((await codeOf(deep)).code, 'bad_request');
     assert.equal((await fetch(url, { method: 'PUT', body: '{}' })).status, 405);
   });
 
