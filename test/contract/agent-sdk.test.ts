@@ -116,6 +116,11 @@ describe('an agent with secrets', () => {
     for (const path of ['/mcp', '/a2a'])
       for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: `Basic ${TOKEN}` }])
         assert.equal((await post(url + path, '{}', headers)).status, 401, path);
+    const known = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+    for (const body of ['', 'null', '{', '[]', '{"jsonrpc":"2.0","id":1,"method":"dance"}']) {
+      assert.ok((await post(`${url}/a2a`, body, known)).json.error.code < 0, body);
+      assert.ok((await post(`${url}/mcp`, body, known)).status < 500, body);
+    }
     const card = await (await fetch(`${url}/.well-known/agent-card.json`)).json();
     assert.deepEqual((card as { security: unknown }).security, [{ bearer: [] }]);
     for (const mode of ['auto', 'legacy'] as const) {

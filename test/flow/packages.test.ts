@@ -57,11 +57,18 @@ describe('the packed packages', () => {
     assert.ok(names.length <= 16, names.join(' '));
   });
 
-  it('run the example of the README, and its types are right', async (t) => {
+  it('run the example of the README, and the types of all examples are right', async (t) => {
     await writeFile(join(packed.folder, 'agent.ts'), EXAMPLE);
+    const others = ['README.md', 'docs/guide/agents.md'].flatMap((page) => blocks(page, 'ts'));
+    assert.equal(others.length, 2);
+    for (const [n, text] of others.entries()) await writeFile(join(packed.folder, `other-${n}.ts`), text);
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--skipLibCheck'];
     const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node'];
-    const { code, said } = await say(process.execPath, [TSC, ...options, ...types, 'agent.ts'], packed.folder);
+    const { code, said } = await say(
+      process.execPath,
+      [TSC, ...options, ...types, 'agent.ts', 'other-0.ts', 'other-1.ts'],
+      packed.folder,
+    );
     assert.equal(code, 0, said);
     const { url, output } = await runAgent(t, { cwd: packed.folder, env: { PORT: '0', DARKSPERE_DATA_DIR: work } });
     assert.match(output(), /UNSIGNED/);
