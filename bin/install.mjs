@@ -20,8 +20,10 @@ export function needsInstall(folder, { dev }) {
   const present = readLock(join(folder, 'node_modules', '.package-lock.json'));
   if (present === undefined) return true;
   return Object.entries(wanted).some(([path, entry]) => {
-    if (path === '' || entry.link) return false;
+    if (path === '') return false;
     const found = present[path];
+    // A package of this repository.
+    if (entry.link) return found === undefined;
     if (found === undefined) return !entry.optional && !entry.devOptional && !entry.peer && (dev || !entry.dev);
     return found.version !== entry.version;
   });

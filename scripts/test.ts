@@ -12,7 +12,14 @@ import { prepareTemplate, startTestServer } from '../test/support/server.ts';
 import { describe, runChecks } from './check.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const TESTS = ['console/**/*.test.ts', 'src/**/*.test.ts', 'examples/**/*.test.ts', 'test/**/*.test.ts'];
+const TESTS = [
+  'console/**/*.test.ts',
+  'src/**/*.test.ts',
+  'sdk/src/**/*.test.ts',
+  'create-darkspere-agent/src/**/*.test.ts',
+  'examples/**/*.test.ts',
+  'test/**/*.test.ts',
+];
 /** Kills a file that hangs; the slowest ones start servers and kill them. */
 const FILE_TIMEOUT_MS = 180_000;
 

@@ -146,7 +146,7 @@ describe('imports', () => {
   });
 
   it('of examples and of the SDK stay out of the product: they stand for the programs of others', () => {
-    const outside = FILES.filter((path) => /^(examples|sdk)\/.*\.(ts|mjs)$/.test(path));
+    const outside = FILES.filter((path) => /^(examples|sdk|create-darkspere-agent)\/.*\.(ts|mjs)$/.test(path));
     const offences = outside.flatMap((path) =>
       relativeImports(path)
         .filter((target) => !target.startsWith(`${path.split('/').slice(0, 2).join('/')}/`))
@@ -154,6 +154,19 @@ describe('imports', () => {
         .map((target) => `${path} → ${target}`),
     );
     assert.ok(outside.length > 0);
+    assert.deepEqual(offences, []);
+  });
+
+  it('of packages that others install name only what those packages ask for', () => {
+    const offences = ['sdk', 'create-darkspere-agent'].flatMap((folder) => {
+      const { dependencies } = JSON.parse(read(`${folder}/package.json`)) as Record<string, object>;
+      return FILES.filter((path) => path.startsWith(`${folder}/src/`) && path.endsWith('.ts') && !isTest(path)).flatMap(
+        (path) =>
+          packageImports(path)
+            .filter((name) => !(name in dependencies!))
+            .map((name) => `${path} imports ${name}`),
+      );
+    });
     assert.deepEqual(offences, []);
   });
 
@@ -255,9 +268,9 @@ describe('source', () => {
   });
 
   it('is named in kebab-case', () => {
-    const offences = CODE.filter((path) => /^(src|test|console|examples|scripts|bench)\//.test(path)).filter(
-      (path) => !/^[a-z0-9/.-]+$/.test(path),
-    );
+    const offences = CODE.filter((path) =>
+      /^(src|test|console|examples|scripts|bench|sdk|create-darkspere-agent)\//.test(path),
+    ).filter((path) => !/^[a-z0-9/.-]+$/.test(path));
     assert.deepEqual(offences, []);
   });
 
@@ -399,7 +412,7 @@ describe('papers', () => {
     const offences: string[] = [];
     for (const path of papers) {
       for (const [, named] of read(path).matchAll(
-        /`((?:src|test|database|docs|examples|scripts|bin|bench)\/[\w./-]*\w)\/?`/g,
+        /`((?:src|test|database|docs|examples|scripts|bin|bench|sdk|create-darkspere-agent)\/[\w./-]*\w)\/?`/g,
       )) {
         if (!known.includes(named!)) offences.push(`${path}: ${named}`);
       }

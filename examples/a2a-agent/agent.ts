@@ -13,6 +13,7 @@ import {
   type RequestContext,
 } from '@a2a-js/sdk/server';
 import { agentCardHandler, jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express';
+import { joinDarkspere } from '@darkspere/agent';
 import express from 'express';
 import { answer } from './reservation.ts';
 
@@ -78,24 +79,14 @@ function textOf({ parts }: Message): string {
   return texts.at(-1) ?? '';
 }
 
+const token = process.env.AGENT_TOKEN;
 const handler = new DefaultRequestHandler(card, new InMemoryTaskStore(), executor);
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: handler }));
+app.use('/a2a', (request, response, next) => {
+  if (token && request.headers.authorization !== `Bearer ${token}`) response.sendStatus(401);
+  else next();
+});
 app.use('/a2a', jsonRpcHandler({ requestHandler: handler, userBuilder: UserBuilder.noAuthentication }));
 
-// An agent may register itself, or be registered by hand: see README.md.
-if (process.env.REGISTRATION_SECRET !== undefined) {
-  const response = await fetch(`${process.env.REGISTRATION_URL ?? 'http://127.0.0.1:8002'}/api/agents/register`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      registration_secret: process.env.REGISTRATION_SECRET,
-      agent_name: 'table for dinner',
-      agent_type: process.env.AGENT_TYPE ?? 'chat',
-      protocol: 'a2a',
-      endpoint_url: url,
-      capabilities: ['chat'],
-    }),
-  });
-  if (!response.ok) throw new Error(`the registration was refused: ${await response.text()}`);
-}
+await joinDarkspere({ name: 'table for dinner', protocol: 'a2a', endpointUrl: url, ...(token ? { token } : {}) });
 console.log(`ready at ${url}`);

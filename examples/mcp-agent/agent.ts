@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { joinDarkspere } from '@darkspere/agent';
 import { localhostHostValidation, toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
@@ -32,28 +33,15 @@ const handler = createMcpHandler(() => {
   return server;
 });
 
+const token = process.env.AGENT_TOKEN;
 const isForUs = localhostHostValidation();
 const serve = toNodeHandler(handler) as RequestListener;
 const server = createServer((request, response) => {
-  if (isForUs(request, response)) serve(request, response);
+  if (!isForUs(request, response)) return;
+  if (token && request.headers.authorization !== `Bearer ${token}`) response.writeHead(401).end();
+  else serve(request, response);
 });
 await once(server.listen(Number(process.env.PORT ?? 9001), '127.0.0.1'), 'listening');
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
-
-// An agent may register itself, or be registered by hand: see README.md.
-if (process.env.REGISTRATION_SECRET !== undefined) {
-  const response = await fetch(`${process.env.REGISTRATION_URL ?? 'http://127.0.0.1:8002'}/api/agents/register`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      registration_secret: process.env.REGISTRATION_SECRET,
-      agent_name: 'shopping list',
-      agent_type: process.env.AGENT_TYPE ?? 'chat',
-      protocol: 'mcp',
-      endpoint_url: url,
-      capabilities: ['chat'],
-    }),
-  });
-  if (!response.ok) throw new Error(`the registration was refused: ${await response.text()}`);
-}
+await joinDarkspere({ name: 'shopping list', protocol: 'mcp', endpointUrl: url, ...(token ? { token } : {}) });
 console.log(`ready at ${url}`);

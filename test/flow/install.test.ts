@@ -25,6 +25,7 @@ const WANTED: Packages = {
   'node_modules/a': { version: '1.0.0' },
   'node_modules/tool': { version: '2.0.0', dev: true },
   'node_modules/native-other': { version: '3.0.0', optional: true },
+  'node_modules/@own/package': { link: true },
 };
 
 async function arrange(wanted: Packages, present?: Packages): Promise<void> {
@@ -33,7 +34,7 @@ async function arrange(wanted: Packages, present?: Packages): Promise<void> {
   await writeFile(join(folder, 'node_modules', '.package-lock.json'), JSON.stringify({ packages: present }));
 }
 
-const A = { 'node_modules/a': { version: '1.0.0' } };
+const A = { 'node_modules/a': { version: '1.0.0' }, 'node_modules/@own/package': { link: true } };
 const TOOL = { 'node_modules/tool': { version: '2.0.0', dev: true } };
 
 const CASES: [what: string, present: Packages | undefined, start: boolean, test: boolean][] = [
@@ -42,6 +43,7 @@ const CASES: [what: string, present: Packages | undefined, start: boolean, test:
   ['an install for production', A, false, true],
   ['a package of another version', { ...TOOL, 'node_modules/a': { version: '0.9.0' } }, true, true],
   ['a package missing', TOOL, true, true],
+  ['a package of this repository not linked', { 'node_modules/a': { version: '1.0.0' }, ...TOOL }, true, true],
 ];
 
 for (const [what, present, forStart, forTest] of CASES) {

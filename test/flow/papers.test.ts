@@ -10,15 +10,9 @@ import { newId } from '../../src/ids.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { newSigningSecret, signWebhook } from '../../src/security/standard-webhooks.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { blocks } from '../support/readme.ts';
 import { read } from '../support/source-tree.ts';
 import { until } from '../support/until.ts';
-
-/** The fenced blocks of a page in one language. */
-function blocks(page: string, language: string): string[] {
-  return [...read(page).matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(
-    (match) => match[1]!,
-  );
-}
 
 describe('the agent of the README', () => {
   const secret = newSigningSecret();
