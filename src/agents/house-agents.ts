@@ -41,7 +41,7 @@ export async function keepConfiguredAgent(
   const secrets = deps.secretBox.seal({ signingSecret: agent.signingSecret ?? '', credential: agent.credential });
   const updated = await sql`
     update agent_registry set endpoint_url = ${url.href}, protocol = ${agent.protocol}, metadata = ${metadata},
-      secrets = ${secrets}, updated_at = now()
+      secrets = ${secrets}, signing_secret = null, credential = null, updated_at = now()
     where metadata ->> 'source' = ${SOURCE} and status <> 'deactivated'`;
   if (updated.count === 0) {
     // It never calls us with a key of its own, so nobody is shown the one that the column asks for.

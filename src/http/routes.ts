@@ -41,8 +41,12 @@ export type RouteDeclaration<
   readonly tag: keyof typeof TAGS;
   /** What a caller's credential must allow; `anyone` needs none. */
   readonly scope: S;
-  /** Agents may call it with their own keys too. */
-  readonly agents?: true;
+  /** Agents may call it with their own keys too; `left`: those that were deactivated as well. */
+  readonly agents?: true | 'left';
+  /** Keys of an account may call it too: it sees to it that they get and change what is the account's alone. */
+  readonly accounts?: true;
+  /** Runs when the body is read and before it is checked: for who proves in it who they are. */
+  readonly before?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
   /** What does not fit is a 404: there is nothing at such an address. */
   readonly params?: P;
   /** Without it no query is taken. Strict objects, as in bodies. */
@@ -79,7 +83,7 @@ export function route<
   Q extends z.ZodType | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
 >(app: FastifyInstance, declared: RouteDeclaration<S, P, Q, B, A>): void {
-  const { method, path, scope, agents = false, params, query, body } = declared;
+  const { method, path, scope, agents = false, accounts = false, before, params, query, body } = declared;
   const usual = Number(Object.keys(declared.answers)[0]);
   app.route({
     method,
@@ -104,8 +108,9 @@ export function route<
     onRequest: async (request) => {
       refuseKeyInUrl(request);
       if (scope === 'anyone') return;
-      request.principal = await authenticate(request, { scope, agents });
+      request.principal = await authenticate(request, { scope, agents, accounts });
     },
+    ...(before === undefined ? {} : { preValidation: before }),
     handler: async (request, reply) => {
       // What is said to one caller is nobody else's to keep. Pictures have their own.
       reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
