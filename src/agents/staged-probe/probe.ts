@@ -183,11 +183,14 @@ async function converse(run: Run, http: Dispatcher): Promise<void> {
     if (stage === 'handshake') run.answered(status);
     return run.failed(stage, outcome, ms);
   }
-  if (outcome.kind === 'met') run.answered(status);
+  if (outcome.kind === 'met' || (status !== null && !NO_SUCH_PATH.has(status))) run.answered(status);
   run.note('handshake', outcome.kind === 'met' ? 'passed' : 'skipped', ms, outcome.detail);
   if (run.options.depth === 'full') await echo(run, http, outcome.kind === 'met' && outcome.canEcho === true);
   else if (!run.has('http')) run.note('http', 'unknown', 0, 'the protocol has no question without work');
 }
+
+/** What a server says that has nothing at the address, and an agent that only has no greeting. */
+const NO_SUCH_PATH = new Set([404, 405, 410]);
 
 async function echo(run: Run, http: Dispatcher, hasOwn: boolean): Promise<void> {
   const startedMs = performance.now();
