@@ -2288,14 +2288,17 @@ CREATE OR REPLACE FUNCTION public.request_probe(p_agent uuid, p_depth text)
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+declare
+  asked timestamptz := clock_timestamp();
 begin
   if not exists (select 1 from agent_registry where id = p_agent) then
     return null;
   end if;
-  -- Behind the turns of people who wait. Two who ask at the same time get the same probe.
-  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth),
-    job_key := 'staged-probe:' || p_agent, max_attempts := 3, priority := 10);
-  return clock_timestamp();
+  -- Behind the turns of people who wait. Not under a key: a job that is taken in the moment in which it is replaced would be all
+  -- there is, and it has begun before.
+  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth, 'at', asked),
+    max_attempts := 3, priority := 10);
+  return asked;
 end $function$;
 grant execute on function request_probe(uuid,text) to darkspere_admin;
 grant execute on function request_probe(uuid,text) to darkspere_web;

@@ -37,8 +37,8 @@ export type RegisterDeps = {
   readonly resolve?: Resolve;
 };
 
-/** Looks at an agent before it is kept; null: nobody looks. Throws what is wrong with it. */
-export type Look = (agent: Agent, isNew: boolean) => Promise<Probe | null>;
+/** Looks at an agent before it is kept, its address first; null: nobody has looked. Throws what is wrong with it. */
+export type Look = (agent: Agent) => Promise<Probe | null>;
 
 export type Registered = {
   readonly agentId: string;
@@ -60,12 +60,13 @@ export async function registerAgent(
   look: Look = async () => null,
 ): Promise<Registered> {
   const { sql } = deps;
-  const url = await permittedUrl(deps, input.endpointUrl);
+  const url = checkUrl(input.endpointUrl, parseCidrs(deps.egressAllow));
   const apiKey = newApiKey(AGENT_KEY_PREFIX);
   const signingSecret = newSigningSecret();
   const accountId = input.accountId ?? null;
   const agent = { ...input, id: newId(), endpointUrl: url.href };
-  const probe = await look(asAgent(agent, signingSecret), true);
+  const probe = await look(asAgent(agent, signingSecret));
+  if (probe === null) await assertPermitted(deps, url);
   const row = {
     id: agent.id,
     name: input.name,
@@ -119,7 +120,7 @@ export async function updateAgent(
     select name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions, version, metadata
     from agent_registry where id = ${agentId} and status <> 'deactivated'`;
   if (!now) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
-  const url = change.endpointUrl === undefined ? null : await permittedUrl(deps, change.endpointUrl);
+  const url = change.endpointUrl === undefined ? null : checkUrl(change.endpointUrl, parseCidrs(deps.egressAllow));
   const changesSettings = change.protocol !== undefined || change.metadata !== undefined;
   const settled = changesSettings
     ? settleSettings(change.protocol ?? now.protocol, change.metadata ?? now.metadata)
@@ -136,7 +137,8 @@ export async function updateAgent(
     credential: change.credential ?? null,
   };
   const isElsewhere = next.endpointUrl !== now.endpoint_url || next.protocol !== now.protocol;
-  const probe = isElsewhere ? await look(asAgent({ ...next, id: agentId }, null), false) : null;
+  const probe = isElsewhere ? await look(asAgent({ ...next, id: agentId }, null)) : null;
+  if (probe === null && url !== null) await assertPermitted(deps, url);
   const credential = change.credential === undefined ? null : deps.secretBox.seal({ credential: change.credential });
   const changed = await sql`
     with changed as (
@@ -160,11 +162,9 @@ export async function updateAgent(
   return { probe };
 }
 
-async function permittedUrl({ egressAllow, resolve }: RegisterDeps, endpointUrl: string): Promise<URL> {
-  const allow = parseCidrs(egressAllow);
-  const url = checkUrl(endpointUrl, allow);
-  await assertReachableAddress(url, allow, resolve);
-  return url;
+/** What the first stage of a probe sees to otherwise. */
+function assertPermitted({ egressAllow, resolve }: RegisterDeps, url: URL): Promise<void> {
+  return assertReachableAddress(url, parseCidrs(egressAllow), resolve);
 }
 
 /** What is registered, as calls see it. Without a secret nothing that it signs can be right. */

@@ -5,6 +5,7 @@ import type { SecretBox } from '../security/secrets.ts';
 import type { Agent, AgentStatus, Protocol } from './agent.ts';
 import type { HealthState } from './health.ts';
 import { openSecrets, type SealedRow, type Secrets } from './sealed.ts';
+import type { Probe } from './staged-probe/stages.ts';
 
 type Row = Omit<AgentRegistryRow, keyof SealedRow> & {
   protocol: Protocol;
@@ -31,17 +32,18 @@ function columns(row: Row) {
   };
 }
 
-/** One agent with its secrets, disabled and deactivated ones too, and when it was read; null when there is none. */
+/** One agent with its secrets, disabled and deactivated ones too, its newest probe and when it was read; null when there is none. */
 export async function openAgent(
   sql: Sql,
   box: SecretBox,
   agentId: string,
-): Promise<{ readonly agent: Agent; readonly readAt: Date } | null> {
+): Promise<{ readonly agent: Agent; readonly lastProbe: Probe | null; readonly readAt: Date } | null> {
   const [row] = await sql<(Row & { read_at: Date })[]>`
     select *, clock_timestamp() as read_at from agent_registry where id = ${agentId}`;
   if (!row) return null;
   const { plain } = openSecrets(box, row, null);
-  return { agent: { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 }, readAt: row.read_at };
+  const agent = { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 };
+  return { agent, lastProbe: row.last_probe as Probe | null, readAt: row.read_at };
 }
 
 export type Registry = {

@@ -54,6 +54,8 @@ export type RouteDeclaration<
   readonly body?: B;
   /** By status; null is an empty answer. The lowest is the usual one, another is set with `reply.code`. */
   readonly answers: A;
+  /** Its answer may take longer than the ten seconds after which a silent connection is closed. */
+  readonly isSlow?: true;
   /** Errors of its own; the usual ones (credential, shape, storage) are known. */
   readonly errors?: readonly ErrorCode[];
   readonly handle: (call: {
@@ -113,6 +115,8 @@ export function route<
     ...(before === undefined ? {} : { preValidation: before }),
     handler: async (request, reply) => {
       // What is said to one caller is nobody else's to keep. Pictures have their own.
+      // A request that a test injects has no real socket.
+      if (declared.isSlow) request.raw.socket.setTimeout?.(0);
       reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
       const given = await declared.handle({
         params: request.params as Parsed<P>,
@@ -131,7 +135,8 @@ export function route<
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema, httpPart }) =>
   (data) => {
-    const parsed = schema.safeParse(data);
+    // Fastify says null where there is no body at all.
+    const parsed = schema.safeParse(httpPart === 'body' && data === null ? undefined : data);
     if (parsed.success) return { value: parsed.data };
     if (httpPart === 'params') return { error: new DarkspereError('not_found', 'There is nothing at this address.') };
     return { error: invalid(parsed.error, httpPart === 'body' ? 'body' : 'query') };

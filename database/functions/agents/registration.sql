@@ -69,14 +69,17 @@ create or replace function request_probe(p_agent uuid, p_depth text)
 returns timestamptz
 language plpgsql security definer set search_path = public, pg_temp
 as $$
+declare
+  asked timestamptz := clock_timestamp();
 begin
   if not exists (select 1 from agent_registry where id = p_agent) then
     return null;
   end if;
-  -- Behind the turns of people who wait. Two who ask at the same time get the same probe.
-  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth),
-    job_key := 'staged-probe:' || p_agent, max_attempts := 3, priority := 10);
-  return clock_timestamp();
+  -- Behind the turns of people who wait. Not under a key: a job that is taken in the moment in which it is replaced would be all
+  -- there is, and it has begun before.
+  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth, 'at', asked),
+    max_attempts := 3, priority := 10);
+  return asked;
 end $$;
 
 revoke execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),

@@ -7,7 +7,12 @@ import { openAgent } from '../registry.ts';
 import { OPERATOR_LIMITS, type ProbeAgent } from './probe.ts';
 import type { Depth, Probe } from './stages.ts';
 
-export type ProbePayload = { readonly agent: string; readonly depth: Depth };
+export type ProbePayload = {
+  readonly agent: string;
+  readonly depth: Depth;
+  /** When it was asked for; absent: now. */
+  readonly at?: string;
+};
 
 const LOOK_EVERY_MS = 100;
 /** What a probe may take, and the job before it. */
@@ -21,9 +26,8 @@ export async function requestProbe(sql: Sql, agentId: string, depth: Depth, wait
   while (performance.now() < endsAtMs) {
     await sleep(LOOK_EVERY_MS);
     const [row] = await sql<{ last_probe: Probe | null }[]>`
-      select last_probe from agent_registry
-      where id = ${agentId} and (last_probe ->> 'at')::timestamptz >= date_trunc('milliseconds', ${asked.at}::timestamptz)`;
-    if (row?.last_probe) return row.last_probe;
+      select last_probe from agent_registry where id = ${agentId}`;
+    if (row?.last_probe && isAnswer(row.last_probe, asked.at, depth)) return row.last_probe;
   }
   throw new DarkspereError('probe_unanswered');
 }
@@ -31,12 +35,15 @@ export async function requestProbe(sql: Sql, agentId: string, depth: Depth, wait
 /** Probes an agent here and keeps what was found; null when there is no such agent. */
 export async function probeNow(
   deps: { readonly sql: Sql; readonly secretBox: SecretBox; readonly probe: ProbeAgent },
-  { agent: agentId, depth }: ProbePayload,
+  { agent: agentId, depth, at }: ProbePayload,
   signal?: AbortSignal,
 ): Promise<Probe | null> {
   const { sql } = deps;
   const opened = await openAgent(sql, deps.secretBox, agentId);
   if (opened === null) return null;
+  // Several who ask at the same time need one probe.
+  const { lastProbe } = opened;
+  if (lastProbe !== null && at !== undefined && isAnswer(lastProbe, new Date(at), depth)) return lastProbe;
   const found = await deps.probe(opened.agent, {
     depth,
     limits: OPERATOR_LIMITS,
@@ -48,4 +55,9 @@ export async function probeNow(
   const probe = { ...found, at: opened.readAt.toISOString() };
   await sql`update agent_registry set last_probe = ${sql.json(probe as never)} where id = ${agentId}`;
   return probe;
+}
+
+/** It began after it was asked for, and went as far. */
+function isAnswer(probe: Probe, askedAt: Date, depth: Depth): boolean {
+  return Date.parse(probe.at) >= askedAt.getTime() && (probe.depth === depth || probe.depth === 'full');
 }

@@ -47,6 +47,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     query: RegistrationQuery,
     body: AgentChangeBody,
     answers: { 200: ChangedAgent },
+    isSlow: true,
     errors: ['probe_failed', 'egress_denied', 'conflict'],
     handle: async ({ params, query, body, principal }) => {
       await assertOwn(sql, principal, params.id);
@@ -97,6 +98,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
       await assertOwn(sql, principal, params.id);
       const presented = principal.kind === 'agent' ? bearerOf(request) : null;
       const rotated = await rotateAgentKey(sql, params.id, { keepSeconds: body.keep_old_for_seconds, presented });
+      app.access.guesses.noteRight(rotated.apiKey);
       return { agent_id: params.id, api_key: rotated.apiKey, old_valid_until: iso(rotated.oldUntil) };
     },
   });

@@ -36,6 +36,7 @@ export function agentControlRoutes(app: FastifyInstance, { agents }: AgentContro
     query: RegistrationQuery,
     body: NewAgentBody,
     answers: { 201: Registered },
+    isSlow: true,
     errors: ['probe_failed', 'egress_denied'],
     handle: async ({ body, query, principal }) => {
       const added = await registerFrom(agents, body, query.probe, principal.accountId);
@@ -61,6 +62,7 @@ export function agentControlRoutes(app: FastifyInstance, { agents }: AgentContro
       'By a worker, from where texts are asked. Waits up to 35 seconds. `full` ends with a question where the protocol has nothing smaller; `handshake` asks for nothing that costs or acts. It does not count for the agent’s health.',
     body: ProbeBody,
     answers: { 200: AgentProbe },
+    isSlow: true,
     errors: ['probe_unanswered'],
     handle: async ({ params, body, principal }) => {
       await assertOwn(sql, principal, params.id);

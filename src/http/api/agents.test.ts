@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
+import { createProbe } from '../../agents/staged-probe/probe.ts';
 import type { Sql } from '../../database/pools.ts';
+import { createEgress } from '../../security/guarded-fetch.ts';
 import { createSecretBox } from '../../security/secrets.ts';
 import { createServer } from '../server.ts';
 import { agentRoutes } from './agents.ts';
@@ -11,6 +13,8 @@ const noDatabase = (() => {
   throw new Error('the database was asked');
 }) as unknown as Sql;
 
+const resolve = async () => ['93.184.216.34'];
+
 async function app(more: { nowMs?: () => number; registrationSecret?: string | null } = {}) {
   const server = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
   await agentRoutes(server, {
@@ -18,10 +22,9 @@ async function app(more: { nowMs?: () => number; registrationSecret?: string | n
     secretBox: createSecretBox(Buffer.alloc(32, 1)),
     egressAllow: [],
     registrationSecret: 'the-registration-secret',
-    resolve: async () => ['93.184.216.34'],
-    probe: async () => {
-      throw new Error('the agent was called');
-    },
+    resolve,
+    // Each of these ends before a connection is opened.
+    probe: createProbe({ http: createEgress({ allow: [], connectMs: 1 }), egressAllow: [], resolve }),
     ...more,
   });
   return server;

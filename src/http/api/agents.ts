@@ -34,9 +34,10 @@ export type AgentRoutesDeps = AgentDeps & {
 /** Adds the API of the registration service. Errors leave as DarkspereError for the server's handler. */
 export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): Promise<void> {
   const { sql } = deps;
-  const guesses = createGuessLimit(deps.nowMs);
+  // Two: agents whose keys hold no more must not keep themselves from registering again.
+  const [secrets, keys] = [createGuessLimit(deps.nowMs), createGuessLimit(deps.nowMs)];
   app.decorateRequest('principal', null);
-  prepareAccess(app, { sql, consoleUrl: null, guesses });
+  prepareAccess(app, { sql, consoleUrl: null, guesses: keys });
   await openApiRoutes(app, REGISTRATION);
   apiDocsRoutes(app);
 
@@ -46,14 +47,16 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
       request.principal = await authenticate(request, { scope: 'write', agents: false, accounts: true });
       return;
     }
-    const waitSeconds = guesses.waitSeconds(request.ip);
+    const secret = secretIn(request.body);
+    const waitSeconds = secrets.waitSeconds(request.ip, secret);
     if (waitSeconds > 0) {
       throw new DarkspereError('rate_limited', `Too many wrong registration secrets. Try again in ${waitSeconds} s.`, {
         facts: { retryAfterSeconds: waitSeconds },
       });
     }
-    if (knowsSecret(request.body, deps.registrationSecret)) return;
-    guesses.noteWrong(request.ip);
+    if (deps.registrationSecret !== null && sameSecret(secret, deps.registrationSecret))
+      return secrets.noteRight(secret);
+    secrets.noteWrong(request.ip);
     throw new DarkspereError('registration_secret_invalid', undefined, { param: 'registration_secret' });
   };
 
@@ -69,6 +72,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     query: RegistrationQuery,
     body: RegistrationBody,
     answers: { 201: Registered },
+    isSlow: true,
     errors: [
       'registration_secret_invalid',
       'unauthenticated',
@@ -81,6 +85,8 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     handle: async ({ body, query, request }) => {
       const { registration_secret: _, ...wanted } = body;
       const added = await registerFrom(deps, wanted, query.probe, request.principal?.accountId);
+      // Too many wrong keys from there must not keep out one that was given there just now.
+      keys.noteRight(added.apiKey);
       const message = added.isNew
         ? 'Agent registered successfully'
         : 'Agent registered again: it keeps its id, and its key and signing secret of before hold for 24 hours more';
@@ -168,15 +174,14 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
   agentChangeRoutes(app, deps, '/api/agents');
 }
 
-function knowsSecret(body: unknown, expected: string | null): boolean {
+/** What the body says is the registration secret; what is no text is a wrong one. */
+function secretIn(body: unknown): string {
   const given =
     typeof body === 'object' && body !== null ? (body as Record<string, unknown>).registration_secret : undefined;
-  if (given === undefined) {
-    throw new DarkspereError(
-      'invalid_request',
-      'registration_secret is missing. Send the value of REGISTRATION_SECRET, or an operator’s key as Authorization: Bearer.',
-      { param: 'registration_secret' },
-    );
-  }
-  return typeof given === 'string' && expected !== null && sameSecret(given, expected);
+  if (given !== undefined) return typeof given === 'string' ? given : '';
+  throw new DarkspereError(
+    'invalid_request',
+    'registration_secret is missing. Send the value of REGISTRATION_SECRET, or an operator’s key as Authorization: Bearer.',
+    { param: 'registration_secret' },
+  );
 }
