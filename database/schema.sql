@@ -39,12 +39,14 @@ create table agent_registry (
   old_key_hash bytea,
   old_key_until timestamp with time zone,
   last_probe jsonb,
+  registered_with text default 'secret'::text not null,
   constraint agent_registry_pkey PRIMARY KEY (id),
   constraint agent_registry_api_key_hash_key UNIQUE (api_key_hash),
   constraint agent_registry_health_score_check CHECK (((health_score >= 0) AND (health_score <= 100))),
   constraint agent_registry_load_check CHECK (((load >= (0)::double precision) AND (load <= (1)::double precision))),
   constraint agent_registry_max_concurrent_sessions_check CHECK ((max_concurrent_sessions > 0)),
   constraint agent_registry_old_key_hash_check CHECK ((octet_length(old_key_hash) = 32)),
+  constraint agent_registry_registered_with_check CHECK ((registered_with = ANY (ARRAY['secret'::text, 'operator'::text]))),
   constraint agent_registry_reported_sessions_check CHECK ((reported_sessions >= 0)),
   constraint agent_registry_status_check CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'degraded'::text, 'disabled'::text, 'deactivated'::text])))
 );
@@ -81,6 +83,7 @@ grant select (old_key_until) on agent_registry to darkspere_web;
 grant select (old_secret_until) on agent_registry to darkspere_web;
 grant select (protocol) on agent_registry to darkspere_web;
 grant select (registered_at) on agent_registry to darkspere_web;
+grant select (registered_with) on agent_registry to darkspere_web;
 grant select (reported_sessions) on agent_registry to darkspere_web;
 grant select (response_ms) on agent_registry to darkspere_web;
 grant select (status) on agent_registry to darkspere_web;
@@ -2155,24 +2158,27 @@ declare
   known uuid;
 begin
   select * into wanted from json_to_record(p_agent) as r (id uuid, name text, type text, protocol text, endpoint_url text,
-    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, probe jsonb);
+    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, registered_with text,
+    probe jsonb);
   -- Two that start at the same moment are one agent.
   perform pg_advisory_xact_lock(hashtextextended(
     json_build_array('register_agent', wanted.account_id, wanted.type, wanted.name, wanted.endpoint_url)::text, 0));
   select a.id into known from agent_registry a
   where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
     and a.account_id is not distinct from wanted.account_id
+    and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
   order by a.id desc limit 1;
 
   if known is null then
     insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,
-      metadata, account_id, last_probe, api_key_hash, secrets)
+      metadata, account_id, registered_with, last_probe, api_key_hash, secrets)
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
-      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.probe, p_key_hash, p_secrets);
+      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
+      p_key_hash, p_secrets);
   else
     update agent_registry a set
       protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
-      version = wanted.version, metadata = wanted.metadata, last_probe = coalesce(wanted.probe, a.last_probe),
+      version = wanted.version, metadata = wanted.metadata, registered_with = wanted.registered_with, last_probe = coalesce(wanted.probe, a.last_probe),
       old_key_hash = a.api_key_hash, old_key_until = clock_timestamp() + p_keep, api_key_hash = p_key_hash,
       old_signing_secret = coalesce(a.signing_secret, a.secrets), old_secret_until = clock_timestamp() + p_keep,
       signing_secret = null, credential = null, secrets = p_secrets,

@@ -46,8 +46,8 @@ export type AgentInFull = ListedAgent & {
   readonly last_probe: Probe | null;
 };
 
-/** Whose agents: an account's, or all of them. */
-export type Owner = { readonly accountId?: string | undefined };
+/** Whose agents: an account's, nobody's account's (null), or all of them. */
+export type Owner = { readonly accountId?: string | null | undefined };
 
 export type AgentFilter = Owner & {
   readonly status?: AgentStatus | undefined;
@@ -155,5 +155,5 @@ function statusOf(sql: Sql) {
 }
 
 function ownedBy(sql: Sql, { accountId }: Owner) {
-  return accountId === undefined ? sql`` : sql`and account_id = ${accountId}`;
+  return accountId === undefined ? sql`` : sql`and account_id is not distinct from ${accountId}::uuid`;
 }

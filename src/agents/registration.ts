@@ -28,6 +28,8 @@ export type NewAgent = {
   readonly credential: string | null;
   /** Asked for this account's conversations alone; absent: for everybody's. */
   readonly accountId?: string | null;
+  /** Absent: with the registration secret, which must not take the place of an agent that an operator has registered. */
+  readonly registeredWith?: 'secret' | 'operator';
 };
 
 export type RegisterDeps = {
@@ -37,8 +39,11 @@ export type RegisterDeps = {
   readonly resolve?: Resolve;
 };
 
-/** Looks at an agent before it is kept, its address first; null: nobody has looked. Throws what is wrong with it. */
-export type Look = (agent: Agent) => Promise<Probe | null>;
+/**
+ * Looks at an agent before it is kept, its address first; null: nobody has looked. `hasCredential`: it is there with what it will be
+ * called with. Throws what is wrong with it.
+ */
+export type Look = (agent: Agent, hasCredential: boolean) => Promise<Probe | null>;
 
 export type Registered = {
   readonly agentId: string;
@@ -65,7 +70,7 @@ export async function registerAgent(
   const signingSecret = newSigningSecret();
   const accountId = input.accountId ?? null;
   const agent = { ...input, id: newId(), endpointUrl: url.href };
-  const probe = await look(asAgent(agent, signingSecret));
+  const probe = await look(asAgent(agent, signingSecret), true);
   if (probe === null) await assertPermitted(deps, url);
   const row = {
     id: agent.id,
@@ -78,6 +83,7 @@ export async function registerAgent(
     version: input.version,
     metadata: input.metadata,
     account_id: accountId,
+    registered_with: input.registeredWith ?? 'secret',
     probe,
   };
   const sealed = deps.secretBox.seal({ signingSecret, credential: input.credential });
@@ -88,9 +94,11 @@ export async function registerAgent(
 }
 
 export type AgentChange = {
-  readonly [Field in Exclude<keyof NewAgent, 'accountId' | 'credential'>]?: NewAgent[Field] | undefined;
+  readonly [Field in Exclude<keyof NewAgent, 'accountId' | 'credential' | 'registeredWith'>]?:
+    | NewAgent[Field]
+    | undefined;
 } & {
-  /** Absent: the one it has stays; null: it has none any more. */
+  /** Absent: the one it has stays, as long as its host does; null: it has none any more. */
   readonly credential?: string | null | undefined;
 };
 
@@ -121,6 +129,9 @@ export async function updateAgent(
     from agent_registry where id = ${agentId} and status <> 'deactivated'`;
   if (!now) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
   const url = change.endpointUrl === undefined ? null : checkUrl(change.endpointUrl, parseCidrs(deps.egressAllow));
+  // Else whoever has the agent's key could have the credential sent to a host of theirs.
+  const leavesHost = url !== null && url.origin !== new URL(now.endpoint_url).origin;
+  const newCredential = change.credential ?? (leavesHost ? null : change.credential);
   const changesSettings = change.protocol !== undefined || change.metadata !== undefined;
   const settled = changesSettings
     ? settleSettings(change.protocol ?? now.protocol, change.metadata ?? now.metadata)
@@ -134,12 +145,12 @@ export async function updateAgent(
     maxConcurrentSessions: change.maxConcurrentSessions ?? now.max_concurrent_sessions,
     version: change.version === undefined ? now.version : change.version,
     metadata: settled.metadata,
-    credential: change.credential ?? null,
+    credential: newCredential ?? null,
   };
   const isElsewhere = next.endpointUrl !== now.endpoint_url || next.protocol !== now.protocol;
-  const probe = isElsewhere ? await look(asAgent({ ...next, id: agentId }, null)) : null;
+  const probe = isElsewhere ? await look(asAgent({ ...next, id: agentId }, null), newCredential !== undefined) : null;
   if (probe === null && url !== null) await assertPermitted(deps, url);
-  const credential = change.credential === undefined ? null : deps.secretBox.seal({ credential: change.credential });
+  const credential = newCredential === undefined ? null : deps.secretBox.seal({ credential: newCredential });
   const changed = await sql`
     with changed as (
       update agent_registry set name = ${next.name}, type = ${next.type}, protocol = ${next.protocol},

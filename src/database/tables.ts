@@ -40,6 +40,7 @@ export type AgentRegistryRow = {
   old_key_hash: Uint8Array | null;
   old_key_until: Date | null;
   last_probe: unknown;
+  registered_with: string;
 };
 
 /** One stretch of a conversation with one agent; failover changes the agent and keeps the rest. */

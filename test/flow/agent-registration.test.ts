@@ -1,10 +1,14 @@
 // The registration service as agents use it: joining, changing, changing keys, leaving and coming back.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { openAgent } from '../../src/agents/registry.ts';
+import { createSecretBox } from '../../src/security/secrets.ts';
 import { type Answer, call, keyHolder } from '../support/operator.ts';
 import { accountKey, atRegistration, type Registrant, startRegistrant } from '../support/registrant.ts';
 import { startWorld, type World } from '../support/world.ts';
 
+const secretKey = randomBytes(32);
 const codeOf = ({ status, json }: Answer) => `${status} ${json?.error?.code}`;
 const errorOf = ({ status, json }: Answer) => [status, json?.error?.code, json?.error?.param];
 
@@ -13,7 +17,7 @@ describe('the registration service', () => {
   /** Each part has one of its own: wrong keys are counted. */
   const inOwnWorld = () => {
     before(async () => {
-      world = await startWorld();
+      world = await startWorld({ env: { DARKSPERE_SECRET_KEY: secretKey.toString('base64') } });
     });
     after(() => world.stop());
   };
@@ -120,6 +124,10 @@ describe('the registration service', () => {
       const { key } = await keyHolder(world, ['read', 'write']);
       const added = await api('POST', '/api/agents/register', agent.about, key);
       assert.equal(added.status, 201, added.text);
+      // The secret alone does not take its place; the operator comes back to it.
+      assert.notEqual((await joined(agent)).id, added.json.agent_id);
+      const again = await api('POST', '/api/agents/register', agent.about, key);
+      assert.match(again.json.message, /again/);
       const { key: reader } = await keyHolder(world, ['read']);
       assert.equal(codeOf(await api('POST', '/api/agents/register', agent.about, reader)), '403 forbidden');
       assert.equal(
@@ -203,6 +211,19 @@ describe('the registration service', () => {
       assert.match(refused.json.error.message, /stage tcp/);
       assert.equal((await api('GET', at, undefined, key)).json.endpoint_url, other.url);
       assert.equal((await api('PUT', `${at}?probe=skip`, { endpoint_url: agent.url }, key)).status, 200);
+    });
+
+    test('a credential does not go along to another host', async (t) => {
+      const [agent, other] = [await start(t, 'stays'), await start(t, 'elsewhere')];
+      const { key, at, id } = await joined(agent, { metadata: { api_key: 'one' } });
+      const credential = async () => (await openAgent(world.sql, createSecretBox(secretKey), id))!.agent.credential;
+      assert.equal(await credential(), 'one');
+      assert.equal((await api('PUT', at, { endpoint_url: `${agent.url}/v2` }, key)).status, 200);
+      assert.equal(await credential(), 'one');
+      assert.equal((await api('PUT', at, { endpoint_url: other.url }, key)).status, 200);
+      assert.equal(await credential(), null);
+      await api('PUT', at, { endpoint_url: agent.url, metadata: { api_key: 'two' } }, key);
+      assert.equal(await credential(), 'two');
     });
 
     test('a credential is changed, and taken away, without being shown', async (t) => {

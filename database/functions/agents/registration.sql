@@ -1,8 +1,9 @@
 -- What the registration service does with secrets that it cannot read.
 
 -- Registers an agent, or registers it again: the same name and type at the same address, of the same owner, is the same agent that
--- has started once more. Its key and signing secret of before hold for p_keep longer. p_agent is { id, name, type, protocol,
--- endpoint_url, capabilities, max_concurrent_sessions, version, metadata, account_id, probe }.
+-- has started once more. Its key and signing secret of before hold for p_keep longer. Who comes with the secret alone is never one
+-- that an operator has registered. p_agent is { id, name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions,
+-- version, metadata, account_id, registered_with, probe }.
 create or replace function register_agent(p_agent json, p_key_hash bytea, p_secrets bytea, p_keep interval)
 returns table (agent_id uuid, is_new boolean)
 language plpgsql security definer set search_path = public, pg_temp
@@ -12,24 +13,27 @@ declare
   known uuid;
 begin
   select * into wanted from json_to_record(p_agent) as r (id uuid, name text, type text, protocol text, endpoint_url text,
-    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, probe jsonb);
+    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, registered_with text,
+    probe jsonb);
   -- Two that start at the same moment are one agent.
   perform pg_advisory_xact_lock(hashtextextended(
     json_build_array('register_agent', wanted.account_id, wanted.type, wanted.name, wanted.endpoint_url)::text, 0));
   select a.id into known from agent_registry a
   where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
     and a.account_id is not distinct from wanted.account_id
+    and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
   order by a.id desc limit 1;
 
   if known is null then
     insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,
-      metadata, account_id, last_probe, api_key_hash, secrets)
+      metadata, account_id, registered_with, last_probe, api_key_hash, secrets)
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
-      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.probe, p_key_hash, p_secrets);
+      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
+      p_key_hash, p_secrets);
   else
     update agent_registry a set
       protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
-      version = wanted.version, metadata = wanted.metadata, last_probe = coalesce(wanted.probe, a.last_probe),
+      version = wanted.version, metadata = wanted.metadata, registered_with = wanted.registered_with, last_probe = coalesce(wanted.probe, a.last_probe),
       old_key_hash = a.api_key_hash, old_key_until = clock_timestamp() + p_keep, api_key_hash = p_key_hash,
       old_signing_secret = coalesce(a.signing_secret, a.secrets), old_secret_until = clock_timestamp() + p_keep,
       signing_secret = null, credential = null, secrets = p_secrets,

@@ -13,6 +13,7 @@ import {
 import { type ProbeAgent, probeFailed, REGISTRATION_LIMITS } from '../../agents/staged-probe/probe.ts';
 import type { Depth, Probe } from '../../agents/staged-probe/stages.ts';
 import { DarkspereError } from '../../errors.ts';
+import type { Principal } from '../../security/principal.ts';
 import { unstorable } from '../body.ts';
 import type { AgentChangeBody, NewAgentBody } from '../contract/agents.ts';
 
@@ -26,7 +27,8 @@ export async function registerFrom(
   deps: AgentDeps,
   body: z.output<typeof NewAgentBody>,
   probe: Depth | 'skip',
-  accountId: string | undefined,
+  /** Who registers it; null: somebody with the registration secret. */
+  by: Principal | null,
 ): Promise<Registered> {
   const { credential, rest } = readMetadata(body.metadata);
   const { protocol, metadata } = settleSettings(body.protocol ?? null, rest);
@@ -40,9 +42,10 @@ export async function registerFrom(
     version: body.version ?? null,
     metadata,
     credential: credential ?? null,
-    accountId: accountId ?? null,
+    accountId: by?.accountId ?? null,
+    registeredWith: by === null ? 'secret' : 'operator',
   };
-  return registerAgent(deps, agent, lookWith(deps, probe, true));
+  return registerAgent(deps, agent, lookWith(deps, probe));
 }
 
 /** Changes what the body names. Throws what `updateAgent` throws. */
@@ -64,12 +67,12 @@ export function changeFrom(
     metadata: settings?.rest,
     credential: settings?.credential,
   };
-  return updateAgent(deps, agentId, change, lookWith(deps, probe, settings?.credential !== undefined));
+  return updateAgent(deps, agentId, change, lookWith(deps, probe));
 }
 
 /** An agent learns its signing secret with the answer, so until then it may refuse what we sign. */
-function lookWith({ probe }: AgentDeps, depth: Depth | 'skip', hasCredential: boolean): Look {
-  return async (agent) => {
+function lookWith({ probe }: AgentDeps, depth: Depth | 'skip'): Look {
+  return async (agent, hasCredential) => {
     if (depth === 'skip') return null;
     const found = await probe(agent, {
       depth,

@@ -43,7 +43,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     path: `${base}/:id`,
     summary: 'Change a registration',
     description:
-      'What is named changes, everything else stays; `metadata` is replaced as a whole, but for `api_key`, which stays until another one is named, or null. Another address or protocol is probed first.',
+      'What is named changes, everything else stays; `metadata` is replaced as a whole, but for `api_key`, which stays until another one is named, or null, or until the agent moves to another host. Another address or protocol is probed first.',
     query: RegistrationQuery,
     body: AgentChangeBody,
     answers: { 200: ChangedAgent },

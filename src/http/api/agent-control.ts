@@ -39,7 +39,7 @@ export function agentControlRoutes(app: FastifyInstance, { agents }: AgentContro
     isSlow: true,
     errors: ['probe_failed', 'egress_denied'],
     handle: async ({ body, query, principal }) => {
-      const added = await registerFrom(agents, body, query.probe, principal.accountId);
+      const added = await registerFrom(agents, body, query.probe, principal);
       return {
         ...done(
           added.agentId,

@@ -84,7 +84,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     ],
     handle: async ({ body, query, request }) => {
       const { registration_secret: _, ...wanted } = body;
-      const added = await registerFrom(deps, wanted, query.probe, request.principal?.accountId);
+      const added = await registerFrom(deps, wanted, query.probe, request.principal);
       // Too many wrong keys from there must not keep out one that was given there just now.
       keys.noteRight(added.apiKey);
       const message = added.isNew
@@ -108,7 +108,9 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     agents: true,
     accounts: true,
     answers: { 200: AgentStats },
-    handle: async ({ principal }) => agentStats(sql, principal),
+    handle: async ({ principal }) =>
+      // An agent of everybody's hears nothing of those of accounts.
+      agentStats(sql, principal.kind === 'agent' ? { accountId: principal.accountId ?? null } : principal),
   });
 
   route(app, {
