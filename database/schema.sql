@@ -22,30 +22,69 @@ create table agent_registry (
   registered_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   deactivated_at timestamp with time zone,
+  account_id uuid,
+  draining_since timestamp with time zone,
+  draining_by text,
+  drain_reason text,
+  disabled_at timestamp with time zone,
+  disabled_by text,
+  disabled_reason text,
+  last_heartbeat_at timestamp with time zone,
+  load real,
+  reported_sessions integer,
+  signing_secret bytea,
+  credential bytea,
+  old_signing_secret bytea,
+  old_secret_until timestamp with time zone,
+  old_key_hash bytea,
+  old_key_until timestamp with time zone,
+  last_probe jsonb,
+  registered_with text default 'secret'::text not null,
   constraint agent_registry_pkey PRIMARY KEY (id),
   constraint agent_registry_api_key_hash_key UNIQUE (api_key_hash),
   constraint agent_registry_health_score_check CHECK (((health_score >= 0) AND (health_score <= 100))),
+  constraint agent_registry_load_check CHECK (((load >= (0)::double precision) AND (load <= (1)::double precision))),
   constraint agent_registry_max_concurrent_sessions_check CHECK ((max_concurrent_sessions > 0)),
+  constraint agent_registry_old_key_hash_check CHECK ((octet_length(old_key_hash) = 32)),
+  constraint agent_registry_registered_with_check CHECK ((registered_with = ANY (ARRAY['secret'::text, 'operator'::text]))),
+  constraint agent_registry_reported_sessions_check CHECK ((reported_sessions >= 0)),
   constraint agent_registry_status_check CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'degraded'::text, 'disabled'::text, 'deactivated'::text])))
 );
 comment on table agent_registry is 'Remote agents, how to reach them and how well they do.';
+CREATE INDEX agent_registry_account_id ON public.agent_registry USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+CREATE UNIQUE INDEX agent_registry_old_key_hash ON public.agent_registry USING btree (old_key_hash) WHERE (old_key_hash IS NOT NULL);
 grant delete, insert, select, update on agent_registry to darkspere_admin;
 grant insert, update on agent_registry to darkspere_web;
+grant select (account_id) on agent_registry to darkspere_web;
 grant select (api_key_hash) on agent_registry to darkspere_web;
 grant select (capabilities) on agent_registry to darkspere_web;
 grant select (consecutive_failures) on agent_registry to darkspere_web;
 grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
+grant select (disabled_at) on agent_registry to darkspere_web;
+grant select (disabled_by) on agent_registry to darkspere_web;
+grant select (disabled_reason) on agent_registry to darkspere_web;
+grant select (drain_reason) on agent_registry to darkspere_web;
+grant select (draining_by) on agent_registry to darkspere_web;
+grant select (draining_since) on agent_registry to darkspere_web;
 grant select (endpoint_url) on agent_registry to darkspere_web;
 grant select (health_score) on agent_registry to darkspere_web;
 grant select (id) on agent_registry to darkspere_web;
 grant select (last_failure_at) on agent_registry to darkspere_web;
+grant select (last_heartbeat_at) on agent_registry to darkspere_web;
+grant select (last_probe) on agent_registry to darkspere_web;
 grant select (last_success_at) on agent_registry to darkspere_web;
+grant select (load) on agent_registry to darkspere_web;
 grant select (max_concurrent_sessions) on agent_registry to darkspere_web;
 grant select (metadata) on agent_registry to darkspere_web;
 grant select (name) on agent_registry to darkspere_web;
+grant select (old_key_hash) on agent_registry to darkspere_web;
+grant select (old_key_until) on agent_registry to darkspere_web;
+grant select (old_secret_until) on agent_registry to darkspere_web;
 grant select (protocol) on agent_registry to darkspere_web;
 grant select (registered_at) on agent_registry to darkspere_web;
+grant select (registered_with) on agent_registry to darkspere_web;
+grant select (reported_sessions) on agent_registry to darkspere_web;
 grant select (response_ms) on agent_registry to darkspere_web;
 grant select (status) on agent_registry to darkspere_web;
 grant select (type) on agent_registry to darkspere_web;
@@ -86,6 +125,7 @@ create table api_keys (
   created_at timestamp with time zone default now() not null,
   last_used_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  account_id uuid,
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_key_hash_key UNIQUE (key_hash),
   constraint api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32)),
@@ -588,12 +628,12 @@ AS $function$
     select 3, s.agent_id from agent_sessions s where p_agent is null and s.id = t.session_id
     union all
     select 4, typed.id from agent_registry typed
-    where p_agent is null and typed.type = coalesce((
+    where p_agent is null and typed.account_id is null and typed.type = coalesce((
       select n.agent_type from conversations c join phone_numbers n on n.address = c.our_address
       where c.id = t.conversation_id), 'chat')
   ) candidate
   join agent_registry a on a.id = candidate.id
-  where a.status <> 'deactivated'
+  where a.status <> 'deactivated' and a.disabled_at is null
   order by candidate.place, a.health_score desc, a.id
   limit 1
 $function$;
@@ -2107,6 +2147,54 @@ AS $function$
 $function$;
 grant execute on function redeem_login_token(bytea,bytea) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.register_agent(p_agent json, p_key_hash bytea, p_secrets bytea, p_keep interval)
+ RETURNS TABLE(agent_id uuid, is_new boolean)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  wanted record;
+  known uuid;
+begin
+  select * into wanted from json_to_record(p_agent) as r (id uuid, name text, type text, protocol text, endpoint_url text,
+    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, registered_with text,
+    probe jsonb);
+  -- Two that start at the same moment are one agent.
+  perform pg_advisory_xact_lock(hashtextextended(
+    json_build_array('register_agent', wanted.account_id, wanted.type, wanted.name, wanted.endpoint_url)::text, 0));
+  select a.id into known from agent_registry a
+  where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
+    and a.account_id is not distinct from wanted.account_id
+    and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
+  order by a.id desc limit 1;
+
+  if known is null then
+    insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,
+      metadata, account_id, registered_with, last_probe, api_key_hash, secrets)
+    values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
+      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
+      p_key_hash, p_secrets);
+  else
+    update agent_registry a set
+      protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
+      version = wanted.version, metadata = wanted.metadata, registered_with = wanted.registered_with, last_probe = coalesce(wanted.probe, a.last_probe),
+      old_key_hash = a.api_key_hash, old_key_until = clock_timestamp() + p_keep, api_key_hash = p_key_hash,
+      old_signing_secret = coalesce(a.signing_secret, a.secrets), old_secret_until = clock_timestamp() + p_keep,
+      signing_secret = null, credential = null, secrets = p_secrets,
+      -- A start ends what the agent said before its stop, and the pause after calls that failed meanwhile; never an operator's word.
+      draining_since = case when a.draining_by = 'agent' then null else a.draining_since end,
+      drain_reason = case when a.draining_by = 'agent' then null else a.drain_reason end,
+      draining_by = nullif(a.draining_by, 'agent'),
+      cooling_until = null, updated_at = clock_timestamp()
+    where a.id = known;
+  end if;
+  perform pg_notify('agents_changed', coalesce(known, wanted.id)::text);
+  return query select coalesce(known, wanted.id), known is null;
+end $function$;
+grant execute on function register_agent(json,bytea,bytea,interval) to darkspere_admin;
+grant execute on function register_agent(json,bytea,bytea,interval) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
  RETURNS void
  LANGUAGE sql
@@ -2199,6 +2287,27 @@ AS $function$
   -- UUIDv8 (RFC 9562 §5.8): version and variant set, the rest is ours.
   select overlay(overlay(md5(p_conversation || ':' || p_from || '-' || p_to) placing '8' from 13 for 1) placing '8' from 17 for 1)::uuid
 $function$;
+
+CREATE OR REPLACE FUNCTION public.request_probe(p_agent uuid, p_depth text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  asked timestamptz := clock_timestamp();
+begin
+  if not exists (select 1 from agent_registry where id = p_agent) then
+    return null;
+  end if;
+  -- Behind the turns of people who wait. Not under a key: a job that is taken in the moment in which it is replaced would be all
+  -- there is, and it has begun before.
+  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth, 'at', asked),
+    max_attempts := 3, priority := 10);
+  return asked;
+end $function$;
+grant execute on function request_probe(uuid,text) to darkspere_admin;
+grant execute on function request_probe(uuid,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.request_replay(p_turn uuid, p_by text, p_text text, p_agent uuid)
  RETURNS TABLE(verdict text, replay_id uuid)
@@ -2384,6 +2493,29 @@ begin
   end loop;
   return fits_at;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.rotate_agent_secret(p_agent uuid, p_sealed bytea, p_keep interval)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  kept timestamptz := clock_timestamp() + p_keep;
+begin
+  update agent_registry a set
+    old_signing_secret = case when p_keep > '0' then coalesce(a.signing_secret, a.secrets) end,
+    old_secret_until = case when p_keep > '0' then kept end,
+    signing_secret = p_sealed, updated_at = clock_timestamp()
+  where a.id = p_agent and a.status <> 'deactivated';
+  if not found then
+    return null;
+  end if;
+  perform pg_notify('agents_changed', p_agent::text);
+  return kept;
+end $function$;
+grant execute on function rotate_agent_secret(uuid,bytea,interval) to darkspere_admin;
+grant execute on function rotate_agent_secret(uuid,bytea,interval) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.send_replay(p_replay uuid, p_by text, p_body text, p_parts json, p_more text, p_scope text, p_pacing boolean, p_minutes integer)
  RETURNS TABLE(verdict text, message_id uuid, taken_by text)

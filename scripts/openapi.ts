@@ -1,24 +1,32 @@
-// Writes docs/reference/openapi.json from the routes. --check writes nothing and fails when it is stale.
+// Writes docs/reference/openapi.json and openapi-registration.json from the routes. --check writes nothing and fails when one is
+// stale.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
+import { type AgentRoutesDeps, agentRoutes } from '../src/http/api/agents.ts';
 import { type ApiDeps, apiRoutes } from '../src/http/api.ts';
 import { createServer } from '../src/http/server.ts';
 
-const path = fileURLToPath(new URL('../docs/reference/openapi.json', import.meta.url));
-const app = createServer({ name: 'openapi', logger: pino({ level: 'silent' }), isClosing: () => false });
 // No route is ever called here, so none of them gets what it works with.
-await apiRoutes(app, {} as ApiDeps);
-await app.ready();
-const text = `${JSON.stringify(app.swagger(), null, 2)}\n`;
-await app.close();
+const DOCUMENTS: Readonly<Record<string, (app: FastifyInstance) => Promise<void>>> = {
+  'docs/reference/openapi.json': (app) => apiRoutes(app, { agents: {} } as ApiDeps),
+  'docs/reference/openapi-registration.json': (app) => agentRoutes(app, {} as AgentRoutesDeps),
+};
 
-if ((await readFile(path, 'utf8').catch(() => '')) !== text) {
+for (const [name, routes] of Object.entries(DOCUMENTS)) {
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const app = createServer({ name: 'openapi', logger: pino({ level: 'silent' }), isClosing: () => false });
+  await routes(app);
+  await app.ready();
+  const text = `${JSON.stringify(app.swagger(), null, 2)}\n`;
+  await app.close();
+  if ((await readFile(path, 'utf8').catch(() => '')) === text) continue;
   if (process.argv.includes('--check')) {
-    console.error('docs/reference/openapi.json is stale: run "node bin/run.mjs scripts/openapi.ts".');
+    console.error(`${name} is stale: run "node bin/run.mjs scripts/openapi.ts".`);
     process.exitCode = 1;
   } else {
     await writeFile(path, text);
-    console.log('docs/reference/openapi.json written.');
+    console.log(`${name} written.`);
   }
 }

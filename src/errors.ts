@@ -341,6 +341,21 @@ export const CATALOGUE = {
     title: 'The address is not on the public internet and not in DARKSPERE_EGRESS_ALLOW.',
     fix: 'Use a public address, or add the agent’s network to DARKSPERE_EGRESS_ALLOW.',
   },
+  probe_failed: {
+    category: 'agent_unavailable',
+    status: 422,
+    retry: 'never',
+    title:
+      'The agent was looked at before it is asked by texts, and one stage failed: dns, tcp, tls, http, handshake or echo.',
+    fix: 'The message names the stage and what to correct. An agent that registers before it listens adds `?probe=skip`.',
+  },
+  probe_unanswered: {
+    category: 'agent_unavailable',
+    status: 503,
+    retry: 'same',
+    title: 'No worker has probed the agent in time.',
+    fix: 'Start a worker (`darkspere start worker`), or probe from here: `npx darkspere agents probe`.',
+  },
   send_budget_spent: {
     category: 'rate_limit',
     status: 429,

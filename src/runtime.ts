@@ -7,6 +7,7 @@ import { createHealthRecorder } from './agents/health.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createInvoke } from './agents/invoke.ts';
 import { createRegistry } from './agents/registry.ts';
+import { createProbe } from './agents/staged-probe/probe.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
@@ -19,7 +20,7 @@ import type { Config } from './config.ts';
 import { createOutage } from './database/outage.ts';
 import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
-import { agentRoutes, ownAgentRoutes } from './http/api/agents.ts';
+import { agentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { newId } from './ids.ts';
@@ -28,7 +29,15 @@ import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { openGateway } from './runtime/gateway.ts';
-import { answers, NO_ANSWER, type RuntimeOptions, reasons, type Shared, service } from './runtime/process.ts';
+import {
+  agentDeps,
+  answers,
+  NO_ANSWER,
+  type RuntimeOptions,
+  reasons,
+  type Shared,
+  service,
+} from './runtime/process.ts';
 import { openStorage } from './runtime/storage.ts';
 import { createEgress } from './security/guarded-fetch.ts';
 import { linkKey } from './security/links.ts';
@@ -171,12 +180,11 @@ async function openSimulator(config: Config, stack: AsyncDisposableStack) {
 }
 
 async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
-  const { config, pools, secretBox } = shared;
+  const { config, pools } = shared;
   const app = service(shared, 'agent-registration', {
     check: async () => reasons(await answers(pools.web), NO_ANSWER),
   });
-  agentRoutes(app, { sql: pools.web, secretBox, egressAllow: config.egressAllow, registrationSecret });
-  ownAgentRoutes(app, { sql: pools.web });
+  await agentRoutes(app, { ...agentDeps(shared), registrationSecret });
   return listen(app, 'agentRegistration', config);
 }
 
@@ -220,6 +228,11 @@ async function openWorker(shared: Shared): Promise<string> {
     mediaLinks,
   });
   const replays = createReplayer({ sql, registry, invoke, deadlines, mediaLinks });
+  const stagedProbes = {
+    sql,
+    secretBox: shared.secretBox,
+    probe: createProbe({ http: agentHttp, egressAllow: config.egressAllow }),
+  };
   const catchUp = () => void mailbox.catchUp().catch(onError);
   const hear = (notice: string) => {
     mailbox.cancel(notice);
@@ -236,7 +249,7 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, replays, outbound, settle, pacing }),
+    tasks: jobCatalogue({ sql, logger, mailbox, replays, stagedProbes, outbound, settle, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
   const giveUp = () => {

@@ -1,12 +1,20 @@
-// Agents as operators see them. Without their secrets, which the part that faces the internet cannot read.
+// Agents as operators and they themselves see them. Without their secrets, which the part that faces the internet cannot read.
 import type { Sql } from '../database/pools.ts';
-import type { AgentStatus } from './agent.ts';
+import { DarkspereError } from '../errors.ts';
+import { isUuid } from '../ids.ts';
+import type { AgentStatus, Protocol } from './agent.ts';
+import { HEALTHY_SCORE } from './routing.ts';
+import type { Probe } from './staged-probe/stages.ts';
 
 export type ListedAgent = {
   readonly id: string;
   readonly name: string;
   readonly type: string;
-  readonly protocol: string;
+  readonly protocol: Protocol;
+  readonly endpoint_url: string;
+  readonly capabilities: string[];
+  readonly version: string | null;
+  /** An operator's `disable` is in it. */
   readonly status: AgentStatus;
   readonly health_score: number;
   readonly response_ms: number;
@@ -15,17 +23,137 @@ export type ListedAgent = {
   readonly consecutive_failures: number;
   readonly last_success_at: Date | null;
   readonly last_failure_at: Date | null;
+  readonly account_id: string | null;
+  readonly draining_since: Date | null;
+  readonly draining_by: string | null;
+  readonly drain_reason: string | null;
+  readonly disabled_at: Date | null;
+  readonly disabled_by: string | null;
+  readonly disabled_reason: string | null;
+  readonly last_heartbeat_at: Date | null;
+  readonly load: number | null;
+  readonly registered_at: Date;
+};
+
+export type AgentInFull = ListedAgent & {
+  readonly metadata: Record<string, unknown>;
+  readonly reported_sessions: number | null;
+  readonly cooling_until: Date | null;
+  readonly old_key_until: Date | null;
+  readonly old_secret_until: Date | null;
+  readonly updated_at: Date;
+  readonly deactivated_at: Date | null;
+  readonly last_probe: Probe | null;
+};
+
+/** Whose agents: an account's, nobody's account's (null), or all of them. */
+export type Owner = { readonly accountId?: string | null | undefined };
+
+export type AgentFilter = Owner & {
+  readonly status?: AgentStatus | undefined;
+  readonly type?: string | undefined;
+  readonly protocol?: Protocol | undefined;
+  /** The id of the last one of the page before. */
+  readonly cursor?: string | undefined;
+  readonly limit: number;
 };
 
 /** All that were not deactivated, oldest first. */
 export async function listAgents(sql: Sql): Promise<ListedAgent[]> {
   return sql<ListedAgent[]>`
-    select id, name, type, protocol, status, health_score, response_ms, max_concurrent_sessions, consecutive_failures,
-      last_success_at, last_failure_at, coalesce(sessions.count, 0) as active_sessions
-    from agent_registry
-    left join (
-      select agent_id, count(*)::int as count from agent_sessions where is_active group by agent_id
-    ) sessions on sessions.agent_id = agent_registry.id
-    where status <> 'deactivated'
-    order by id`;
+    select ${listed(sql)} from agent_registry agent where status <> 'deactivated' order by id`;
+}
+
+/** A page, oldest first; without a status all but the deactivated ones. Throws invalid_request for a cursor that is none. */
+export async function findAgents(
+  sql: Sql,
+  filter: AgentFilter,
+): Promise<{ data: ListedAgent[]; next_cursor: string | null }> {
+  const { status, type, protocol, cursor, limit } = filter;
+  if (cursor !== undefined && !isUuid(cursor)) {
+    throw new DarkspereError(
+      'invalid_request',
+      'cursor must be the next_cursor of the page before, unchanged. Leave it out for the first page.',
+      { param: 'cursor' },
+    );
+  }
+  const rows = await sql<ListedAgent[]>`
+    select ${listed(sql)} from agent_registry agent
+    where ${status === undefined ? sql`status <> 'deactivated'` : sql`${statusOf(sql)} = ${status}`}
+      ${type === undefined ? sql`` : sql`and type = ${type}`}
+      ${protocol === undefined ? sql`` : sql`and protocol = ${protocol}`}
+      ${cursor === undefined ? sql`` : sql`and id > ${cursor}`}
+      ${ownedBy(sql, filter)}
+    order by id limit ${limit + 1}`;
+  const data = rows.slice(0, limit);
+  return { data, next_cursor: rows.length > limit ? data.at(-1)!.id : null };
+}
+
+/** One agent, a deactivated one too. Throws `not_found`, also for one of somebody else. */
+export async function readAgent(sql: Sql, agentId: string, owner: Owner = {}): Promise<AgentInFull> {
+  const [row] = await sql<AgentInFull[]>`
+    select ${listed(sql)}, metadata, reported_sessions, cooling_until, updated_at, deactivated_at, last_probe,
+      case when old_key_until > now() then old_key_until end as old_key_until,
+      case when old_secret_until > now() then old_secret_until end as old_secret_until
+    from agent_registry agent where id = ${agentId} ${ownedBy(sql, owner)}`;
+  if (!row) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  return row;
+}
+
+export type Stats = {
+  total: number;
+  by_status: Record<string, number>;
+  healthy: number;
+  draining: number;
+  alive: number;
+  active_sessions: number;
+  max_concurrent_sessions: number;
+  average_health_score: number | null;
+  by_type: { type: string; total: number; healthy: number }[];
+  by_protocol: Record<string, number>;
+};
+
+/** How many agents there are and how they do, the deactivated ones not counted. */
+export async function agentStats(sql: Sql, owner: Owner = {}): Promise<Stats> {
+  const [row] = await sql<[Stats]>`
+    with living as materialized (
+      select id, type, protocol, ${statusOf(sql)} as status, health_score, max_concurrent_sessions, draining_since,
+        last_heartbeat_at,
+        ${statusOf(sql)} = 'active' and health_score >= ${HEALTHY_SCORE} and coalesce(cooling_until <= now(), true)
+          as is_healthy
+      from agent_registry agent where status <> 'deactivated' ${ownedBy(sql, owner)}
+    )
+    select count(*)::int as total,
+      coalesce((select json_object_agg(status, n) from (select status, count(*) as n from living group by 1) g), '{}')
+        as by_status,
+      (count(*) filter (where is_healthy))::int as healthy,
+      (count(*) filter (where draining_since is not null))::int as draining,
+      (count(*) filter (where last_heartbeat_at > now() - interval '1 minute'))::int as alive,
+      (select count(*)::int from agent_sessions s join living l on l.id = s.agent_id where s.is_active) as active_sessions,
+      coalesce(sum(max_concurrent_sessions), 0)::float8 as max_concurrent_sessions,
+      round(avg(health_score), 1)::float8 as average_health_score,
+      coalesce((select json_agg(g order by g.type) from (
+        select type, count(*) as total, count(*) filter (where is_healthy) as healthy from living group by 1) g), '[]')
+        as by_type,
+      coalesce((select json_object_agg(protocol, n) from (select protocol, count(*) as n from living group by 1) g), '{}')
+        as by_protocol
+    from living`;
+  return row!;
+}
+
+function listed(sql: Sql) {
+  return sql`
+    id, name, type, protocol, endpoint_url, capabilities, version, ${statusOf(sql)} as status, health_score, response_ms,
+    max_concurrent_sessions, consecutive_failures, last_success_at, last_failure_at, account_id, draining_since, draining_by,
+    drain_reason, disabled_at, disabled_by, disabled_reason, last_heartbeat_at, load, registered_at,
+    (select count(*)::int from agent_sessions s where s.agent_id = agent.id and s.is_active) as active_sessions`;
+}
+
+/** Health may have written another status since an operator disabled the agent. */
+function statusOf(sql: Sql) {
+  return sql`case when disabled_at is not null and status <> 'deactivated' then 'disabled' else status end`;
+}
+
+function ownedBy(sql: Sql, { accountId }: Owner) {
+  return accountId === undefined ? sql`` : sql`and account_id is not distinct from ${accountId}::uuid`;
 }

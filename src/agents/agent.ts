@@ -24,8 +24,14 @@ export type Agent = {
   readonly consecutiveFailures: number;
   /** Not to be tried before this time unless nobody else is left. */
   readonly coolingUntil: Date | null;
+  /** Whose conversations it is asked for; null or absent: everybody's. */
+  readonly accountId?: string | null;
+  /** It gets no new sessions while others can take them; those that it has go on. */
+  readonly isDraining?: boolean;
   /** Standard Webhooks secret (`whsec_…`), protocol `envelope`. */
   readonly signingSecret: string;
+  /** The one before, while it still holds: calls are signed with both. */
+  readonly oldSigningSecret?: string | null;
   /** Bearer credential for the endpoint, if it wants one (every protocol but `envelope`). */
   readonly credential: string | null;
   /** Settings of the protocol (protocols/settings.ts), and whatever else was registered. */
@@ -108,3 +114,8 @@ export type AgentOutcome =
     };
 
 export type AgentResult = { readonly outcome: AgentOutcome; readonly exchange: AgentExchange };
+
+/** The signing secrets that hold, the newest first. */
+export function signingSecretsOf({ signingSecret, oldSigningSecret = null }: Agent): readonly string[] {
+  return oldSigningSecret === null ? [signingSecret] : [signingSecret, oldSigningSecret];
+}

@@ -41,13 +41,14 @@ export async function keepConfiguredAgent(
   const secrets = deps.secretBox.seal({ signingSecret: agent.signingSecret ?? '', credential: agent.credential });
   const updated = await sql`
     update agent_registry set endpoint_url = ${url.href}, protocol = ${agent.protocol}, metadata = ${metadata},
-      secrets = ${secrets}, updated_at = now()
+      secrets = ${secrets}, signing_secret = null, credential = null, updated_at = now()
     where metadata ->> 'source' = ${SOURCE} and status <> 'deactivated'`;
   if (updated.count === 0) {
     // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
     await sql`
-      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, api_key_hash, secrets)
-      values (${newId()}, 'configured', 'chat', ${agent.protocol}, ${url.href}, ${['chat']}, ${metadata},
+      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with,
+        api_key_hash, secrets)
+      values (${newId()}, 'configured', 'chat', ${agent.protocol}, ${url.href}, ${['chat']}, ${metadata}, 'operator',
         ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
   }
   await sql`select pg_notify('agents_changed', 'configured')`;

@@ -1,89 +1,17 @@
 // Who can answer. The table is the truth; each process keeps a snapshot of it, so that choosing an agent costs no query.
 import type { Sql } from '../database/pools.ts';
 import type { AgentRegistryRow } from '../database/tables.ts';
-import { newId } from '../ids.ts';
-import { assertReachableAddress, checkUrl, parseCidrs, type Resolve } from '../security/egress-rules.ts';
-import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
-import { newSigningSecret } from '../security/standard-webhooks.ts';
 import type { Agent, AgentStatus, Protocol } from './agent.ts';
 import type { HealthState } from './health.ts';
+import { openSecrets, type SealedRow, type Secrets } from './sealed.ts';
+import type { Probe } from './staged-probe/stages.ts';
 
-export type NewAgent = {
-  readonly name: string;
-  readonly type: string;
-  readonly protocol: Protocol;
-  readonly endpointUrl: string;
-  readonly capabilities: readonly string[];
-  readonly maxConcurrentSessions: number;
-  readonly version: string | null;
-  readonly metadata: Readonly<Record<string, unknown>>;
-  /** Bearer credential for the endpoint; sealed, never shown again. */
-  readonly credential: string | null;
-};
-
-export type RegisterDeps = {
-  readonly sql: Sql;
-  readonly secretBox: SecretBox;
-  readonly egressAllow: readonly string[];
-  readonly resolve?: Resolve;
-};
-
-/**
- * Registers an agent after checking that its address may be called. Both secrets are shown here once: the key is kept as
- * a hash, the signing secret sealed. Throws `invalid_request` or `egress_denied` naming `endpoint_url`.
- */
-export async function registerAgent(
-  deps: RegisterDeps,
-  input: NewAgent,
-): Promise<{ agentId: string; apiKey: string; signingSecret: string }> {
-  const allow = parseCidrs(deps.egressAllow);
-  const url = checkUrl(input.endpointUrl, allow);
-  await assertReachableAddress(url, allow, deps.resolve);
-  const agentId = newId();
-  const apiKey = newApiKey('dsp_agent_');
-  const signingSecret = newSigningSecret();
-  const sealed = deps.secretBox.seal({ signingSecret, credential: input.credential });
-  const { sql } = deps;
-  await sql`
-    with added as (
-      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status,
-        max_concurrent_sessions, version, metadata, api_key_hash, secrets)
-      values (${agentId}, ${input.name}, ${input.type}, ${input.protocol}, ${url.href}, ${[...input.capabilities]}, 'active',
-        ${input.maxConcurrentSessions}, ${input.version}, ${sql.json(input.metadata as never)}, ${hashKey(apiKey)}, ${sealed})
-      returning id
-    )
-    select pg_notify('agents_changed', id::text) from added`;
-  return { agentId, apiKey, signingSecret };
-}
-
-/** The agent that owns a key, or null; the key of a deactivated agent opens nothing. */
-export async function findAgentByKey(
-  sql: Sql,
-  key: string,
-): Promise<{ id: string; name: string; type: string } | null> {
-  const [row] = await sql<{ id: string; name: string; type: string }[]>`
-    select id, name, type from agent_registry where api_key_hash = ${hashKey(key)} and status <> 'deactivated'`;
-  return row ?? null;
-}
-
-/** Takes an agent out for good: its key opens nothing and it is asked nothing any more. */
-export async function deactivateAgent(sql: Sql, agentId: string): Promise<void> {
-  await sql`
-    with gone as (
-      update agent_registry set status = 'deactivated', deactivated_at = now(), updated_at = now()
-      where id = ${agentId} and status <> 'deactivated'
-      returning id
-    )
-    select pg_notify('agents_changed', id::text) from gone`;
-}
-
-type Row = AgentRegistryRow & {
+type Row = Omit<AgentRegistryRow, keyof SealedRow> & {
   protocol: Protocol;
   status: AgentStatus;
   metadata: Record<string, unknown>;
-  secrets: Buffer;
-};
+} & SealedRow;
 
 function columns(row: Row) {
   return {
@@ -99,7 +27,23 @@ function columns(row: Row) {
     responseMs: row.response_ms,
     consecutiveFailures: row.consecutive_failures,
     coolingUntil: row.cooling_until,
+    accountId: row.account_id,
+    isDraining: row.draining_since !== null,
   };
+}
+
+/** One agent with its secrets, disabled and deactivated ones too, its newest probe and when it was read; null when there is none. */
+export async function openAgent(
+  sql: Sql,
+  box: SecretBox,
+  agentId: string,
+): Promise<{ readonly agent: Agent; readonly lastProbe: Probe | null; readonly readAt: Date } | null> {
+  const [row] = await sql<(Row & { read_at: Date })[]>`
+    select *, clock_timestamp() as read_at from agent_registry where id = ${agentId}`;
+  if (!row) return null;
+  const { plain } = openSecrets(box, row, null);
+  const agent = { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 };
+  return { agent, lastProbe: row.last_probe as Probe | null, readAt: row.read_at };
 }
 
 export type Registry = {
@@ -127,7 +71,7 @@ export async function createRegistry(deps: {
 }): Promise<Registry> {
   const { sql } = deps;
   const calls = new Map<string, number>();
-  const opened = new Map<string, { sealed: Buffer; secrets: Secrets }>();
+  const opened = new Map<string, Secrets>();
   let byId = new Map<string, Agent>();
   let byType = new Map<string, Agent[]>();
   let running: Promise<void> | null = null;
@@ -135,10 +79,8 @@ export async function createRegistry(deps: {
   let closed = false;
 
   const secretsOf = (row: Row): Secrets => {
-    const known = opened.get(row.id);
-    if (known?.sealed.equals(row.secrets)) return known.secrets;
-    const secrets = deps.secretBox.open(row.secrets) as Secrets;
-    opened.set(row.id, { sealed: row.secrets, secrets });
+    const secrets = openSecrets(deps.secretBox, row, opened.get(row.id) ?? null);
+    opened.set(row.id, secrets);
     return secrets;
   };
 
@@ -146,7 +88,7 @@ export async function createRegistry(deps: {
     try {
       return {
         ...columns(row),
-        ...secretsOf(row),
+        ...secretsOf(row).plain,
         metadata: row.metadata,
         get activeSessions() {
           return calls.get(row.id) ?? 0;
@@ -171,7 +113,9 @@ export async function createRegistry(deps: {
   };
 
   const read = async (): Promise<void> => {
-    const rows = await sql<Row[]>`select * from agent_registry where status <> 'deactivated' order by id`;
+    // Whom an operator has disabled is not even the last resort.
+    const rows = await sql<Row[]>`
+      select * from agent_registry where status <> 'deactivated' and disabled_at is null order by id`;
     index(rows.map(toAgent).filter((agent) => agent !== null));
   };
 
@@ -235,5 +179,3 @@ export async function createRegistry(deps: {
     },
   };
 }
-
-type Secrets = { readonly signingSecret: string; readonly credential: string | null };

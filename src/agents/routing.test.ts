@@ -117,3 +117,21 @@ test('property: the choice fits, does not depend on the order of the list, and p
     { numRuns: 2_000 },
   );
 });
+
+test('a draining agent keeps its sessions and gets new ones only when nobody else is left', () => {
+  const leaving = agent('a', { isDraining: true });
+  assert.equal(chosen([leaving, agent('b', { healthScore: 70 })]), 'b');
+  assert.equal(chosen([leaving, agent('b')], { sticky: 'a' }), 'a');
+  assert.equal(chosen([leaving, agent('b', { status: 'disabled', healthScore: 0 })]), 'b');
+  assert.equal(chosen([leaving, agent('b')], { exclude: new Set(['b']) }), 'a');
+  assert.equal(chosen([leaving]), 'a');
+});
+
+test('an agent of an account is asked for conversations of that account alone', () => {
+  const shared = agent('b', { healthScore: 70, accountId: null });
+  assert.equal(chosen([agent('a', { accountId: 'x' }), shared]), 'b');
+  assert.equal(chosen([agent('a', { accountId: 'x' })]), null);
+  assert.equal(chosen([agent('a', { accountId: 'x' })], { sticky: 'a', accountId: null }), null);
+  assert.equal(chosen([agent('a', { accountId: 'x' }), shared], { accountId: 'y' }), 'b');
+  assert.equal(chosen([agent('a', { accountId: 'x' }), shared], { accountId: 'x' }), 'a');
+});

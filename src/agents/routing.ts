@@ -12,6 +12,8 @@ export type Wish = {
   readonly sticky: string | null;
   /** Agents that failed this turn already. */
   readonly exclude: ReadonlySet<string>;
+  /** Whose conversation it is: agents of other accounts are not asked. Absent or null: no account's. */
+  readonly accountId?: string | null;
   readonly now: Date;
 };
 
@@ -31,10 +33,12 @@ function freeRatio(agent: Agent): number {
 /**
  * The session's own agent if healthy; else the best healthy one with room; else the best healthy one; else, when nobody
  * is healthy, the best of the others, cooling and disabled ones too: a person waits, and a call that succeeds is what
- * ends an outage. Deactivated agents are never asked. Null when no agent fits at all.
+ * ends an outage. Deactivated agents are never asked, draining ones for new sessions only when nobody else fits at all. Null when no agent does.
  */
 export function chooseAgent(agents: readonly Agent[], wish: Wish): Agent | null {
-  const fitting = agents.filter((agent) => fits(agent, wish));
+  const permitted = agents.filter((agent) => fits(agent, wish));
+  const staying = permitted.filter((agent) => !isLeaving(agent, wish));
+  const fitting = staying.length > 0 ? staying : permitted;
   const sticky = fitting.find((agent) => agent.id === wish.sticky);
   if (sticky !== undefined && isHealthy(sticky, wish.now)) return sticky;
   const healthy = fitting.filter((agent) => isHealthy(agent, wish.now));
@@ -50,8 +54,14 @@ function fits(agent: Agent, wish: Wish): boolean {
     agent.type === wish.type &&
     agent.status !== 'deactivated' &&
     !wish.exclude.has(agent.id) &&
+    ((agent.accountId ?? null) === null || agent.accountId === wish.accountId) &&
     wish.capabilities.every((capability) => agent.capabilities.includes(capability))
   );
+}
+
+/** It is draining, and this is not one of the sessions that it has. */
+function isLeaving(agent: Agent, wish: Wish): boolean {
+  return agent.isDraining === true && agent.id !== wish.sticky;
 }
 
 function best(agents: readonly Agent[], order: (a: Agent, b: Agent) => number): Agent | null {

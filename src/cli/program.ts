@@ -2,6 +2,7 @@
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { PARTS, type Part } from '../config.ts';
+import { addAgentCommands } from './agents.ts';
 import { addCampaignCommands } from './campaigns.ts';
 import { addKeyCommands } from './keys.ts';
 import { addLoginCommand } from './login.ts';
@@ -53,6 +54,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     code = result;
   };
   addLoginCommand(program, onCode);
+  addAgentCommands(program, onCode);
   addKeyCommands(program, onCode);
   addNumberCommands(program, onCode);
   addCampaignCommands(program, onCode);

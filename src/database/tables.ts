@@ -23,6 +23,24 @@ export type AgentRegistryRow = {
   registered_at: Date;
   updated_at: Date;
   deactivated_at: Date | null;
+  account_id: string | null;
+  draining_since: Date | null;
+  draining_by: string | null;
+  drain_reason: string | null;
+  disabled_at: Date | null;
+  disabled_by: string | null;
+  disabled_reason: string | null;
+  last_heartbeat_at: Date | null;
+  load: number | null;
+  reported_sessions: number | null;
+  signing_secret: Uint8Array | null;
+  credential: Uint8Array | null;
+  old_signing_secret: Uint8Array | null;
+  old_secret_until: Date | null;
+  old_key_hash: Uint8Array | null;
+  old_key_until: Date | null;
+  last_probe: unknown;
+  registered_with: string;
 };
 
 /** One stretch of a conversation with one agent; failover changes the agent and keeps the rest. */
@@ -51,6 +69,7 @@ export type ApiKeysRow = {
   created_at: Date;
   last_used_at: Date | null;
   revoked_at: Date | null;
+  account_id: string | null;
 };
 
 /** Who is signed in to the console; a session that was not seen for a week is over. */

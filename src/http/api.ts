@@ -1,6 +1,7 @@
 // The /v1 API of the gateway: what all its routes need, and the routes themselves, a file per resource under api/.
 import cookie from '@fastify/cookie';
 import type { FastifyInstance } from 'fastify';
+import { type AgentControlDeps, agentControlRoutes } from './api/agent-control.ts';
 import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
 import { conversationRoutes, type ReaderDeps } from './api/conversations.ts';
 import { type EventsDeps, eventRoutes } from './api/events.ts';
@@ -19,6 +20,7 @@ import { openApiRoutes } from './openapi.ts';
 
 /** What all routes together are given. */
 export type ApiDeps = AccessDeps &
+  AgentControlDeps &
   AgentListDeps &
   EventsDeps &
   InstanceDeps &
@@ -43,6 +45,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   instanceRoutes(app, deps);
   eventRoutes(app, deps);
   agentListRoutes(app, deps);
+  agentControlRoutes(app, deps);
   overviewRoutes(app, deps);
   conversationRoutes(app, deps);
   messageRoutes(app, deps);

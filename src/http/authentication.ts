@@ -1,6 +1,6 @@
 // Who asks: a session cookie of the console, an API key, or, where the route takes them, the key of an agent.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { findAgentByKey } from '../agents/registry.ts';
+import { findAgentByKey, type KeyHolder } from '../agents/credentials.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { API_KEY_PREFIX, findApiKey } from '../security/api-keys.ts';
@@ -12,8 +12,8 @@ import { refuseForeignPages } from './same-origin.ts';
 
 export type AccessDeps = {
   readonly sql: Sql;
-  /** Where operators open the console: scheme, host and port. */
-  readonly consoleUrl: string;
+  /** Where operators open the console: scheme, host and port; null: no console here, so nobody has a session. */
+  readonly consoleUrl: string | null;
   readonly guesses: GuessLimit;
 };
 
@@ -25,21 +25,28 @@ declare module 'fastify' {
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+export type Needs = {
+  readonly scope: Scope;
+  /** Whether keys of agents will do; `left`: those of deactivated ones too. */
+  readonly agents: boolean | 'left';
+  readonly accounts: boolean;
+};
+
 /** The caller, who may do what the route asks for. Throws unauthenticated, forbidden, csrf_refused, rate_limited … */
-export async function authenticate(
-  request: FastifyRequest,
-  needs: { readonly scope: Scope; readonly agents: boolean },
-): Promise<Principal> {
+export async function authenticate(request: FastifyRequest, needs: Needs): Promise<Principal> {
   const { access } = request.server;
   const principal =
-    request.headers.authorization === undefined
-      ? await operatorOf(request, access)
+    request.headers.authorization === undefined && access.consoleUrl !== null
+      ? await operatorOf(request, access, access.consoleUrl)
       : await keyHolderOf(request, access, needs.agents);
   if (principal.kind !== 'agent' && !mayDo(principal, needs.scope)) {
     throw new DarkspereError(
       'forbidden',
       `The key ${principal.name} has the scope ${principal.scopes.join(', ')}; this needs ${needs.scope}. Make one with: npx darkspere keys add <name> --scope read,write`,
     );
+  }
+  if (principal.kind !== 'agent' && principal.accountId !== undefined && !needs.accounts) {
+    throw new DarkspereError('forbidden', `The key ${principal.name} is one of an account, and this is for operators.`);
   }
   return principal;
 }
@@ -52,12 +59,14 @@ export function cookieName(consoleUrl: string): string {
 
 /** The session's own token, as the browser keeps it. */
 export function sessionTokenOf(request: FastifyRequest): string | null {
-  return request.cookies[cookieName(request.server.access.consoleUrl)] ?? null;
+  const { consoleUrl } = request.server.access;
+  return consoleUrl === null ? null : (request.cookies[cookieName(consoleUrl)] ?? null);
 }
 
 /** Gives the browser a session, or with null takes it away. */
 export function setSessionCookie(reply: FastifyReply, token: string | null, expiresAt: Date = new Date(0)): void {
   const { consoleUrl } = reply.server.access;
+  if (consoleUrl === null) return;
   reply.setCookie(cookieName(consoleUrl), token ?? '', {
     path: '/',
     httpOnly: true,
@@ -67,11 +76,11 @@ export function setSessionCookie(reply: FastifyReply, token: string | null, expi
   });
 }
 
-async function operatorOf(request: FastifyRequest, access: AccessDeps): Promise<Session> {
+async function operatorOf(request: FastifyRequest, access: AccessDeps, consoleUrl: string): Promise<Session> {
   const token = sessionTokenOf(request);
   if (token === null) throw new DarkspereError('unauthenticated', NOBODY);
   const isUnsafe = !SAFE.has(request.method);
-  refuseForeignPages(request, { origin: new URL(access.consoleUrl).origin, mustSay: isUnsafe });
+  refuseForeignPages(request, { origin: new URL(consoleUrl).origin, mustSay: isUnsafe });
   // A page left open asks again and again with a session that is over: that is no guess.
   if (access.guesses.isKnownWrong(token)) throw new DarkspereError('unauthenticated', OVER);
   const session = await tried(request, access, token, () => findSession(access.sql, token));
@@ -88,16 +97,21 @@ async function operatorOf(request: FastifyRequest, access: AccessDeps): Promise<
   return session;
 }
 
-async function keyHolderOf(request: FastifyRequest, access: AccessDeps, agents: boolean): Promise<Principal> {
+async function keyHolderOf(request: FastifyRequest, access: AccessDeps, agents: Needs['agents']): Promise<Principal> {
   const key = bearerOf(request);
-  const isAgents = agents && !key.startsWith(API_KEY_PREFIX);
+  const isAgents = agents !== false && !key.startsWith(API_KEY_PREFIX);
   const found = await tried(request, access, key, async () => {
     if (!isAgents) return findApiKey(access.sql, key);
-    const agent = await findAgentByKey(access.sql, key);
-    return agent && { kind: 'agent' as const, id: agent.id, name: agent.name, scopes: [] };
+    const agent = await findAgentByKey(access.sql, key, { deactivated: agents === 'left' });
+    return agent && agentPrincipal(agent);
   });
   if (found) return found;
   throw isAgents ? new DarkspereError('agent_key_invalid') : new DarkspereError('unauthenticated', UNKNOWN_KEY);
+}
+
+function agentPrincipal({ id, name, accountId }: KeyHolder): Principal {
+  const principal = { kind: 'agent' as const, id, name, scopes: [] };
+  return accountId === null ? principal : { ...principal, accountId };
 }
 
 /** Looks a secret up, unless too many wrong ones came from there. */

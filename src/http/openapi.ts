@@ -17,14 +17,50 @@ for (const [name, schema] of Object.entries(contract)) {
   }
 }
 
+const COMMON = [
+  '**Errors** are `{ "error": { "type", "code", "message", "param"?, "doc_url", "trace_id" } }`. A program looks at `code`, which never changes its meaning; `message` is for people. All codes: [/docs/errors](/docs/errors). Unknown fields and parameters are refused, so that a typing mistake is never ignored.',
+  '**Lists** come in pages: give `next_cursor` of one as `cursor` for the next; it is null on the last.',
+  '**Times** are ISO 8601 in UTC, ids are UUIDs, durations milliseconds, money millionths of a dollar. Fields are only ever added.',
+];
+
+export type Described = {
+  readonly title: string;
+  /** Markdown. */
+  readonly introduction: string;
+  /** Where the document is served. */
+  readonly path: `/${string}`;
+};
+
+/** The API of the gateway. */
+export const GATEWAY: Described = {
+  title: 'Darkspere',
+  path: '/v1/openapi.json',
+  introduction: [
+    'Texts, conversations and agents of one Darkspere.',
+    '**Credentials.** Programs send `Authorization: Bearer <api key>`; `npx darkspere keys add <name> --scope read,write` makes one, shown once. A key in an address is refused, because addresses end up in logs. The console has a session cookie.',
+    ...COMMON,
+  ].join('\n\n'),
+};
+
+/** The API of the registration service. */
+export const REGISTRATION: Described = {
+  title: 'Darkspere: agent registration',
+  path: '/api/agents/openapi.json',
+  introduction: [
+    'How agents join, stay known and leave.',
+    '**Credentials.** An agent registers with the registration secret in the body, and sends the `api_key` that it is given as `Authorization: Bearer <api_key>` from then on. Operators’ keys (`npx darkspere keys add <name> --scope read,write`) do instead of both.',
+    ...COMMON,
+  ].join('\n\n'),
+};
+
 /** Writes down every route that is added from now on, and serves the document. */
-export async function openApiRoutes(app: FastifyInstance): Promise<void> {
+export async function openApiRoutes(app: FastifyInstance, described: Described = GATEWAY): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Darkspere', version: packageJson.version, description: INTRODUCTION },
+      info: { title: described.title, version: packageJson.version, description: described.introduction },
       servers: [{ url: '/' }],
-      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      tags: tagsOf(described),
       components: {
         securitySchemes: {
           apiKey: {
@@ -54,13 +90,18 @@ export async function openApiRoutes(app: FastifyInstance): Promise<void> {
 
   route(app, {
     method: 'GET',
-    path: '/v1/openapi.json',
+    path: described.path,
     summary: 'This document',
-    tag: 'console',
+    tag: described === GATEWAY ? 'console' : 'agents',
     scope: 'anyone',
     answers: { 200: { type: 'application/json', description: 'OpenAPI 3.1.' } },
     handle: async ({ reply }) => reply.type('application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
   });
+}
+
+function tagsOf(described: Described) {
+  const tags = Object.entries(TAGS).map(([name, description]) => ({ name, description }));
+  return described === GATEWAY ? tags : tags.filter(({ name }) => name === 'agents');
 }
 
 /** Leaves out shapes that no route names; one that is only sent, or only given, needs no second name. */
@@ -76,7 +117,8 @@ function tidied(document: Document): Document {
   };
   visit(document.paths);
   // What the stream of events carries is in no answer.
-  visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
+  if ('/v1/events' in document.paths)
+    visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
   const nameOf = (name: string): string => {
     const short = name.replace(/Input$/, '');
     return name.endsWith('Input') && !used.has(short) ? short : name;
@@ -108,11 +150,3 @@ function plain(name: string, value: unknown): unknown {
   const { pattern: _pattern, ...rest } = value;
   return rest;
 }
-
-const INTRODUCTION = [
-  'Texts, conversations and agents of one Darkspere.',
-  '**Credentials.** Programs send `Authorization: Bearer <api key>`; `npx darkspere keys add <name> --scope read,write` makes one, shown once. A key in an address is refused, because addresses end up in logs. The console has a session cookie.',
-  '**Errors** are `{ "error": { "type", "code", "message", "param"?, "doc_url", "trace_id" } }`. A program looks at `code`, which never changes its meaning; `message` is for people. All codes: [/docs/errors](/docs/errors). Unknown fields and parameters are refused, so that a typing mistake is never ignored.',
-  '**Lists** come in pages: give `next_cursor` of one as `cursor` for the next; it is null on the last.',
-  '**Times** are ISO 8601 in UTC, ids are UUIDs, durations milliseconds, money millionths of a dollar. Fields are only ever added.',
-].join('\n\n');

@@ -41,8 +41,12 @@ export type RouteDeclaration<
   readonly tag: keyof typeof TAGS;
   /** What a caller's credential must allow; `anyone` needs none. */
   readonly scope: S;
-  /** Agents may call it with their own keys too. */
-  readonly agents?: true;
+  /** Agents may call it with their own keys too; `left`: those that were deactivated as well. */
+  readonly agents?: true | 'left';
+  /** Keys of an account may call it too: it sees to it that they get and change what is the account's alone. */
+  readonly accounts?: true;
+  /** Runs when the body is read and before it is checked: for who proves in it who they are. */
+  readonly before?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
   /** What does not fit is a 404: there is nothing at such an address. */
   readonly params?: P;
   /** Without it no query is taken. Strict objects, as in bodies. */
@@ -50,6 +54,8 @@ export type RouteDeclaration<
   readonly body?: B;
   /** By status; null is an empty answer. The lowest is the usual one, another is set with `reply.code`. */
   readonly answers: A;
+  /** Its answer may take longer than the ten seconds after which a silent connection is closed. */
+  readonly isSlow?: true;
   /** Errors of its own; the usual ones (credential, shape, storage) are known. */
   readonly errors?: readonly ErrorCode[];
   readonly handle: (call: {
@@ -79,7 +85,7 @@ export function route<
   Q extends z.ZodType | undefined = undefined,
   B extends z.ZodType | undefined = undefined,
 >(app: FastifyInstance, declared: RouteDeclaration<S, P, Q, B, A>): void {
-  const { method, path, scope, agents = false, params, query, body } = declared;
+  const { method, path, scope, agents = false, accounts = false, before, params, query, body } = declared;
   const usual = Number(Object.keys(declared.answers)[0]);
   app.route({
     method,
@@ -104,10 +110,13 @@ export function route<
     onRequest: async (request) => {
       refuseKeyInUrl(request);
       if (scope === 'anyone') return;
-      request.principal = await authenticate(request, { scope, agents });
+      request.principal = await authenticate(request, { scope, agents, accounts });
     },
+    ...(before === undefined ? {} : { preValidation: before }),
     handler: async (request, reply) => {
       // What is said to one caller is nobody else's to keep. Pictures have their own.
+      // A request that a test injects has no real socket.
+      if (declared.isSlow) request.raw.socket.setTimeout?.(0);
       reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
       const given = await declared.handle({
         params: request.params as Parsed<P>,
@@ -126,7 +135,8 @@ export function route<
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema, httpPart }) =>
   (data) => {
-    const parsed = schema.safeParse(data);
+    // Fastify says null where there is no body at all.
+    const parsed = schema.safeParse(httpPart === 'body' && data === null ? undefined : data);
     if (parsed.success) return { value: parsed.data };
     if (httpPart === 'params') return { error: new DarkspereError('not_found', 'There is nothing at this address.') };
     return { error: invalid(parsed.error, httpPart === 'body' ? 'body' : 'query') };

@@ -1,6 +1,7 @@
 // Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
+import { type ProbePayload, probeNow } from '../agents/staged-probe/request.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
@@ -16,6 +17,7 @@ export type CatalogueDeps = {
   readonly logger: Logger;
   readonly mailbox: Mailbox;
   readonly replays: Replayer;
+  readonly stagedProbes: Parameters<typeof probeNow>[0];
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
   readonly pacing: boolean;
@@ -32,7 +34,7 @@ const CRONTAB = `
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, outbound, settle, pacing } = deps;
+  const { sql, logger, mailbox, replays, stagedProbes, outbound, settle, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -40,6 +42,10 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       turn: task<TurnPayload>((payload) => mailbox.run(payload)),
       // Asks an agent a turn again, for an operator. It waits for agents like a turn, and behind those.
       replay: task<ReplayPayload>((payload) => replays.run(payload)),
+      // Looks at an agent stage by stage, for an operator who waits for it.
+      'staged-probe': task<ProbePayload>(async (payload, signal) => {
+        await probeNow(stagedProbes, payload, signal);
+      }),
     },
     work: {
       // Hands one part to the carrier at its reserved time.

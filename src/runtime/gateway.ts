@@ -17,7 +17,7 @@ import { sendAsOperator } from '../inbox/takeover.ts';
 import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
 import { stillOpen } from '../security/sessions.ts';
-import { answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
+import { agentDeps, answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
 
 /** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
 const MAX_SEGMENTS = 10;
@@ -61,6 +61,7 @@ function apiDeps(shared: Shared): ApiDeps {
   const reader = { sql: pools.console, optOutScope, quietMs: config.quietMs };
   return {
     sql,
+    agents: agentDeps(shared),
     reader,
     overview: createOverview(reader),
     config,

@@ -1,17 +1,20 @@
 // What the parts of one process share.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { createProbe } from '../agents/staged-probe/probe.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Simulator } from '../channels/simulator/simulator.ts';
 import type { Config, Part } from '../config.ts';
 import type { Outage } from '../database/outage.ts';
 import type { Sql } from '../database/pools.ts';
+import type { AgentDeps } from '../http/api/agent-bodies.ts';
 import { docsRoutes } from '../http/docs.ts';
 import { healthRoutes, type Readiness } from '../http/health.ts';
 import { createServer } from '../http/server.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { createEgress } from '../security/guarded-fetch.ts';
 import type { SecretBox } from '../security/secrets.ts';
 import type { Storage } from './storage.ts';
 
@@ -39,6 +42,14 @@ export type Shared = RuntimeOptions &
     readonly stack: AsyncDisposableStack;
     readonly state: { closing: boolean };
   };
+
+/** What registering and changing agents takes: each part that does it has a way out of its own. */
+export function agentDeps({ config, pools, secretBox, stack }: Shared): AgentDeps {
+  const { egressAllow } = config;
+  const http = createEgress({ allow: egressAllow, connectMs: config.agentDeadlines.connectMs });
+  stack.defer(() => http.destroy());
+  return { sql: pools.web, secretBox, egressAllow, probe: createProbe({ http, egressAllow }) };
+}
 
 export const NO_ANSWER = 'the database does not answer';
 

@@ -58,10 +58,13 @@ export async function revokeApiKey(sql: Sql, nameOrId: string): Promise<ApiKey> 
 /** Whom a key belongs to, or null. */
 export async function findApiKey(sql: Sql, key: string): Promise<Principal | null> {
   const hash = hashKey(key);
-  const [row] = await sql<{ id: string; name: string; scopes: Scope[]; is_stale: boolean }[]>`
-    select id, name, scopes, coalesce(last_used_at < now() - interval '1 minute', true) as is_stale
+  const [row] = await sql<
+    { id: string; name: string; scopes: Scope[]; account_id: string | null; is_stale: boolean }[]
+  >`
+    select id, name, scopes, account_id, coalesce(last_used_at < now() - interval '1 minute', true) as is_stale
     from api_keys where key_hash = ${hash} and revoked_at is null`;
   if (!row) return null;
   if (row.is_stale) await sql`update api_keys set last_used_at = now() where key_hash = ${hash}`;
-  return { kind: 'api_key', id: row.id, name: row.name, scopes: row.scopes };
+  const principal = { kind: 'api_key' as const, id: row.id, name: row.name, scopes: row.scopes };
+  return row.account_id === null ? principal : { ...principal, accountId: row.account_id };
 }

@@ -60,7 +60,7 @@ export function portOf(url: URL): number {
 }
 
 /** The host of a URL without the brackets of an IPv6 literal. */
-function hostOf(url: URL): string {
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
 }
 
@@ -92,7 +92,8 @@ function assertPermitted(url: URL, address: string, allow: readonly Cidr[]): voi
 
 export type Resolve = (host: string) => Promise<readonly string[]>;
 
-const resolveHost: Resolve = async (host) => (await lookup(host, { all: true })).map((entry) => entry.address);
+/** All addresses of a name, from the system's resolver. */
+export const resolveHost: Resolve = async (host) => (await lookup(host, { all: true })).map((entry) => entry.address);
 
 /**
  * Resolves the host of a checked URL and refuses it when any of its addresses may not be called: a name with one public

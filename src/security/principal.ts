@@ -12,6 +12,8 @@ export type Principal = {
   readonly name: string;
   /** An agent has none: it may post to its own sessions, and nothing else. */
   readonly scopes: readonly Scope[];
+  /** Whose things alone it may see and change; absent: an operator's, who may do so with everybody's. */
+  readonly accountId?: string;
 };
 
 export function mayDo(principal: Principal, scope: Scope): boolean {

@@ -66,6 +66,11 @@ export async function loadOrCreateKey(dataDir: string): Promise<Buffer> {
   return (await readKey(path)) ?? (await createKey(dataDir, path));
 }
 
+/** The key under `dataDir/secret.key`; null when there is none. */
+export function loadKey(dataDir: string): Promise<Buffer | null> {
+  return readKey(join(dataDir, 'secret.key'));
+}
+
 async function readKey(path: string): Promise<Buffer | null> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;

@@ -21,18 +21,26 @@ function digest(secret: string, id: string, timestamp: string, body: Uint8Array 
   return createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest();
 }
 
-/** The three headers of a signed message. `id` stays the same over repeats, so that the receiver can drop them. */
-export function signWebhook(secret: string, id: string, at: Date, body: Uint8Array | string): WebhookHeaders {
+/**
+ * The three headers of a signed message. `id` stays the same over repeats, so that the receiver can drop them. While a secret is
+ * being changed there are two, and a signature with each.
+ */
+export function signWebhook(
+  secrets: string | readonly string[],
+  id: string,
+  at: Date,
+  body: Uint8Array | string,
+): WebhookHeaders {
   const timestamp = String(Math.floor(at.getTime() / 1000));
-  const signature = digest(secret, id, timestamp, body).toString('base64');
-  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` };
+  const signatures = [secrets].flat().map((secret) => `v1,${digest(secret, id, timestamp, body).toString('base64')}`);
+  return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') };
 }
 
 export type Verdict = 'valid' | 'unsigned' | 'incomplete' | 'too_old' | 'mismatch';
 
-/** Checks the three headers against a body. Several space-separated signatures are allowed: one must match. */
+/** Checks the three headers against a body. Several space-separated signatures are allowed, and several secrets: one must match. */
 export function verifyWebhook(
-  secret: string,
+  secrets: string | readonly string[],
   headers: Readonly<Record<string, string | string[] | undefined>>,
   body: Uint8Array | string,
   now: Date,
@@ -43,11 +51,11 @@ export function verifyWebhook(
   if (typeof id !== 'string' || typeof timestamp !== 'string' || typeof signatures !== 'string') return 'incomplete';
   if (!/^\d{1,12}$/.test(timestamp)) return 'incomplete';
   if (Math.abs(now.getTime() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS) return 'too_old';
-  const expected = digest(secret, id, timestamp, body);
+  const expected = [secrets].flat().map((secret) => digest(secret, id, timestamp, body));
   const matches = signatures.split(' ').some((signature) => {
     if (!signature.startsWith('v1,')) return false;
     const given = Buffer.from(signature.slice(3), 'base64');
-    return given.length === expected.length && timingSafeEqual(given, expected);
+    return expected.some((one) => given.length === one.length && timingSafeEqual(given, one));
   });
   return matches ? 'valid' : 'mismatch';
 }

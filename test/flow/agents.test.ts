@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import Fastify from 'fastify';
+import { pino } from 'pino';
 import type { Agent } from '../../src/agents/agent.ts';
+import { findAgentByKey } from '../../src/agents/credentials.ts';
 import { createHealthRecorder } from '../../src/agents/health.ts';
-import { createRegistry, findAgentByKey, type NewAgent, registerAgent } from '../../src/agents/registry.ts';
+import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
+import { createRegistry } from '../../src/agents/registry.ts';
 import { agentRoutes } from '../../src/http/api/agents.ts';
+import { createServer } from '../../src/http/server.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
@@ -76,7 +79,13 @@ describe('agents on a real database', () => {
 
   test('a key finds its agent until the agent is deactivated', async () => {
     const { agentId, apiKey } = await add('keys');
-    assert.deepEqual(await findAgentByKey(db.pools.web, apiKey), { id: agentId, name: 'Ada', type: 'keys' });
+    assert.deepEqual(await findAgentByKey(db.pools.web, apiKey), {
+      id: agentId,
+      name: 'Ada',
+      type: 'keys',
+      accountId: null,
+      keyUntil: null,
+    });
     for (const key of ['', `${apiKey}x`, apiKey.slice(0, -1)])
       assert.equal(await findAgentByKey(db.pools.web, key), null);
     await db.admin`update agent_registry set status = 'deactivated' where id = ${agentId}`;
@@ -89,7 +98,7 @@ describe('agents on a real database', () => {
     const { agentId } = await add('sealed');
     const { agentId: other } = await registerAgent(
       { ...deps(), secretBox: createSecretBox(randomBytes(32)) },
-      { ...ada, type: 'sealed' },
+      { ...ada, name: 'Eve', type: 'sealed' },
     );
     const reported: unknown[] = [];
     await using registry = disposable(
@@ -192,11 +201,12 @@ describe('agents on a real database', () => {
   });
 
   test('POST /api/agents/register answers 201 with secrets that work', async () => {
-    const server = Fastify();
-    agentRoutes(server, { ...deps(), registrationSecret: 'the-registration-secret' });
+    const server = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
+    const probe = async () => assert.fail('it was to be skipped');
+    await agentRoutes(server, { ...deps(), probe, registrationSecret: 'the-registration-secret' });
     const response = await server.inject({
       method: 'POST',
-      url: '/api/agents/register',
+      url: '/api/agents/register?probe=skip',
       payload: {
         registration_secret: 'the-registration-secret',
         agent_name: 'Grace 🤖',
@@ -209,7 +219,7 @@ describe('agents on a real database', () => {
     });
     assert.equal(response.statusCode, 201, response.body);
     const { agent_id, api_key, signing_secret, ...rest } = response.json();
-    assert.deepEqual(rest, { success: true, message: 'Agent registered successfully' });
+    assert.deepEqual(rest, { success: true, message: 'Agent registered successfully', probe: null });
     assert.equal((await findAgentByKey(db.pools.web, api_key))!.id, agent_id);
     await using registry = disposable(await openRegistry());
     const agent = registry.find(agent_id)!;

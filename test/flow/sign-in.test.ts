@@ -196,7 +196,7 @@ describe('keys', () => {
       ['POST', '/v1/segments', { text: 7 }, 'text', /text must be a string/],
       ['POST', '/v1/segments', { text: 'x'.repeat(10_001) }, 'text', /at most 10000 characters/],
       ['POST', '/v1/segments', [1], '', /must be a JSON object/],
-      ['GET', '/v1/agents?limit=5', undefined, 'limit', /Unknown query parameter limit/],
+      ['GET', '/v1/instance?limit=5', undefined, 'limit', /Unknown query parameter limit/],
       ['GET', '/v1/events?last_event_id=', undefined, 'last_event_id', /must be the id of an event/],
     ];
     for (const [method, path, body, param, message] of cases) {

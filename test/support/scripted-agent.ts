@@ -180,9 +180,9 @@ export function rightAnswer(
   };
 }
 
-/** Registers an agent that is somewhere already. */
+/** Registers an agent that is somewhere already, without a probe: tests count what agents are asked. */
 export async function registerAgent(host: AgentHost, endpointUrl: string, options: AgentOptions) {
-  const response = await fetch(`${host.registration}/api/agents/register`, {
+  const response = await fetch(`${host.registration}/api/agents/register?probe=skip`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({

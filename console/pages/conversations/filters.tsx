@@ -48,7 +48,7 @@ export function Filters({ filter }: { filter: Filter }) {
   const instance = useInstance();
   const agents = useQuery({
     queryKey: ['agents'],
-    queryFn: ({ signal }) => get<{ data: Agent[] }>('/v1/agents', {}, signal),
+    queryFn: ({ signal }) => get<{ data: Agent[] }>('/v1/agents', { limit: '200' }, signal),
   });
   const numbers = instance.data?.numbers ?? [];
   const agentNames = agents.data?.data ?? [];

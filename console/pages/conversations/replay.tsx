@@ -47,7 +47,7 @@ function Desk({
   const [agentId, setAgentId] = useState('');
   const agents = useQuery({
     queryKey: ['agents'],
-    queryFn: ({ signal }) => get<{ data: Agent[] }>('/v1/agents', {}, signal),
+    queryFn: ({ signal }) => get<{ data: Agent[] }>('/v1/agents', { limit: '200' }, signal),
   });
   const replays = useQuery({
     queryKey: ['replays', turnId],

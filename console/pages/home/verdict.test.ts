@@ -16,6 +16,15 @@ const AGENT: Overview['agents'][number] = {
   consecutive_failures: 0,
   last_success_at: null,
   last_failure_at: null,
+  endpoint_url: 'https://agent.example/',
+  capabilities: [],
+  version: null,
+  account_id: null,
+  draining: null,
+  disabled: null,
+  last_heartbeat_at: null,
+  load: null,
+  registered_at: '2026-11-01T10:00:00.000Z',
 };
 const named = (name: string, status: typeof AGENT.status = 'active') => ({ ...AGENT, name, status });
 

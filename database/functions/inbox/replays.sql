@@ -20,12 +20,12 @@ as $$
     select 3, s.agent_id from agent_sessions s where p_agent is null and s.id = t.session_id
     union all
     select 4, typed.id from agent_registry typed
-    where p_agent is null and typed.type = coalesce((
+    where p_agent is null and typed.account_id is null and typed.type = coalesce((
       select n.agent_type from conversations c join phone_numbers n on n.address = c.our_address
       where c.id = t.conversation_id), 'chat')
   ) candidate
   join agent_registry a on a.id = candidate.id
-  where a.status <> 'deactivated'
+  where a.status <> 'deactivated' and a.disabled_at is null
   order by candidate.place, a.health_score desc, a.id
   limit 1
 $$;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook, verifyWebhook } from '../../security/standard-webhooks.ts';
-import type { AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
+import { type AgentCall, type AgentOutcome, type AgentResult, signingSecretsOf } from '../agent.ts';
 import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, storable } from './wire.ts';
 
 const MAX_MEDIA = 10;
@@ -35,7 +35,7 @@ const errorResponse = z.object({
 /** Asks an `envelope` agent for a reply. Never throws. */
 export async function callEnvelope(call: AgentCall, http: Dispatcher): Promise<AgentResult> {
   const body = JSON.stringify(request(call, now()));
-  const signature = signWebhook(call.agent.signingSecret, call.messageId, now(), body);
+  const signature = signWebhook(signingSecretsOf(call.agent), call.messageId, now(), body);
   const { answer, exchange: record } = await exchange(
     call,
     http,
@@ -83,7 +83,7 @@ function read(call: AgentCall, answer: PostAnswer, now: Date): AgentOutcome {
 
 /** The answer comes over the connection we opened, so a signature is optional; one that is there must be right. */
 function forgery(call: AgentCall, answer: PostAnswer, now: Date): string | null {
-  const verdict = verifyWebhook(call.agent.signingSecret, answer.headers, answer.bytes, now);
+  const verdict = verifyWebhook(signingSecretsOf(call.agent), answer.headers, answer.bytes, now);
   if (verdict === 'valid') return null;
   if (verdict === 'unsigned') {
     return call.agent.metadata.require_signed_replies === true

@@ -1,9 +1,10 @@
 // GET /v1/agents: who can answer, and how well each of them does.
 import type { FastifyInstance } from 'fastify';
-import { type ListedAgent, listAgents } from '../../agents/agent-list.ts';
+import { type AgentInFull, findAgents, type ListedAgent, readAgent } from '../../agents/agent-list.ts';
 import type { Sql } from '../../database/pools.ts';
-import { type Agent, AgentList } from '../contract/access.ts';
+import { type Agent, AgentDetail, AgentList, AgentsQuery } from '../contract/agents.ts';
 import { route } from '../routes.ts';
+import { AgentParams, iso } from './agent-changes.ts';
 
 export type AgentListDeps = { readonly sql: Sql };
 
@@ -14,16 +15,52 @@ export function agentListRoutes(app: FastifyInstance, { sql }: AgentListDeps): v
     summary: 'Agents, and how well each of them does',
     tag: 'agents',
     scope: 'read',
+    accounts: true,
+    query: AgentsQuery,
     answers: { 200: AgentList },
-    handle: async () => ({ data: (await listAgents(sql)).map(agentOf) }),
+    handle: async ({ query, principal: { accountId } }) => {
+      const { data, next_cursor } = await findAgents(sql, { ...query, accountId });
+      return { data: data.map(agentOf), next_cursor };
+    },
+  });
+
+  route(app, {
+    method: 'GET',
+    path: '/v1/agents/:id',
+    summary: 'One agent: its registration, its standing, what the newest probe found',
+    tag: 'agents',
+    scope: 'read',
+    accounts: true,
+    params: AgentParams,
+    answers: { 200: AgentDetail },
+    handle: async ({ params, principal }) => detailOf(await readAgent(sql, params.id, principal)),
   });
 }
 
 /** An agent in the shape of the API. */
 export function agentOf(agent: ListedAgent): Agent {
+  const { draining_since, draining_by, drain_reason, disabled_at, disabled_by, disabled_reason, ...rest } = agent;
   return {
-    ...agent,
-    last_success_at: agent.last_success_at?.toISOString() ?? null,
-    last_failure_at: agent.last_failure_at?.toISOString() ?? null,
+    ...rest,
+    last_success_at: iso(agent.last_success_at),
+    last_failure_at: iso(agent.last_failure_at),
+    last_heartbeat_at: iso(agent.last_heartbeat_at),
+    registered_at: agent.registered_at.toISOString(),
+    draining: draining_since && { since: draining_since.toISOString(), by: draining_by ?? '', reason: drain_reason },
+    disabled: disabled_at && { at: disabled_at.toISOString(), by: disabled_by ?? '', reason: disabled_reason ?? '' },
+  };
+}
+
+export function detailOf(agent: AgentInFull): AgentDetail {
+  return {
+    ...agentOf(agent),
+    metadata: agent.metadata,
+    reported_sessions: agent.reported_sessions,
+    cooling_until: iso(agent.cooling_until),
+    old_key_until: iso(agent.old_key_until),
+    old_secret_until: iso(agent.old_secret_until),
+    updated_at: agent.updated_at.toISOString(),
+    deactivated_at: iso(agent.deactivated_at),
+    last_probe: agent.last_probe,
   };
 }

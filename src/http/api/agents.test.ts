@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import Fastify from 'fastify';
+import { pino } from 'pino';
+import { createProbe } from '../../agents/staged-probe/probe.ts';
 import type { Sql } from '../../database/pools.ts';
-import { DarkspereError, errorBody } from '../../errors.ts';
+import { createEgress } from '../../security/guarded-fetch.ts';
 import { createSecretBox } from '../../security/secrets.ts';
+import { createServer } from '../server.ts';
 import { agentRoutes } from './agents.ts';
 
 // What is refused must be refused before the database is asked: this one is never called.
@@ -11,18 +13,18 @@ const noDatabase = (() => {
   throw new Error('the database was asked');
 }) as unknown as Sql;
 
-function app(more: { nowMs?: () => number; registrationSecret?: string | null } = {}) {
-  const server = Fastify();
-  server.setErrorHandler((error, _request, reply) => {
-    if (error instanceof DarkspereError) return reply.code(error.status).send(errorBody(error, 'trace'));
-    return reply.send(error);
-  });
-  agentRoutes(server, {
+const resolve = async () => ['93.184.216.34'];
+
+async function app(more: { nowMs?: () => number; registrationSecret?: string | null } = {}) {
+  const server = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
+  await agentRoutes(server, {
     sql: noDatabase,
     secretBox: createSecretBox(Buffer.alloc(32, 1)),
     egressAllow: [],
     registrationSecret: 'the-registration-secret',
-    resolve: async () => ['93.184.216.34'],
+    resolve,
+    // Each of these ends before a connection is opened.
+    probe: createProbe({ http: createEgress({ allow: [], connectMs: 1 }), egressAllow: [], resolve }),
     ...more,
   });
   return server;
@@ -36,7 +38,7 @@ const good = {
   capabilities: ['chat'],
 };
 
-async function post(server: ReturnType<typeof app>, body: unknown) {
+async function post(server: Awaited<ReturnType<typeof app>>, body: unknown) {
   const payload = typeof body === 'string' ? body : JSON.stringify(body);
   const response = await server.inject({
     method: 'POST',
@@ -104,7 +106,7 @@ const REFUSED: [string, unknown, string][] = [
 
 for (const [name, body, param] of REFUSED) {
   test(`refused with 422 naming the field: ${name}`, async () => {
-    const { status, error } = await post(app(), body);
+    const { status, error } = await post(await app(), body);
     assert.equal(status, 422, JSON.stringify(error));
     assert.equal(error.param, param);
     assert.ok(['invalid_request', 'egress_denied'].includes(error.code));
@@ -113,7 +115,7 @@ for (const [name, body, param] of REFUSED) {
 
 test('a wrong secret is 401 whatever else the body says, and after ten a minute has to pass', async () => {
   let clock = 0;
-  const server = app({ nowMs: () => clock });
+  const server = await app({ nowMs: () => clock });
   for (let i = 0; i < 10; i++) {
     const wrong = await post(server, { registration_secret: i % 2 ? 'the-registration-secreT' : 7, junk: true });
     assert.deepEqual([wrong.status, wrong.error.code], [401, 'registration_secret_invalid']);
@@ -126,6 +128,6 @@ test('a wrong secret is 401 whatever else the body says, and after ten a minute 
 });
 
 test('without a configured secret nobody registers', async () => {
-  const { status, error } = await post(app({ registrationSecret: null }), good);
+  const { status, error } = await post(await app({ registrationSecret: null }), good);
   assert.deepEqual([status, error.code], [401, 'registration_secret_invalid']);
 });

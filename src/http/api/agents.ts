@@ -1,137 +1,189 @@
-// /api/agents/*: how an agent joins.
+// /api/agents/*: how an agent joins, and stays known.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { z } from 'zod';
-import { PROTOCOLS } from '../../agents/agent.ts';
-import { settleSettings } from '../../agents/protocols/settings.ts';
-import { deactivateAgent, findAgentByKey, type RegisterDeps, registerAgent } from '../../agents/registry.ts';
-import type { Sql } from '../../database/pools.ts';
+import { agentStats, readAgent } from '../../agents/agent-list.ts';
+import { findAgentByKey } from '../../agents/credentials.ts';
+import { noteHeartbeat } from '../../agents/standing.ts';
 import { DarkspereError } from '../../errors.ts';
+import { API_KEY_PREFIX } from '../../security/api-keys.ts';
 import { createGuessLimit } from '../../security/guess-limit.ts';
 import { sameSecret } from '../../security/keys.ts';
+import { authenticate, prepareAccess } from '../authentication.ts';
 import { bearerOf } from '../bearer.ts';
-import { isStorableText, parseBody, unstorable } from '../body.ts';
+import {
+  AgentStats,
+  HeartbeatAnswer,
+  HeartbeatBody,
+  Registered,
+  RegisteredAgent,
+  RegistrationBody,
+  RegistrationQuery,
+} from '../contract/agents.ts';
+import { apiDocsRoutes } from '../docs.ts';
+import { openApiRoutes, REGISTRATION } from '../openapi.ts';
+import { route } from '../routes.ts';
+import { type AgentDeps, registerFrom } from './agent-bodies.ts';
+import { AgentParams, agentChangeRoutes, assertOwn, done, iso } from './agent-changes.ts';
 
-const MAX_METADATA_BYTES = 8_192;
-const MAX_METADATA_DEPTH = 10;
-const MAX_BODY_BYTES = 65_536;
-
-const text = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((value) => isStorableText(value) && !/\p{Cc}/u.test(value), 'must not contain control characters');
-
-const metadata = z.record(z.string(), z.unknown()).superRefine((value, context) => {
-  const why = unstorable(value, MAX_METADATA_DEPTH);
-  if (why !== null) context.addIssue(why);
-  else if (Buffer.byteLength(JSON.stringify(value)) > MAX_METADATA_BYTES)
-    context.addIssue('is larger than 8 KiB as JSON');
-});
-
-const registration = z.strictObject({
-  registration_secret: z.string(),
-  agent_name: text(100),
-  agent_type: text(50),
-  endpoint_url: z.string().min(1).max(2_000),
-  capabilities: z.array(text(64)).max(50),
-  // Absent: the one of the preset, else `envelope`.
-  protocol: z.enum(PROTOCOLS).optional(),
-  max_concurrent_sessions: z.int().min(1).max(100_000).default(100),
-  version: text(50).optional(),
-  metadata: metadata.default({}),
-});
-
-export type AgentRoutesDeps = RegisterDeps & {
-  /** Null: nobody can register over HTTP. */
+export type AgentRoutesDeps = AgentDeps & {
+  /** Null: nobody can register with one, only operators with their keys. */
   readonly registrationSecret: string | null;
   /** Wall time in milliseconds, for tests of the limit. */
   readonly nowMs?: () => number;
 };
 
-/** Adds the agent registration routes. Errors leave as DarkspereError for the server's handler. */
-export function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): void {
-  const guesses = createGuessLimit(deps.nowMs);
+/** Adds the API of the registration service. Errors leave as DarkspereError for the server's handler. */
+export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): Promise<void> {
+  const { sql } = deps;
+  // Two: agents whose keys hold no more must not keep themselves from registering again.
+  const [secrets, keys] = [createGuessLimit(deps.nowMs), createGuessLimit(deps.nowMs)];
+  app.decorateRequest('principal', null);
+  prepareAccess(app, { sql, consoleUrl: null, guesses: keys });
+  await openApiRoutes(app, REGISTRATION);
+  apiDocsRoutes(app);
 
-  app.post('/api/agents/register', { bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
-    const waitSeconds = guesses.waitSeconds(request.ip);
+  /** An operator's key, or the secret, before anything else is looked at: only who has one may make us resolve names. */
+  const admit = async (request: FastifyRequest): Promise<void> => {
+    if (request.headers.authorization?.slice('Bearer '.length).startsWith(API_KEY_PREFIX)) {
+      request.principal = await authenticate(request, { scope: 'write', agents: false, accounts: true });
+      return;
+    }
+    const secret = secretIn(request.body);
+    const waitSeconds = secrets.waitSeconds(request.ip, secret);
     if (waitSeconds > 0) {
-      reply.header('retry-after', waitSeconds);
-      throw new DarkspereError('rate_limited', `Too many wrong registration secrets. Try again in ${waitSeconds} s.`);
+      throw new DarkspereError('rate_limited', `Too many wrong registration secrets. Try again in ${waitSeconds} s.`, {
+        facts: { retryAfterSeconds: waitSeconds },
+      });
     }
-    // Before anything else is looked at: only who knows the secret may make us resolve names.
-    if (!knowsSecret(request.body, deps.registrationSecret)) {
-      guesses.noteWrong(request.ip);
-      throw new DarkspereError('registration_secret_invalid', undefined, { param: 'registration_secret' });
-    }
-    const body = parseBody(registration, request.body);
-    const { api_key: credential = null, ...rest } = body.metadata;
-    if (
-      credential !== null &&
-      (typeof credential !== 'string' || credential === '' || /[^\x21-\x7e]/.test(credential))
-    ) {
-      throw new DarkspereError(
-        'invalid_request',
-        'metadata.api_key must be text without spaces, as a header can carry it.',
-        {
-          param: 'metadata.api_key',
-        },
-      );
-    }
-    const settled = settleSettings(body.protocol ?? null, rest);
-    const added = await registerAgent(deps, {
-      name: body.agent_name,
-      type: body.agent_type,
-      protocol: settled.protocol,
-      endpointUrl: body.endpoint_url,
-      capabilities: [...new Set(body.capabilities)],
-      maxConcurrentSessions: body.max_concurrent_sessions,
-      version: body.version ?? null,
-      metadata: settled.metadata,
-      credential,
-    });
-    return reply.code(201).send({
-      success: true,
-      agent_id: added.agentId,
-      api_key: added.apiKey,
-      signing_secret: added.signingSecret,
-      message: 'Agent registered successfully',
-    });
-  });
-}
-
-/** What an agent may do with its own registration; everybody else's looks like one that is not there. */
-export function ownAgentRoutes(app: FastifyInstance, { sql }: { readonly sql: Sql }): void {
-  const own = async (request: FastifyRequest<{ Params: { id: string } }>) => {
-    const agent = await findAgentByKey(sql, bearerOf(request));
-    if (!agent) throw new DarkspereError('agent_key_invalid');
-    if (agent.id !== request.params.id) {
-      throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
-    }
-    return agent;
+    if (deps.registrationSecret !== null && sameSecret(secret, deps.registrationSecret))
+      return secrets.noteRight(secret);
+    secrets.noteWrong(request.ip);
+    throw new DarkspereError('registration_secret_invalid', undefined, { param: 'registration_secret' });
   };
-  app.get<{ Params: { id: string } }>('/api/agents/:id', async (request) => {
-    const { id, name, type } = await own(request);
-    return { agent_id: id, agent_name: name, agent_type: type };
+
+  route(app, {
+    method: 'POST',
+    path: '/api/agents/register',
+    summary: 'Join',
+    description:
+      'With the registration secret in the body, or an operator’s key with the scope write. The agent is probed first, stage by stage; when one fails it is not registered, and the error names the stage and what to correct. The same name and type at the same address is the agent of before: it keeps its id, and its key and signing secret of before hold for a day more. With a key of an account the agent is that account’s alone.',
+    tag: 'agents',
+    scope: 'anyone',
+    before: admit,
+    query: RegistrationQuery,
+    body: RegistrationBody,
+    answers: { 201: Registered },
+    isSlow: true,
+    errors: [
+      'registration_secret_invalid',
+      'unauthenticated',
+      'forbidden',
+      'rate_limited',
+      'probe_failed',
+      'egress_denied',
+      'storage_unavailable',
+    ],
+    handle: async ({ body, query, request }) => {
+      const { registration_secret: _, ...wanted } = body;
+      const added = await registerFrom(deps, wanted, query.probe, request.principal);
+      // Too many wrong keys from there must not keep out one that was given there just now.
+      keys.noteRight(added.apiKey);
+      const message = added.isNew
+        ? 'Agent registered successfully'
+        : 'Agent registered again: it keeps its id, and its key and signing secret of before hold for 24 hours more';
+      return {
+        ...done(added.agentId, message),
+        api_key: added.apiKey,
+        signing_secret: added.signingSecret,
+        probe: added.probe,
+      };
+    },
   });
-  app.post<{ Params: { id: string } }>('/api/agents/:id/deactivate', async (request) => {
-    const { id } = await own(request);
-    await deactivateAgent(sql, id);
-    return { success: true, agent_id: id, message: 'Agent deactivated' };
+
+  route(app, {
+    method: 'GET',
+    path: '/api/agents/stats',
+    summary: 'How many agents there are and how they do',
+    tag: 'agents',
+    scope: 'read',
+    agents: true,
+    accounts: true,
+    answers: { 200: AgentStats },
+    handle: async ({ principal }) =>
+      // An agent of everybody's hears nothing of those of accounts.
+      agentStats(sql, principal.kind === 'agent' ? { accountId: principal.accountId ?? null } : principal),
   });
+
+  route(app, {
+    method: 'GET',
+    path: '/api/agents/:id',
+    summary: 'An agent as it is registered',
+    tag: 'agents',
+    scope: 'read',
+    agents: true,
+    accounts: true,
+    params: AgentParams,
+    answers: { 200: RegisteredAgent },
+    handle: async ({ params, principal }) => {
+      await assertOwn(sql, principal, params.id);
+      const agent = await readAgent(sql, params.id);
+      const { id, name, type, draining_since, last_heartbeat_at, registered_at, updated_at, ...rest } = agent;
+      return {
+        ...rest,
+        agent_id: id,
+        agent_name: name,
+        agent_type: type,
+        draining: draining_since !== null,
+        last_heartbeat_at: iso(last_heartbeat_at),
+        registered_at: registered_at.toISOString(),
+        updated_at: updated_at.toISOString(),
+        last_probe: agent.last_probe,
+      };
+    },
+  });
+
+  route(app, {
+    method: 'POST',
+    path: '/api/agents/:id/heartbeat',
+    summary: 'Say that an agent is alive, and hear what it should know',
+    description:
+      'Every 15 seconds or so. The answer says whether the agent is to get new sessions, whether an operator has disabled it and why, and how long a key or secret that was replaced holds.',
+    tag: 'agents',
+    scope: 'write',
+    agents: true,
+    accounts: true,
+    params: AgentParams,
+    body: HeartbeatBody,
+    answers: { 200: HeartbeatAnswer },
+    handle: async ({ params, body, principal, request }) => {
+      await assertOwn(sql, principal, params.id);
+      const { load, active_sessions = null, draining = null } = body;
+      const standing = await noteHeartbeat(sql, params.id, { load, sessions: active_sessions, draining });
+      const holder = principal.kind === 'agent' ? await findAgentByKey(sql, bearerOf(request)) : null;
+      return {
+        success: true as const,
+        agent_id: params.id,
+        status: standing.status,
+        health_score: standing.health_score,
+        draining: standing.draining_since !== null,
+        drain_reason: standing.drain_reason,
+        disabled_reason: standing.disabled_reason,
+        key_valid_until: iso(holder?.keyUntil ?? null),
+        old_secret_valid_until: iso(standing.old_secret_until),
+      };
+    },
+  });
+
+  agentChangeRoutes(app, deps, '/api/agents');
 }
 
-function knowsSecret(body: unknown, expected: string | null): boolean {
+/** What the body says is the registration secret; what is no text is a wrong one. */
+function secretIn(body: unknown): string {
   const given =
     typeof body === 'object' && body !== null ? (body as Record<string, unknown>).registration_secret : undefined;
-  if (given === undefined) {
-    throw new DarkspereError(
-      'invalid_request',
-      'registration_secret is missing. Send the value of REGISTRATION_SECRET.',
-      {
-        param: 'registration_secret',
-      },
-    );
-  }
-  return typeof given === 'string' && expected !== null && sameSecret(given, expected);
+  if (given !== undefined) return typeof given === 'string' ? given : '';
+  throw new DarkspereError(
+    'invalid_request',
+    'registration_secret is missing. Send the value of REGISTRATION_SECRET, or an operator’s key as Authorization: Bearer.',
+    { param: 'registration_secret' },
+  );
 }

@@ -10,6 +10,7 @@ import { route } from '../routes.ts';
 import { refuseForeignPages } from '../same-origin.ts';
 
 export type SessionDeps = AccessDeps & {
+  readonly consoleUrl: string;
   /** A session that ends takes its streams along. */
   readonly events: Pick<EventHub, 'drop'>;
 };

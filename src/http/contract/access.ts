@@ -23,21 +23,6 @@ export const Instance = z.object({
 
 export const AgentRef = z.object({ id, name: z.string() });
 
-export const Agent = AgentRef.extend({
-  type: z.string(),
-  protocol: z.string(),
-  status: z.enum(['registered', 'active', 'degraded', 'disabled', 'deactivated']),
-  health_score: z.number().int(),
-  response_ms: z.number(),
-  active_sessions: z.number().int(),
-  max_concurrent_sessions: z.number().int(),
-  consecutive_failures: z.number().int(),
-  last_success_at: time.nullable(),
-  last_failure_at: time.nullable(),
-});
-export const AgentList = z.object({ data: z.array(Agent) });
-
 export type Session = z.infer<typeof Session>;
 export type Instance = z.infer<typeof Instance>;
 export type AgentRef = z.infer<typeof AgentRef>;
-export type Agent = z.infer<typeof Agent>;

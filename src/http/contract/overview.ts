@@ -1,6 +1,6 @@
 // Is it well?
 import { z } from 'zod';
-import { Agent } from './access.ts';
+import { Agent } from './agents.ts';
 import { time } from './basics.ts';
 
 export const OverviewQuery = z.strictObject({ window: z.enum(['1h', '24h']).default('1h') });

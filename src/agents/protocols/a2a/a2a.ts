@@ -6,6 +6,7 @@ import type { Client } from '@a2a-js/sdk/client';
 import { A2AError } from '@a2a-js/sdk/errors';
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
+import type { Greeting } from '../greeting.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted, type Wire } from '../sdk-wire.ts';
 import { transcriptOf, wordsOf } from '../template.ts';
@@ -24,6 +25,26 @@ export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMem
   const attempt: Attempt = { call, wire, asked: '', progress: NOTHING };
   const outcome = await answer(attempt, cards);
   return { outcome, exchange: wire.exchange(attempt.asked) };
+}
+
+/** Reads the agent's card and finds a binding that is spoken here. Never throws. */
+export async function greetA2a(call: AgentCall, http: Dispatcher): Promise<Greeting> {
+  const wire = openA2aWire(call, http);
+  const end = (outcome: Greeting['outcome']): Greeting => ({ outcome, status: wire.status() });
+  try {
+    const card = await orAborted(fetchCard(call, wire), wire.signal);
+    // No card is about the agent and not about the server, which has answered.
+    if (card === null) return end(wire.status() === 404 ? noCard() : (wire.failure() ?? noCard()));
+    const { transport } = await clientFor(card, wire);
+    return end({
+      kind: 'met',
+      detail: `its card is read; it speaks ${transport.protocolName} ${transport.protocolVersion}`,
+    });
+  } catch (error) {
+    return end(failureOf(error, { call, wire, asked: '', progress: NOTHING }));
+  } finally {
+    wire.exchange('');
+  }
 }
 
 type Attempt = {

@@ -2,6 +2,7 @@
 import { type PriorDiscovery, ProtocolError, SdkError, SdkErrorCode, type Tool } from '@modelcontextprotocol/client';
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
+import type { Greeting } from '../greeting.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted } from '../sdk-wire.ts';
 import { type Failed, failed } from '../wire.ts';
@@ -27,6 +28,31 @@ export async function callMcp(
   const outcome = await answer(attempt);
   return { outcome, exchange: wire.exchange(attempt.asked) };
 }
+
+/** Connects and finds the tool that texts would go to, without calling it. Never throws. */
+export async function greetMcp(call: AgentCall, http: Dispatcher): Promise<Greeting> {
+  const wire = openMcpWire(call, http);
+  const attempt: Attempt = { call, wire, memory: NO_MEMORY, asked: '', isIdempotent: false };
+  const end = (outcome: Greeting['outcome']): Greeting => ({ outcome, status: wire.status() });
+  const settings = mcpSettings.safeParse(call.agent.metadata);
+  if (!settings.success)
+    return end(failed('agent_contract', `metadata.${settings.error.issues[0]?.path.join('.')} is misshapen`));
+  let connection: Connection | null = null;
+  try {
+    connection = await connect(call, wire, settings.data, null);
+    const plan = await findPlan(connection, wire, settings.data);
+    if ('refusal' in plan) return end(failed('agent_contract', plan.refusal));
+    const era = connection.era.kind === 'legacy' ? 'a revision before 2026-07-28' : '2026-07-28';
+    return end({ kind: 'met', detail: `it speaks ${era}; texts go to the tool ${plan.name.slice(0, 100)}` });
+  } catch (error) {
+    return end(failureOf(error, attempt));
+  } finally {
+    wire.exchange('');
+    void connection?.release();
+  }
+}
+
+const NO_MEMORY: AgentMemory<KnownServer> = { recall: () => null, keep: () => {}, forget: () => {} };
 
 type Attempt = {
   readonly call: AgentCall;

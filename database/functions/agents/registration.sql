@@ -1,0 +1,92 @@
+-- What the registration service does with secrets that it cannot read.
+
+-- Registers an agent, or registers it again: the same name and type at the same address, of the same owner, is the same agent that
+-- has started once more. Its key and signing secret of before hold for p_keep longer. Who comes with the secret alone is never one
+-- that an operator has registered. p_agent is { id, name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions,
+-- version, metadata, account_id, registered_with, probe }.
+create or replace function register_agent(p_agent json, p_key_hash bytea, p_secrets bytea, p_keep interval)
+returns table (agent_id uuid, is_new boolean)
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  wanted record;
+  known uuid;
+begin
+  select * into wanted from json_to_record(p_agent) as r (id uuid, name text, type text, protocol text, endpoint_url text,
+    capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, registered_with text,
+    probe jsonb);
+  -- Two that start at the same moment are one agent.
+  perform pg_advisory_xact_lock(hashtextextended(
+    json_build_array('register_agent', wanted.account_id, wanted.type, wanted.name, wanted.endpoint_url)::text, 0));
+  select a.id into known from agent_registry a
+  where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
+    and a.account_id is not distinct from wanted.account_id
+    and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
+  order by a.id desc limit 1;
+
+  if known is null then
+    insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,
+      metadata, account_id, registered_with, last_probe, api_key_hash, secrets)
+    values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
+      wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
+      p_key_hash, p_secrets);
+  else
+    update agent_registry a set
+      protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
+      version = wanted.version, metadata = wanted.metadata, registered_with = wanted.registered_with, last_probe = coalesce(wanted.probe, a.last_probe),
+      old_key_hash = a.api_key_hash, old_key_until = clock_timestamp() + p_keep, api_key_hash = p_key_hash,
+      old_signing_secret = coalesce(a.signing_secret, a.secrets), old_secret_until = clock_timestamp() + p_keep,
+      signing_secret = null, credential = null, secrets = p_secrets,
+      -- A start ends what the agent said before its stop, and the pause after calls that failed meanwhile; never an operator's word.
+      draining_since = case when a.draining_by = 'agent' then null else a.draining_since end,
+      drain_reason = case when a.draining_by = 'agent' then null else a.drain_reason end,
+      draining_by = nullif(a.draining_by, 'agent'),
+      cooling_until = null, updated_at = clock_timestamp()
+    where a.id = known;
+  end if;
+  perform pg_notify('agents_changed', coalesce(known, wanted.id)::text);
+  return query select coalesce(known, wanted.id), known is null;
+end $$;
+
+-- Gives an agent a new signing secret; calls are signed with the old one too for p_keep longer. Null: there is no such agent.
+create or replace function rotate_agent_secret(p_agent uuid, p_sealed bytea, p_keep interval)
+returns timestamptz
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  kept timestamptz := clock_timestamp() + p_keep;
+begin
+  update agent_registry a set
+    old_signing_secret = case when p_keep > '0' then coalesce(a.signing_secret, a.secrets) end,
+    old_secret_until = case when p_keep > '0' then kept end,
+    signing_secret = p_sealed, updated_at = clock_timestamp()
+  where a.id = p_agent and a.status <> 'deactivated';
+  if not found then
+    return null;
+  end if;
+  perform pg_notify('agents_changed', p_agent::text);
+  return kept;
+end $$;
+
+-- Asks a worker, which alone can read an agent's secrets, to probe it. Gives when: a probe that began later is the answer.
+create or replace function request_probe(p_agent uuid, p_depth text)
+returns timestamptz
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  asked timestamptz := clock_timestamp();
+begin
+  if not exists (select 1 from agent_registry where id = p_agent) then
+    return null;
+  end if;
+  -- Behind the turns of people who wait. Not under a key: a job that is taken in the moment in which it is replaced would be all
+  -- there is, and it has begun before.
+  perform graphile_worker.add_job('staged-probe', json_build_object('agent', p_agent, 'depth', p_depth, 'at', asked),
+    max_attempts := 3, priority := 10);
+  return asked;
+end $$;
+
+revoke execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
+  request_probe(uuid, text) from public;
+grant execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
+  request_probe(uuid, text) to darkspere_web, darkspere_admin;
