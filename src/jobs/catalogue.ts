@@ -1,6 +1,7 @@
 // Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
+import type { ProbePayload, Prober } from '../agents/prober.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
@@ -18,21 +19,25 @@ export type CatalogueDeps = {
   readonly replays: Replayer;
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
+  /** Null: agents are not probed. */
+  readonly prober: Prober | null;
   readonly pacing: boolean;
 };
 
 /** UTC. Missed runs are not caught up: each of these looks at the whole state. */
 const CRONTAB = `
 * * * * * index-messages
+* * * * * ensure-probes
 */5 * * * * end-idle-sessions
 */5 * * * * rescue-conversations
+*/5 * * * * prune-health
 13 * * * * prune-receipts
 43 * * * * prune-jobs
 27 3 * * * rotate-partitions
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, outbound, settle, pacing } = deps;
+  const { sql, logger, mailbox, replays, outbound, settle, prober, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -55,6 +60,16 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       'end-takeover': task<{ c: string }>(async ({ c }) => {
         if (await endTakeover(sql, c))
           logger.info({ conversation: c }, 'the time of an operator is over; the agent answers again');
+      }),
+      // Looks how an agent is when no call has said so.
+      probe: task<ProbePayload>(async (payload) => {
+        await prober?.run(payload);
+      }),
+      'ensure-probes': task(async () => {
+        await prober?.ensure();
+      }),
+      'prune-health': task(async () => {
+        await sql`select prune_health()`;
       }),
       // What the console finds texts with is made here, behind the text path.
       'index-messages': task(async (_payload, signal) => {

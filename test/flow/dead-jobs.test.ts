@@ -27,6 +27,7 @@ describe('jobs that never succeeded', () => {
       replays: nobody,
       outbound: nobody,
       settle: nobody,
+      prober: null,
       pacing: false,
     });
     await work[name]!({}, {} as never);
