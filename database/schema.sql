@@ -746,6 +746,57 @@ AS $function$
   limit 1
 $function$;
 
+CREATE OR REPLACE FUNCTION public.agents_to_choose(p_channel text, p_ours text, p_theirs text)
+ RETURNS TABLE(id uuid, name text, type text, is_healthy boolean, is_mine boolean)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select a.id, a.name, a.type, a.status = 'active' and a.circuit = 'closed', coalesce(a.id = s.agent_id, false)
+  from agent_registry a
+  join phone_numbers n on n.address = p_ours
+  left join conversations c on (c.channel, c.our_address, c.their_address) = (p_channel, p_ours, p_theirs)
+  left join agent_sessions s on s.id = c.session_id and s.is_active
+  where a.status <> 'deactivated' and (
+    (a.type = n.agent_type and a.capabilities @> n.required_capabilities)
+    or exists (
+      select from jsonb_each(n.keywords) word where word.value ->> 'type' = a.type or word.value ->> 'agent' = a.name))
+  order by a.id = s.agent_id desc nulls last, a.status = 'active' desc, a.health_score desc, a.id
+$function$;
+grant execute on function agents_to_choose(text,text,text) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.apply_choice(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_agent uuid, p_type text, p_scope text, p_notice text, p_parts json, p_pacing boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  stored record;
+  session uuid;
+begin
+  select * into stored from apply_keyword(
+    p_channel, p_provider_id, p_ours, p_theirs, p_body, 'choose', p_scope, p_notice, p_parts, null, p_pacing);
+  -- A repeat of the webhook.
+  if stored.conversation_id is null or p_type is null then
+    return;
+  end if;
+  update agent_sessions s set agent_id = p_agent, agent_type = p_type, last_active_at = clock_timestamp()
+  from conversations c left join phone_numbers n on n.address = c.our_address
+  where c.id = stored.conversation_id and s.id = c.session_id and s.is_active
+    and s.last_active_at > clock_timestamp() - coalesce(n.session_idle, interval '24 hours');
+  if found then
+    return;
+  end if;
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  from conversations c where c.id = stored.conversation_id and s.id = c.session_id and s.is_active;
+  insert into agent_sessions (conversation_id, agent_id, agent_type, history_from)
+  values (stored.conversation_id, p_agent, p_type, stored.message_id)
+  returning id into session;
+  update conversations set session_id = session where id = stored.conversation_id;
+end $function$;
+grant execute on function apply_choice(text,text,text,text,text,uuid,text,text,text,json,boolean) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
  LANGUAGE plpgsql
@@ -779,7 +830,7 @@ begin
     p_parts := null;
   end if;
   -- Who has stopped already hears nothing more but the answers to START and HELP; the carrier would refuse it besides.
-  if p_action in ('stop', 'reset') and exists (select 1 from consents s
+  if p_action in ('stop', 'reset', 'choose') and exists (select 1 from consents s
       where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
     p_parts := null;
   end if;

@@ -51,6 +51,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
 /** The functions each role may call. The ones in neither list are parts of others and run only inside them. */
 const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
   darkspere_web: [
+    'agents_to_choose',
+    'apply_choice',
     'apply_keyword',
     'apply_statuses',
     'conversation_context',
