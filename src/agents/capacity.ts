@@ -180,15 +180,17 @@ export async function createCapacity(deps: {
   }
 
   const listening = await sql.listen('agent_slots', hear);
+  let looking: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    renew().then(look).catch(onError);
+    looking = renew().then(look).catch(onError);
   }, RENEW_MS);
   timer.unref();
 
   return {
     async take(agent) {
       const block = blockOf(agent.id);
-      if (!hasRoom(block, agent) && !(await makeRoom(agent, block))) return null;
+      // Somebody else may have taken what there was between the answer and here.
+      while (!hasRoom(block, agent)) if (!(await makeRoom(agent, block))) return null;
       block.used += 1;
       block.peak = Math.max(block.peak, block.used);
       let isLeft = false;
@@ -223,6 +225,7 @@ export async function createCapacity(deps: {
       clearTimeout(returning);
       for (const waiter of [...waiters]) waiter.wake();
       await listening.unlisten();
+      await looking;
       for (const block of blocks.values()) block.wantedUntilMs = Number.POSITIVE_INFINITY;
       await renew().catch(onError);
     },

@@ -44,7 +44,10 @@ describe('choosing an agent', () => {
     const [mine, name] = before === ada ? ['Ada', 'grace hopper'] : ['Grace Hopper', 'ada'];
     await person.text('agents');
     const list = await person.next((text) => text.body.includes('You can text'));
-    assert.ok(['Ada', 'Grace Hopper', `${mine} answers you now`].every((part) => list.body.includes(part)), list.body);
+    assert.ok(
+      ['Ada', 'Grace Hopper', `${mine} answers you now`].every((part) => list.body.includes(part)),
+      list.body,
+    );
     await person.text(`Use ${name}`);
     await person.next((text) => /from now on/.test(text.body));
     await person.text('who am I?');
@@ -113,7 +116,8 @@ describe('choosing an agent', () => {
     await person.text('a car');
     await person.next((text) => text.body === 'Also sold a car');
     assert.equal(ada.calls.length + grace.calls.length, 0);
-    const moved = await world.sql`select old_agent, new_agent, reason from session_failovers where old_agent = ${seller.id}`;
+    const moved =
+      await world.sql`select old_agent, new_agent, reason from session_failovers where old_agent = ${seller.id}`;
     assert.deepEqual(
       moved.map((row) => ({ ...row })),
       [{ old_agent: seller.id, new_agent: second.id, reason: 'agent_refused' }],
