@@ -189,6 +189,7 @@ export async function createCapacity(deps: {
   return {
     async take(agent) {
       const block = blockOf(agent.id);
+      if (closed) return null;
       // Somebody else may have taken what there was between the answer and here.
       while (!hasRoom(block, agent)) if (!(await makeRoom(agent, block))) return null;
       block.used += 1;
