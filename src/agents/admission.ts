@@ -21,7 +21,7 @@ export type Admission = {
   admit(choice: Choice, totalMs: number): Promise<Admitted | 'full' | 'out'>;
 };
 
-/** A trial that was not granted is not asked for again before this, in this process. */
+/** Between trials, in this process, whether they were granted or not: while others answer there is no hurry. */
 const ASK_AGAIN_MS = 1_000;
 /** From the end of a call to its record. */
 const RECORD_MS = 5_000;
@@ -72,7 +72,8 @@ export function createAdmission(deps: {
         leave(saidNothing) {
           place.leave();
           if (isTrial && saidNothing) releaseTrial(agent);
-          if (isTrial && !saidNothing) refusedUntilMs.delete(agent.id);
+          // While nobody else is left, everybody waits for it.
+          if (isTrial && as === 'last resort') refusedUntilMs.delete(agent.id);
         },
       };
     },

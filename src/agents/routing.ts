@@ -14,8 +14,8 @@ export type Wish = {
 };
 
 /**
- * healthy: as it likes. trial: it was out and its pause is over; one call finds out whether it is back, others are there if it is
- * not. last resort: nobody is healthy.
+ * healthy: as it likes. trial: it was in trouble and its pause is over; one call at a time finds out whether it is well, others are
+ * there if it is not. last resort: nobody is healthy.
  */
 export type Choice = { readonly agent: Agent; readonly as: 'healthy' | 'trial' | 'last resort' };
 
@@ -33,10 +33,14 @@ function isCooling(agent: Agent, now: Date): boolean {
   return agent.coolingUntil !== null && agent.coolingUntil > now;
 }
 
-/** Out, its pause over, and nothing that a probe has found against it: the next call may be its trial. */
+/**
+ * In trouble, its pause over, and nothing that a probe has found against it: the next call may be its trial. Without one, an agent
+ * that failed once would never be asked again while others have a better score.
+ */
 function isDue(agent: Agent, now: Date): boolean {
   const isTried = agent.trialUntil !== null && agent.trialUntil > now;
-  return !isHealthy(agent, now) && !isCooling(agent, now) && agent.probeFailures === 0 && !isTried;
+  const isWell = agent.successRate === 1 && agent.consecutiveFailures === 0 && isHealthy(agent, now);
+  return !isWell && !isCooling(agent, now) && agent.probeFailures === 0 && !isTried;
 }
 
 /** Of the calls it takes at once, the share that is free; while it is trusted with a trickle, of that. */
@@ -60,15 +64,12 @@ export function chooseAgent(agents: readonly Agent[], wish: Wish): Choice | null
     if (isHealthy(agent, wish.now)) {
       if (agent.id === wish.sticky) return { agent, as: 'healthy' };
       if (healthy === null || byHealth(agent, healthy) < 0) healthy = agent;
-    } else {
-      if (rest === null || byTrouble(agent, rest, wish.now) < 0) rest = agent;
-      // Not with somebody whom it has just failed.
-      const isDueHere = agent.id !== wish.sticky && isDue(agent, wish.now);
-      if (isDueHere && (due === null || byHealth(agent, due) < 0)) due = agent;
-    }
+    } else if (rest === null || byTrouble(agent, rest, wish.now) < 0) rest = agent;
+    // Not with somebody whom it has just failed.
+    if (agent.id !== wish.sticky && isDue(agent, wish.now) && (due === null || byHealth(agent, due) < 0)) due = agent;
   }
   if (healthy === null) return rest && { agent: rest, as: 'last resort' };
-  return due === null ? { agent: healthy, as: 'healthy' } : { agent: due, as: 'trial' };
+  return due === null || due === healthy ? { agent: healthy, as: 'healthy' } : { agent: due, as: 'trial' };
 }
 
 function fits(agent: Agent, wish: Wish): boolean {
