@@ -85,6 +85,7 @@ function absent({ default: value, otherwise }: Variable): string {
 const UNITS = {
   milliseconds: ' ms',
   minutes: ' min',
+  seconds: ' s',
   megabytes: ' MB',
   'micro-dollars': ' millionths of a dollar',
   count: '',

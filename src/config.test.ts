@@ -54,6 +54,7 @@ describe('defaults', () => {
       concurrency: 2000,
       prices: { segment: 8300, mms: 22000 },
       takeoverMinutes: 30,
+      probeMs: 30_000,
       carrierKeywords: true,
       pacing: true,
       registrationSecret: null,

@@ -51,6 +51,8 @@ export type Config = {
   readonly prices: { readonly segment: number; readonly mms: number };
   /** How long an operator keeps a conversation after their last act. */
   readonly takeoverMinutes: number;
+  /** Between probes of an agent; null: none are made. */
+  readonly probeMs: number | null;
   /** The carrier answers STOP, START and HELP by itself. */
   readonly carrierKeywords: boolean;
   readonly pacing: boolean;
@@ -153,6 +155,7 @@ function assemble(reading: Reading, situation: Situation): Config | null {
     concurrency: value('DARKSPERE_CONCURRENCY'),
     prices: { segment: value('DARKSPERE_SEGMENT_MICRO_USD'), mms: value('DARKSPERE_MMS_MICRO_USD') },
     takeoverMinutes: value('DARKSPERE_TAKEOVER_MINUTES'),
+    probeMs: value('DARKSPERE_PROBE_SECONDS') === 0 ? null : value('DARKSPERE_PROBE_SECONDS') * 1000,
     carrierKeywords: value('DARKSPERE_CARRIER_KEYWORDS') === 'on',
     pacing: value('DARKSPERE_PACING') === 'on',
     ...readSecrets(reading, { external: !embedded, parts: situation.parts }),

@@ -320,6 +320,20 @@ export const CATALOGUE = {
     title: 'No registered agent can answer this number.',
     fix: 'Register an agent of the number’s type, or bring one back.',
   },
+  agent_full: {
+    category: 'agent_unavailable',
+    status: 503,
+    retry: 'other',
+    title: 'Every agent that could answer had as many calls under way as it takes.',
+    fix: 'Raise max_concurrent_sessions, or register another agent of the same type.',
+  },
+  agent_out: {
+    category: 'agent_unavailable',
+    status: 503,
+    retry: 'other',
+    title: 'Every agent that could answer is out: after five failures in a row only one trial call at a time is made.',
+    fix: 'See agent_health_summary for what is wrong; the next trial that is answered ends it.',
+  },
   agent_key_invalid: {
     category: 'authentication',
     status: 401,

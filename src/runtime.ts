@@ -3,11 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createHealthRecorder } from './agents/health.ts';
+import { createAdmission } from './agents/admission.ts';
+import { createCapacity } from './agents/capacity.ts';
+import { createHealthRecorder } from './agents/health-recorder.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createInvoke } from './agents/invoke.ts';
+import { createProbe } from './agents/probe.ts';
+import { createProber } from './agents/prober.ts';
 import { createRegistry } from './agents/registry.ts';
-import { createProbe } from './agents/staged-probe/probe.ts';
+import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
@@ -195,9 +199,19 @@ async function openWorker(shared: Shared): Promise<string> {
     if (!shared.outage.noticed(error))
       logger.warn({ error: messageOf(error) }, 'agents or conversations could not be read or written');
   };
-  const registry = await createRegistry({ sql, secretBox: shared.secretBox, refreshMs: 1_000, onError });
+  const poolId = newId();
+  const capacity = await createCapacity({ sql, poolId, onError });
+  stack.defer(() => capacity.close());
+  const registry = await createRegistry({
+    sql,
+    secretBox: shared.secretBox,
+    refreshMs: 1_000,
+    inUse: capacity.inUse,
+    onError,
+  });
   stack.defer(() => registry.close());
-  const health = createHealthRecorder({ sql, registry, onError });
+  const admission = createAdmission({ sql, poolId, capacity, registry, onError });
+  const health = createHealthRecorder({ sql, registry, onError, probes: config.probeMs !== null });
   stack.defer(() => health.close());
   const agentHttp = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
   stack.defer(() => agentHttp.destroy());
@@ -207,7 +221,6 @@ async function openWorker(shared: Shared): Promise<string> {
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
   const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
-  const poolId = newId();
   const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
   stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
@@ -218,6 +231,8 @@ async function openWorker(shared: Shared): Promise<string> {
     quietMs,
     pacing,
     registry,
+    admission,
+    capacity,
     health,
     invoke,
     deadlines,
@@ -227,11 +242,11 @@ async function openWorker(shared: Shared): Promise<string> {
     sendNow: outbound.sendNow,
     mediaLinks,
   });
-  const replays = createReplayer({ sql, registry, invoke, deadlines, mediaLinks });
+  const replays = createReplayer({ sql, registry, capacity, invoke, deadlines, mediaLinks });
   const stagedProbes = {
     sql,
     secretBox: shared.secretBox,
-    probe: createProbe({ http: agentHttp, egressAllow: config.egressAllow }),
+    probe: createStagedProbe({ http: agentHttp, egressAllow: config.egressAllow }),
   };
   const catchUp = () => void mailbox.catchUp().catch(onError);
   const hear = (notice: string) => {
@@ -242,6 +257,10 @@ async function openWorker(shared: Shared): Promise<string> {
   stack.defer(() => listening.unlisten());
   const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
   stack.defer(() => interrupts.unlisten());
+  const prober =
+    config.probeMs === null
+      ? null
+      : createProber({ sql, poolId, registry, health, probe: createProbe(agentHttp), intervalMs: config.probeMs });
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,
@@ -249,12 +268,13 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, replays, stagedProbes, outbound, settle, pacing }),
+    tasks: jobCatalogue({ sql, logger, mailbox, replays, stagedProbes, outbound, settle, prober, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
   const giveUp = () => {
     mailbox.stop();
     replays.stop();
+    prober?.stop();
   };
   stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, giveUp));
   return url;

@@ -54,6 +54,10 @@ const OWNERS: Readonly<Record<string, string>> = {
   contacts: 'accounts',
   agent_registry: 'agents',
   agent_sessions: 'agents',
+  agent_health_checks: 'agents',
+  agent_call_times: 'agents',
+  agent_slots: 'agents',
+  session_failovers: 'agents',
   consents: 'security',
   login_tokens: 'security',
   auth_sessions: 'security',
@@ -294,7 +298,7 @@ describe('source', () => {
     assert.deepEqual(offences, []);
   });
 
-  it('opens no transaction from a process that stays: broken, they take it along (src/agents/health.ts)', () => {
+  it('opens no transaction from a process that stays: broken, they take it along (src/agents/health-recorder.ts)', () => {
     assert.deepEqual(
       SOURCES.filter((path) => !COMMANDS_ONLY.has(path)).filter((path) =>
         /\.begin\(/.test(withoutComments(read(path))),

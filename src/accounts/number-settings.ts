@@ -14,21 +14,33 @@ type Columns = Pick<
   | 'hold_text'
   | 'max_segments'
   | 'segments_per_second'
+  | 'agent_choice'
 >;
+
+/** Bare word → what it leads to: any agent of a type, or the agent of a name. */
+export type NumberWords = Readonly<Record<string, { readonly type: string } | { readonly agent: string }>>;
 
 export type NumberSettings = Columns & {
   readonly address: string;
   readonly session_idle_seconds: number;
   readonly campaign: string | null;
+  readonly keywords: NumberWords;
 };
 
-/** What is to change; what is absent stays. `campaign` is a name; `session_idle` an interval of PostgreSQL. */
-export type NumberChange = Partial<Columns> & { readonly session_idle?: string; readonly campaign?: string | null };
+/**
+ * What is to change; what is absent stays. `campaign` is a name; `session_idle` an interval of PostgreSQL; of `keywords` those
+ * that are named change, and null takes one away.
+ */
+export type NumberChange = Partial<Columns> & {
+  readonly session_idle?: string;
+  readonly campaign?: string | null;
+  readonly keywords?: Readonly<Record<string, NumberWords[string] | null>>;
+};
 
 export async function listNumbers(sql: Sql): Promise<NumberSettings[]> {
   return sql<NumberSettings[]>`
     select n.address, n.is_active, n.agent_type, n.busy_policy, n.quiet_ms, n.hold_ms, n.hold_text, n.max_segments,
-      n.segments_per_second, extract(epoch from n.session_idle)::int as session_idle_seconds, c.name as campaign
+      n.segments_per_second, n.agent_choice, n.keywords, extract(epoch from n.session_idle)::int as session_idle_seconds, c.name as campaign
     from phone_numbers n left join campaigns c on c.id = n.campaign_id
     order by n.address`;
 }
@@ -40,7 +52,7 @@ export async function listAddresses(sql: Sql): Promise<Pick<NumberSettings, 'add
 
 /** Changes one of our numbers, or adds it. Throws not_found for a campaign that is not there. */
 export async function setNumber(sql: Sql, address: string, change: NumberChange): Promise<{ isNew: boolean }> {
-  const { campaign, ...columns } = change;
+  const { campaign, keywords, ...columns } = change;
   const values = {
     address,
     ...columns,
@@ -50,5 +62,13 @@ export async function setNumber(sql: Sql, address: string, change: NumberChange)
     insert into phone_numbers ${sql({ segments_per_second: segmentsPerSecond(address), ...values })}
     on conflict (address) do update set ${sql(values)}
     returning xmax = 0 as is_new`;
+  if (keywords !== undefined) {
+    const words = Object.entries(keywords);
+    const added = Object.fromEntries(words.filter(([, target]) => target !== null));
+    const removed = words.filter(([, target]) => target === null).map(([word]) => word);
+    await sql`
+      update phone_numbers set keywords = (keywords || ${sql.json(added as never)}) - ${removed}::text[]
+      where address = ${address}`;
+  }
   return { isNew: row!.is_new };
 }

@@ -7,11 +7,21 @@ import type { Logger } from '../observability/logger.ts';
 export type OurNumbers = {
   /** Active numbers, E.164, as of the last look. */
   current(): ReadonlySet<string>;
+  /** How people choose an agent at a number, as of the last look: whether by name, and the number's own words. */
+  choosing(address: string): AgentChoosing;
   /** False while the table was never read: a number that is missing may be ours all the same. */
   areKnown(): boolean;
   read(): Promise<void>;
   close(): void;
 };
+
+export type AgentChoosing = {
+  readonly isOffered: boolean;
+  /** Bare word → any agent of a type, or the one of a name. */
+  readonly words: Readonly<Record<string, { readonly type: string } | { readonly agent: string }>>;
+};
+
+const NO_CHOICE: AgentChoosing = { isOffered: false, words: {} };
 
 const REFRESH_MS = 5_000;
 
@@ -42,10 +52,13 @@ export function openNumbers(
   { configured, logger, outage }: { configured: readonly string[]; logger: Logger; outage: Outage },
 ): OurNumbers {
   let numbers: ReadonlySet<string> = new Set(configured);
+  let choosing: ReadonlyMap<string, AgentChoosing> = new Map();
   let isRead = false;
   const read = async () => {
-    const rows = await sql<{ address: string }[]>`select address from phone_numbers where is_active`;
+    const rows = await sql<{ address: string; agent_choice: boolean; keywords: AgentChoosing['words'] }[]>`
+      select address, agent_choice, keywords from phone_numbers where is_active`;
     numbers = new Set(rows.map((row) => row.address));
+    choosing = new Map(rows.map((row) => [row.address, { isOffered: row.agent_choice, words: row.keywords }]));
     isRead = true;
     outage.over();
   };
@@ -58,6 +71,7 @@ export function openNumbers(
   timer.unref();
   return {
     current: () => numbers,
+    choosing: (address) => choosing.get(address) ?? NO_CHOICE,
     areKnown: () => isRead,
     read,
     close: () => clearInterval(timer),

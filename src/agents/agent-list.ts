@@ -3,7 +3,7 @@ import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
 import type { AgentStatus, Protocol } from './agent.ts';
-import { HEALTHY_SCORE } from './routing.ts';
+import { HEALTHY_SCORE } from './health.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
 export type ListedAgent = {

@@ -1,29 +1,31 @@
 // What an agent is to the rest of the product, and what one call to it takes and gives.
 import type { ErrorCode } from '../errors.ts';
+import type { HealthState } from './health.ts';
 
 export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a', 'webhook'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 export type AgentStatus = 'registered' | 'active' | 'degraded' | 'disabled' | 'deactivated';
 
+/** Closed: called as it likes. Open: by a trial only, which is under way when it is half-open. */
+export type Circuit = 'closed' | 'open' | 'half_open';
+
 /** One row of the registry as routing and calling need it; secrets are decrypted. */
-export type Agent = {
+export type Agent = HealthState & {
   readonly id: string;
   readonly name: string;
   readonly type: string;
   readonly protocol: Protocol;
   readonly endpointUrl: string;
   readonly capabilities: readonly string[];
-  readonly status: AgentStatus;
-  /** 0–100. */
-  readonly healthScore: number;
+  /** Calls at once, over all processes. */
   readonly maxConcurrentSessions: number;
+  /** Calls under way: this process's as they are, those of others as of a second ago. */
   readonly activeSessions: number;
   /** Smoothed time to answer, milliseconds. */
   readonly responseMs: number;
-  readonly consecutiveFailures: number;
-  /** Not to be tried before this time unless nobody else is left. */
-  readonly coolingUntil: Date | null;
+  readonly p99Ms: number | null;
+  readonly lastFailureAt: Date | null;
   /** Whose conversations it is asked for; null or absent: everybody's. */
   readonly accountId?: string | null;
   /** It gets no new sessions while others can take them; those that it has go on. */

@@ -1,233 +1,162 @@
-// How well agents do, learned from real calls. A call that failed outranks anything a probe says.
-import { now } from '../clock.ts';
-import type { Sql } from '../database/pools.ts';
+// How an agent's score, status and circuit follow from its calls and probes. Pure; the formula is explained in README.md. A call
+// outranks every probe: a healthy probe never heals an agent whose calls fail.
 import type { Category } from '../errors.ts';
-import type { AgentStatus } from './agent.ts';
-import type { Registry } from './registry.ts';
-import { HEALTHY_SCORE } from './routing.ts';
+import type { AgentStatus, Circuit } from './agent.ts';
+
+/** From this score on an agent is healthy. */
+export const HEALTHY_SCORE = 70;
 
 export type HealthState = {
   readonly status: AgentStatus;
+  /** 0–100. */
   readonly healthScore: number;
+  /** Calls that failed since the last one that was answered. */
   readonly consecutiveFailures: number;
+  /** Not to be tried before this time unless nobody else is left. */
   readonly coolingUntil: Date | null;
+  /** Share of calls answered, 0–1, each newest one weighing a tenth. */
+  readonly successRate: number;
+  /** Milliseconds; null: too few calls to say. */
+  readonly p95Ms: number | null;
+  /** Probes that failed since the last good probe or answered call. */
+  readonly probeFailures: number;
+  /** Failures since it was last well: how far the pause has doubled. */
+  readonly backoff: number;
+  readonly circuit: Circuit;
+  /** After it was out: calls at once that it is trusted with; null: all it takes. */
+  readonly trickle: number | null;
+  /** Until then its one trial call is under way, unless it ends before. */
+  readonly trialUntil: Date | null;
 };
 
-const FAILURE_COST = 20;
-/** A busy agent is at its limit, not broken: routing looks elsewhere for a moment. */
-const BUSY_COST = 5;
-const SUCCESS_GAIN = 10;
-const DISABLED_AFTER = 3;
-const MAX_PAUSE_MS = 60_000;
+export const WELL: HealthState = {
+  status: 'active',
+  healthScore: 100,
+  consecutiveFailures: 0,
+  coolingUntil: null,
+  successRate: 1,
+  p95Ms: null,
+  probeFailures: 0,
+  backoff: 0,
+  circuit: 'closed',
+  trickle: null,
+  trialUntil: null,
+};
 
-/** After a failed call: the score falls, and the pause doubles with each failure in a row: 2 s, 4 s … 60 s. */
-export function afterFailure(state: HealthState, category: Category, now: Date): HealthState {
-  const busy = category === 'rate_limit';
-  const consecutiveFailures = state.consecutiveFailures + (busy ? 0 : 1);
-  const healthScore = Math.max(0, state.healthScore - (busy ? BUSY_COST : FAILURE_COST));
-  const pauseMs = Math.min(MAX_PAUSE_MS, 2 ** Math.max(1, Math.min(consecutiveFailures, 10)) * 1000);
-  const until = new Date(now.getTime() + pauseMs);
-  return {
-    status: statusFor(state.status, healthScore, consecutiveFailures),
-    healthScore,
-    consecutiveFailures,
-    coolingUntil: state.coolingUntil !== null && state.coolingUntil > until ? state.coolingUntil : until,
-  };
+/** What a newest call weighs in the success rate; one that met a busy agent, which is at its limit and not broken, half of it. */
+const WEIGHT = 0.1;
+const BUSY_WEIGHT = 0.05;
+/** From here on the rate counts as whole: it would come near it for ever. */
+const WHOLE = 0.995;
+/** What each failure in a row takes from the score, and what is left in any case. */
+const STREAK_COST = 0.15;
+const LEAST_STREAK_FACTOR = 0.1;
+/** Up to this an agent is not slow; at fifteen times as long its score is 70. */
+const FAST_MS = 1_000;
+const SLOW_COST = 0.3 / Math.log(15);
+const LEAST_SPEED_FACTOR = 0.5;
+
+const DISABLED_AFTER = 3;
+const OPEN_AFTER = 5;
+const MAX_PAUSE_MS = 60_000;
+/** At so many calls at once an agent has its trust back. */
+const TRUSTED = 32;
+
+/** 0–100: success rate × speed × failures in a row. */
+export function scoreOf(
+  state: Pick<HealthState, 'successRate' | 'p95Ms' | 'consecutiveFailures' | 'probeFailures'>,
+): number {
+  const streak = Math.max(state.consecutiveFailures, state.probeFailures);
+  const streakFactor = Math.max(LEAST_STREAK_FACTOR, 1 - STREAK_COST * streak);
+  const slow = state.p95Ms === null || state.p95Ms <= FAST_MS ? 0 : SLOW_COST * Math.log(state.p95Ms / FAST_MS);
+  return Math.round(100 * state.successRate * Math.max(LEAST_SPEED_FACTOR, 1 - slow) * streakFactor);
 }
 
-/** After an answered call: trouble is over. One success is the trial that brings an agent back to healthy. */
+/**
+ * After a failed call. The pause doubles with each failure since the agent was last well: 2 s, 4 s … 60 s. Three in a row disable
+ * it, and so does one while it is trusted with a trickle only; five open its circuit. `wasTrial`: the call was its one trial.
+ */
+export function afterFailure(state: HealthState, category: Category, now: Date, wasTrial = false): HealthState {
+  const isBusy = category === 'rate_limit';
+  const consecutiveFailures = state.consecutiveFailures + (isBusy ? 0 : 1);
+  const backoff = Math.min(10, state.backoff + (isBusy ? 0 : 1));
+  const isOpen = state.circuit !== 'closed' || consecutiveFailures >= OPEN_AFTER;
+  // That an agent which is known to be out is still out is no news: a long outage must not cost a long recovery.
+  const weight = state.circuit !== 'closed' ? 0 : isBusy ? BUSY_WEIGHT : WEIGHT;
+  const isOut = consecutiveFailures >= DISABLED_AFTER || isOpen || state.trickle !== null;
+  const until = new Date(now.getTime() + Math.min(MAX_PAUSE_MS, 2 ** Math.max(1, backoff) * 1000));
+  const next = {
+    ...state,
+    consecutiveFailures,
+    backoff,
+    successRate: state.successRate * (1 - weight),
+    circuit: isOpen ? ('open' as const) : state.circuit,
+    trickle: isOut ? 1 : null,
+    coolingUntil: state.coolingUntil !== null && state.coolingUntil > until ? state.coolingUntil : until,
+    trialUntil: wasTrial ? null : state.trialUntil,
+  };
+  return rated(next, Math.min(state.healthScore, scoreOf(next)));
+}
+
+/** After an answered call: the circuit closes, and an agent that was out is trusted with twice as much. */
 export function afterSuccess(state: HealthState): HealthState {
-  const healthScore = Math.min(100, Math.max(HEALTHY_SCORE, state.healthScore + SUCCESS_GAIN));
-  return { status: statusFor(state.status, healthScore, 0), healthScore, consecutiveFailures: 0, coolingUntil: null };
+  const successRate = state.successRate + WEIGHT * (1 - state.successRate);
+  const trickle = state.trickle === null || state.trickle * 2 >= TRUSTED ? null : state.trickle * 2;
+  const next = {
+    ...state,
+    consecutiveFailures: 0,
+    probeFailures: 0,
+    coolingUntil: null,
+    successRate: successRate >= WHOLE ? 1 : successRate,
+    circuit: 'closed' as const,
+    trickle,
+    trialUntil: null,
+  };
+  const healthScore = Math.max(state.healthScore, scoreOf(next));
+  // One answer between failures must not make the next pause short again.
+  const isWell = healthScore >= HEALTHY_SCORE && trickle === null;
+  return rated({ ...next, backoff: isWell ? 0 : state.backoff }, healthScore);
+}
+
+/** After a probe. A good one ends what probes have found, and nothing that calls have. */
+export function afterProbe(state: HealthState, isUp: boolean): HealthState {
+  if (isUp) {
+    const next = { ...state, probeFailures: 0 };
+    return rated(next, scoreOf(next));
+  }
+  const probeFailures = state.probeFailures + 1;
+  const next = { ...state, probeFailures, trickle: probeFailures >= DISABLED_AFTER ? 1 : state.trickle };
+  return rated(next, Math.min(state.healthScore, scoreOf(next)));
+}
+
+/** After the percentiles were counted anew. */
+export function afterCounting(state: HealthState, p95Ms: number | null): HealthState {
+  const next = { ...state, p95Ms };
+  return rated(next, scoreOf(next));
+}
+
+function rated(state: HealthState, healthScore: number): HealthState {
+  return { ...state, healthScore, status: statusOf(state, healthScore) };
 }
 
 /** Only its owner deactivates an agent, and only its owner brings it back. */
-function statusFor(status: AgentStatus, healthScore: number, consecutiveFailures: number): AgentStatus {
-  if (status === 'deactivated') return status;
-  if (consecutiveFailures >= DISABLED_AFTER) return 'disabled';
+function statusOf(state: HealthState, healthScore: number): AgentStatus {
+  if (state.status === 'deactivated') return state.status;
+  const { consecutiveFailures, probeFailures, trickle } = state;
+  const fellBack = trickle !== null && consecutiveFailures > 0;
+  if (consecutiveFailures >= DISABLED_AFTER || probeFailures >= DISABLED_AFTER || fellBack) return 'disabled';
   return healthScore < HEALTHY_SCORE ? 'degraded' : 'active';
 }
 
-function inTrouble(state: HealthState): boolean {
+/** Whether an answered call changes anything but the times. */
+export function isInTrouble(state: HealthState): boolean {
   return (
-    state.status !== 'active' || state.healthScore < 100 || state.consecutiveFailures > 0 || state.coolingUntil !== null
+    state.successRate < 1 ||
+    state.consecutiveFailures > 0 ||
+    state.probeFailures > 0 ||
+    state.backoff > 0 ||
+    state.coolingUntil !== null ||
+    state.circuit !== 'closed' ||
+    state.trickle !== null
   );
-}
-
-type HealthEvent =
-  | { readonly kind: 'success' }
-  | { readonly kind: 'failure'; readonly category: Category; readonly startedAt: Date; readonly at: Date };
-
-export type HealthRecorder = {
-  /** Notes an answered call that took `ms`. Costs no query while the agent is in full health. */
-  recordSuccess(agentId: string, ms: number): void;
-  /**
-   * Notes a failed call and writes it at once. Calls that were already under way when an earlier failure was written are
-   * the same incident and do not count again: a restart that breaks 500 calls is one failure. Not for calls that we
-   * cancelled.
-   */
-  recordFailure(agentId: string, category: Category, startedAt: Date): void;
-  /** Writes what is still in memory; resolves when all of it is stored. */
-  flush(): Promise<void>;
-  close(): Promise<void>;
-};
-
-/**
- * Keeps the health columns of `agent_registry`. The local snapshot is changed first, so the very next choice in this
- * process already knows; writes follow, one at a time per agent, so an outage under load cannot use up the pool.
- */
-export function createHealthRecorder(deps: {
-  readonly sql: Sql;
-  readonly registry: Pick<Registry, 'find' | 'patch'>;
-  readonly onError: (error: unknown) => void;
-  /** How often the response times of healthy agents are written. */
-  readonly flushMs?: number;
-}): HealthRecorder {
-  const { sql, registry } = deps;
-  const answered = new Map<string, { count: number; sumMs: number }>();
-  const waiting = new Map<string, HealthEvent[]>();
-  const writers = new Map<string, Promise<void>>();
-  const counted = new Map<string, Date>();
-
-  const write = (agentId: string, event: HealthEvent): void => {
-    const queue = waiting.get(agentId);
-    if (queue !== undefined) {
-      queue.push(event);
-      return;
-    }
-    waiting.set(agentId, [event]);
-    writers.set(agentId, drain(agentId));
-  };
-
-  const drain = async (agentId: string): Promise<void> => {
-    for (let events = waiting.get(agentId); events !== undefined && events.length > 0; events = waiting.get(agentId)) {
-      waiting.set(agentId, []);
-      try {
-        const state = await store(sql, agentId, events);
-        if (state !== null && waiting.get(agentId)?.length === 0) registry.patch(agentId, state);
-      } catch (error) {
-        deps.onError(error);
-      }
-    }
-    waiting.delete(agentId);
-    writers.delete(agentId);
-  };
-
-  const flush = async (): Promise<void> => {
-    const batch = [...answered];
-    answered.clear();
-    try {
-      if (batch.length > 0) await storeTimes(sql, batch);
-    } catch (error) {
-      deps.onError(error);
-    }
-    await Promise.all(writers.values());
-  };
-
-  const timer = setInterval(() => void flush(), deps.flushMs ?? 5_000);
-  timer.unref();
-
-  return {
-    recordSuccess(agentId, ms) {
-      const sum = answered.get(agentId) ?? { count: 0, sumMs: 0 };
-      answered.set(agentId, { count: sum.count + 1, sumMs: sum.sumMs + ms });
-      const agent = registry.find(agentId);
-      if (agent !== null && !inTrouble(agent)) return;
-      if (agent !== null) registry.patch(agentId, afterSuccess(agent));
-      write(agentId, { kind: 'success' });
-    },
-    recordFailure(agentId, category, startedAt) {
-      const last = counted.get(agentId);
-      if (last !== undefined && startedAt < last) return;
-      const at = now();
-      counted.set(agentId, at);
-      const agent = registry.find(agentId);
-      if (agent !== null) registry.patch(agentId, afterFailure(agent, category, at));
-      write(agentId, { kind: 'failure', category, startedAt, at });
-    },
-    flush,
-    async close() {
-      clearInterval(timer);
-      await flush();
-    },
-  };
-}
-
-type HealthRow = {
-  /** The transaction that wrote it. */
-  row_version: string;
-  status: AgentStatus;
-  health_score: number;
-  consecutive_failures: number;
-  cooling_until: Date | null;
-  last_failure_at: Date | null;
-};
-
-/**
- * Applies events in order to the row itself, which other processes change too. Null when the agent is gone.
- *
- * Written only over the version that was read, else read again, instead of locked in a transaction: when the connection of a
- * `sql.begin` breaks, postgres.js 3.4.9 sends its rollback on what is no connection any more, which ends the process or never
- * ends at all (test/flow/broken-writes.test.ts).
- */
-async function store(sql: Sql, agentId: string, events: readonly HealthEvent[]): Promise<HealthState | null> {
-  const succeeded = events.some((event) => event.kind === 'success');
-  const failure = events.findLast((event) => event.kind === 'failure');
-  for (;;) {
-    const [row] = await sql<HealthRow[]>`
-      select xmin::text as row_version, status, health_score, consecutive_failures, cooling_until, last_failure_at
-      from agent_registry where id = ${agentId}`;
-    if (row === undefined) return null;
-    const state = fold(row, events);
-    // Processes on other machines hear of trouble (and of its end) at commit, not at their next look.
-    const written = await sql`
-      with changed as (
-        update agent_registry set
-          status = ${state.status},
-          health_score = ${state.healthScore},
-          consecutive_failures = ${state.consecutiveFailures},
-          cooling_until = ${state.coolingUntil},
-          last_success_at = case when ${succeeded} then now() else last_success_at end,
-          last_failure_at = greatest(last_failure_at, ${failure?.at ?? null}),
-          updated_at = now()
-        where id = ${agentId} and xmin = ${row.row_version}::text::xid
-        returning id
-      )
-      select pg_notify('agents_changed', id::text) from changed`;
-    if (written.length > 0) return state;
-  }
-}
-
-function fold(row: HealthRow, events: readonly HealthEvent[]): HealthState {
-  let state: HealthState = {
-    status: row.status,
-    healthScore: row.health_score,
-    consecutiveFailures: row.consecutive_failures,
-    coolingUntil: row.cooling_until,
-  };
-  for (const event of events) {
-    if (event.kind === 'success') state = afterSuccess(state);
-    // A failure that another process wrote while this call was under way is the same incident.
-    else if (row.last_failure_at === null || event.startedAt >= row.last_failure_at) {
-      state = afterFailure(state, event.category, event.at);
-    }
-  }
-  return state;
-}
-
-/** Folds the mean of a batch into the smoothed time: each call weighs a tenth, however they are batched. */
-async function storeTimes(
-  sql: Sql,
-  batch: readonly (readonly [string, { count: number; sumMs: number }])[],
-): Promise<void> {
-  const ids = batch.map(([id]) => id);
-  const counts = batch.map(([, sum]) => sum.count);
-  const means = batch.map(([, sum]) => sum.sumMs / sum.count);
-  await sql`
-    update agent_registry agent set
-      response_ms = case when agent.response_ms = 0 then new.mean_ms
-        else agent.response_ms * power(0.9, new.count) + new.mean_ms * (1 - power(0.9, new.count)) end,
-      last_success_at = now()
-    from unnest(${ids}::uuid[], ${counts}::int[], ${means}::float8[]) as new (id, count, mean_ms)
-    where agent.id = new.id`;
 }

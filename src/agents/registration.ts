@@ -7,6 +7,7 @@ import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
 import { newSigningSecret } from '../security/standard-webhooks.ts';
 import type { Agent, Protocol } from './agent.ts';
+import { WELL } from './health.ts';
 import { settleSettings } from './protocols/settings.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
@@ -182,12 +183,11 @@ function assertPermitted({ egressAllow, resolve }: RegisterDeps, url: URL): Prom
 function asAgent(input: NewAgent & { readonly id: string }, signingSecret: string | null): Agent {
   return {
     ...input,
-    status: 'active',
-    healthScore: 100,
+    ...WELL,
     activeSessions: 0,
     responseMs: 0,
-    consecutiveFailures: 0,
-    coolingUntil: null,
+    p99Ms: null,
+    lastFailureAt: null,
     signingSecret: signingSecret ?? '',
   };
 }

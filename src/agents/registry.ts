@@ -2,14 +2,15 @@
 import type { Sql } from '../database/pools.ts';
 import type { AgentRegistryRow } from '../database/tables.ts';
 import type { SecretBox } from '../security/secrets.ts';
-import type { Agent, AgentStatus, Protocol } from './agent.ts';
-import type { HealthState } from './health.ts';
+import type { Agent, AgentStatus, Circuit, Protocol } from './agent.ts';
+import { type HealthState, WELL } from './health.ts';
 import { openSecrets, type SealedRow, type Secrets } from './sealed.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
 type Row = Omit<AgentRegistryRow, keyof SealedRow> & {
   protocol: Protocol;
   status: AgentStatus;
+  circuit: Circuit;
   metadata: Record<string, unknown>;
 } & SealedRow;
 
@@ -25,10 +26,19 @@ function columns(row: Row) {
     healthScore: row.health_score,
     maxConcurrentSessions: row.max_concurrent_sessions,
     responseMs: row.response_ms,
+    p95Ms: row.p95_ms,
+    p99Ms: row.p99_ms,
+    successRate: row.success_rate,
     consecutiveFailures: row.consecutive_failures,
+    probeFailures: row.probe_failures,
+    backoff: row.backoff,
     coolingUntil: row.cooling_until,
     accountId: row.account_id,
     isDraining: row.draining_since !== null,
+    circuit: row.circuit,
+    trickle: row.trickle,
+    trialUntil: row.trial_until,
+    lastFailureAt: row.last_failure_at,
   };
 }
 
@@ -47,17 +57,18 @@ export async function openAgent(
 }
 
 export type Registry = {
-  /** Agents of a type, as of the last look; `activeSessions` is live: the calls this process holds open. */
+  /** Agents of a type, as of the last look; `activeSessions` is live. */
   agents(type: string): readonly Agent[];
   find(agentId: string): Agent | null;
   /** Changes the snapshot ahead of the table: health that this process has just learned. */
-  patch(agentId: string, health: HealthState): void;
-  noteCallStarted(agentId: string): void;
-  noteCallEnded(agentId: string): void;
+  patch(agentId: string, health: Partial<HealthState & Pick<Agent, 'lastFailureAt'>>): void;
   /** Reads the table now. A failure leaves the last snapshot in place and rejects. */
   refresh(): Promise<void>;
   close(): Promise<void>;
 };
+
+/** What a patch may change: a whole agent may be given, whose `activeSessions` is not its own. */
+const PATCHED = new Set([...Object.keys(WELL), 'lastFailureAt']);
 
 /**
  * Opens the snapshot: reads once (and fails if that fails), then again every `refreshMs` and whenever an agent is
@@ -67,10 +78,11 @@ export async function createRegistry(deps: {
   readonly sql: Sql;
   readonly secretBox: SecretBox;
   readonly refreshMs: number;
+  /** Calls to an agent that are under way. */
+  inUse(agentId: string): number;
   readonly onError: (error: unknown) => void;
 }): Promise<Registry> {
   const { sql } = deps;
-  const calls = new Map<string, number>();
   const opened = new Map<string, Secrets>();
   let byId = new Map<string, Agent>();
   let byType = new Map<string, Agent[]>();
@@ -91,7 +103,7 @@ export async function createRegistry(deps: {
         ...secretsOf(row).plain,
         metadata: row.metadata,
         get activeSessions() {
-          return calls.get(row.id) ?? 0;
+          return deps.inUse(row.id);
         },
       };
     } catch (error) {
@@ -153,7 +165,7 @@ export async function createRegistry(deps: {
       if (agent === undefined) return;
       // Copying descriptors keeps `activeSessions` live, which a spread would freeze.
       const changed = Object.defineProperties({}, Object.getOwnPropertyDescriptors(agent)) as Agent;
-      Object.assign(changed, health);
+      Object.assign(changed, Object.fromEntries(Object.entries(health).filter(([name]) => PATCHED.has(name))));
       byId.set(agentId, changed);
       const same = byType.get(agent.type);
       if (same !== undefined)
@@ -161,14 +173,6 @@ export async function createRegistry(deps: {
           agent.type,
           same.map((other) => (other.id === agentId ? changed : other)),
         );
-    },
-    noteCallStarted(agentId) {
-      calls.set(agentId, (calls.get(agentId) ?? 0) + 1);
-    },
-    noteCallEnded(agentId) {
-      const left = (calls.get(agentId) ?? 0) - 1;
-      if (left > 0) calls.set(agentId, left);
-      else calls.delete(agentId);
     },
     refresh,
     async close() {

@@ -2,25 +2,25 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Agent } from './agent.ts';
+import { WELL } from './health.ts';
 import { chooseAgent, isHealthy, type Wish } from './routing.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
 
 function agent(id: string, more: Partial<Agent> = {}): Agent {
   return {
+    ...WELL,
     id,
     name: id,
     type: 'chat',
     protocol: 'envelope',
     endpointUrl: 'https://agent.example/',
     capabilities: [],
-    status: 'active',
-    healthScore: 100,
     maxConcurrentSessions: 10,
     activeSessions: 0,
     responseMs: 100,
-    consecutiveFailures: 0,
-    coolingUntil: null,
+    p99Ms: null,
+    lastFailureAt: null,
     signingSecret: 'whsec_',
     credential: null,
     metadata: {},
@@ -37,7 +37,7 @@ const wish = (more: Partial<Wish> = {}): Wish => ({
   ...more,
 });
 
-const chosen = (agents: Agent[], more: Partial<Wish> = {}) => chooseAgent(agents, wish(more))?.id ?? null;
+const chosen = (agents: Agent[], more: Partial<Wish> = {}) => chooseAgent(agents, wish(more))?.agent.id ?? null;
 const later = (seconds: number) => new Date(now.getTime() + seconds * 1000);
 
 test('health, then room, then speed', () => {
@@ -50,7 +50,34 @@ test('health, then room, then speed', () => {
 test('a full agent is taken only when no healthy one has room', () => {
   const full = agent('a', { activeSessions: 10 });
   assert.equal(chosen([full, agent('b', { healthScore: 70 })]), 'b');
-  assert.equal(chosen([full, agent('b', { healthScore: 60 })]), 'a');
+  assert.equal(chosen([full, agent('b', { healthScore: 60, coolingUntil: later(1) })]), 'a');
+  assert.equal(chosen([agent('a', { activeSessions: 2, trickle: 2 }), agent('b', { healthScore: 70 })]), 'b');
+});
+
+const choice = (agents: Agent[], more: Partial<Wish> = {}) => {
+  const made = chooseAgent(agents, wish(more));
+  return made && `${made.agent.id} ${made.as}`;
+};
+
+test('an agent that was out is tried when its pause is over, no probe speaks against it and others are there', () => {
+  const out = agent('a', { status: 'disabled', healthScore: 40, consecutiveFailures: 3, trickle: 1 });
+  const well = agent('b');
+  assert.equal(choice([out, well]), 'a trial');
+  assert.equal(choice([out]), 'a last resort');
+  assert.equal(choice([{ ...out, coolingUntil: later(1) }, well]), 'b healthy');
+  assert.equal(choice([{ ...out, probeFailures: 1 }, well]), 'b healthy');
+  assert.equal(choice([{ ...out, trialUntil: later(1) }, well]), 'b healthy');
+  // One that failed once is asked again before its score is as good as the others'.
+  assert.equal(choice([agent('a', { healthScore: 91, successRate: 0.91 }), well]), 'a trial');
+  // Whoever has an agent of their own keeps it.
+  assert.equal(choice([out, well], { sticky: 'b' }), 'b healthy');
+});
+
+test('an open circuit is not healthy, whatever the score', () => {
+  assert.equal(
+    choice([agent('a', { circuit: 'open', coolingUntil: later(1) }), agent('b', { healthScore: 70 })]),
+    'b healthy',
+  );
 });
 
 test('the session keeps its agent while that one is healthy', () => {
@@ -79,6 +106,8 @@ const anyAgent = fc
   .record({
     id: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'),
     type: fc.constantFrom('chat', 'support'),
+    circuit: fc.constantFrom('closed', 'open', 'half_open'),
+    probeFailures: fc.nat(3),
     status: fc.constantFrom('registered', 'active', 'degraded', 'disabled', 'deactivated'),
     healthScore: fc.integer({ min: 0, max: 100 }),
     activeSessions: fc.integer({ min: 0, max: 20 }),
@@ -111,8 +140,11 @@ test('property: the choice fits, does not depend on the order of the list, and p
       // Somebody is asked whenever anybody fits.
       assert.equal(choice !== null, agents.some(fits));
       if (choice === null) return;
-      assert.ok(fits(choice));
-      if (agents.some((one) => fits(one) && isHealthy(one, now))) assert.ok(isHealthy(choice, now));
+      assert.ok(fits(choice.agent));
+      const isAnybodyHealthy = agents.some((one) => fits(one) && isHealthy(one, now));
+      if (choice.as === 'healthy') assert.ok(isHealthy(choice.agent, now));
+      if (choice.as === 'last resort') assert.ok(!isHealthy(choice.agent, now));
+      assert.equal(choice.as === 'last resort', !isAnybodyHealthy);
     }),
     { numRuns: 2_000 },
   );

@@ -1,9 +1,10 @@
-// Keywords come before any agent: STOP, START, HELP, RESET and MORE, each one transaction.
+// Keywords come before any agent: STOP, START, HELP, RESET and MORE, and those that choose an agent; each one transaction.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Inbound } from '../channels/channel.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
-import { isYes, type Keyword, keywordOf } from './keywords.ts';
+import { choose } from './choice.ts';
+import { type Choosing, choiceOf, isYes, type Keyword, keywordOf } from './keywords.ts';
 import { NOTICES, packNotice, packText } from './reply.ts';
 
 export type ConsentDeps = {
@@ -11,6 +12,8 @@ export type ConsentDeps = {
   readonly optOutScope: string | null;
   readonly pacing: boolean;
   readonly maxSegments: number;
+  /** How people may choose an agent at one of our numbers. */
+  choosing(ours: string): Choosing;
   /** How long a STOP waits for the record of sends that were under way, milliseconds. */
   readonly lastSendsMs?: number;
 };
@@ -37,9 +40,11 @@ export function createConsent(deps: ConsentDeps): Consent {
       if (keyword === 'more') return sendMore(deps, text);
       if (keyword) return apply(deps, text, keyword);
       if (isYes(text.text) && (await state(deps, text)).opted_out) return apply(deps, text, 'start');
-      return false;
+      const choice = text.optOutHandled ? null : choiceOf(text.text, deps.choosing(text.to));
+      return choice !== null && choose(deps, text, choice);
     },
-    concerns: (text) => keywordFor(text) !== null || isYes(text.text),
+    concerns: (text) =>
+      keywordFor(text) !== null || isYes(text.text) || choiceOf(text.text, deps.choosing(text.to)) !== null,
     isStop: (text) => keywordFor(text) === 'stop',
   };
 }

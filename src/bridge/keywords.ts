@@ -27,14 +27,62 @@ const WORDS: Readonly<Record<string, Keyword>> = {
  */
 export function keywordOf(text: string): Keyword | null {
   if (text.length > 40) return null;
-  const bare = text
+  const bare = bareWord(text);
+  return Object.hasOwn(WORDS, bare) ? WORDS[bare]! : null;
+}
+
+/** A text as keywords are compared: only letters and digits, without accents, in capitals. */
+export function bareWord(text: string): string {
+  return text
     .normalize('NFKD')
     .replace(/[^\p{Letter}\p{Number}]/gu, '')
     .toUpperCase();
-  return Object.hasOwn(WORDS, bare) ? WORDS[bare]! : null;
 }
 
 /** YES brings back somebody who opted out; from anybody else it is an answer to the agent. */
 export function isYes(text: string): boolean {
   return /^\W*yes\W*$/i.test(text);
+}
+
+/** What a word of a number leads to: any agent of a type, or the agent of a name. */
+export type WordTarget = { readonly type: string } | { readonly agent: string };
+
+/** How people may choose at a number who answers them. */
+export type Choosing = {
+  /** Whether AGENTS and USE mean anything. */
+  readonly isOffered: boolean;
+  /** By their bare form. */
+  readonly words: Readonly<Record<string, WordTarget>>;
+};
+
+export type Choice =
+  | { readonly kind: 'list' }
+  | { readonly kind: 'use'; readonly name: string }
+  | { readonly kind: 'word'; readonly target: WordTarget };
+
+const LIST = 'AGENTS';
+const LONGEST_NAME = 60;
+
+/**
+ * The choice that a text makes, or null. The words of consent come first: whatever a number was given, STOP stays STOP. Whether
+ * there is an agent of that name is for the caller to find out; "use my card" is a text like any other where there is none.
+ */
+export function choiceOf(text: string, { isOffered, words }: Choosing): Choice | null {
+  if (text.length > LONGEST_NAME + 10 || keywordOf(text) !== null || isYes(text)) return null;
+  const bare = bareWord(text);
+  if (Object.hasOwn(words, bare)) return { kind: 'word', target: words[bare]! };
+  if (!isOffered) return null;
+  if (bare === LIST) return { kind: 'list' };
+  const name = /^\W*use\s+(\S.*)$/iu.exec(text)?.[1];
+  return name === undefined || bareWord(name) === '' ? null : { kind: 'use', name };
+}
+
+/** Why a number may not have this word, or null. A bare form that is nothing, or means something already, would never be heard. */
+export function wordProblem(word: string): string | null {
+  const bare = bareWord(word);
+  if (bare === '') return 'has no letter or digit';
+  if (bare.length > 30) return 'is longer than 30 letters';
+  if (Object.hasOwn(WORDS, bare) || bare === 'YES') return `means ${WORDS[bare] ?? 'yes'} already, at every number`;
+  if (bare === LIST || bare === 'USE') return 'is how people choose an agent by its name';
+  return null;
 }

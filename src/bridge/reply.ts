@@ -18,6 +18,15 @@ export const NOTICES = {
   reset: 'OK, we start over: what was said before is forgotten.',
 } as const;
 
+/** Told to somebody who has chosen who answers them. */
+export const chosenText = (name: string): string => `You are texting ${name} from now on.`;
+
+/** Names in a list, and what else a person has to know about it. */
+export function listText(names: readonly string[], mine: string | null): string {
+  const now = mine === null ? '' : ` ${mine} answers you now.`;
+  return `You can text ${names.join(', ')}.${now} Reply USE and a name to choose.`;
+}
+
 export type PackedReply = { readonly body: string; readonly parts: readonly ReplyPart[]; readonly more: string | null };
 
 /**

@@ -3,6 +3,7 @@
 import type { Handle, Thread } from '../agents/agent.ts';
 import type { CarrierState, ChannelKind, Inbound, Media } from '../channels/channel.ts';
 import type { Sql } from '../database/pools.ts';
+import type { ErrorCode } from '../errors.ts';
 
 const json = (value: unknown) => JSON.stringify(value);
 
@@ -173,6 +174,13 @@ export type Exchange = {
   readonly duration_ms: number;
 };
 
+/** A session goes from one agent to another: the code of the old one's last call, unhealthy (it was not asked) or gone. */
+export type Failover = {
+  readonly old_agent: string;
+  readonly new_agent: string;
+  readonly reason: ErrorCode | 'unhealthy' | 'gone';
+};
+
 export type TurnEnd = {
   readonly conversation_id: string;
   readonly turn_id: string;
@@ -181,6 +189,9 @@ export type TurnEnd = {
   /** interrupted: nothing is answered, the texts wait for a turn with those that came since. */
   readonly state: 'replied' | 'deferred' | 'fell_back' | 'interrupted';
   readonly agent_id: string | null;
+  /** The session's agent when the turn began: whoever was chosen since is not overruled. */
+  readonly agent_was?: string | null;
+  readonly failover?: Failover;
   readonly attempts: number;
   readonly error_code: string | null;
   readonly kind: 'reply' | 'fallback' | null;

@@ -1,6 +1,13 @@
 // `darkspere numbers`: how our numbers behave.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { listNumbers, type NumberChange, type NumberSettings, setNumber } from '../accounts/number-settings.ts';
+import {
+  listNumbers,
+  type NumberChange,
+  type NumberSettings,
+  type NumberWords,
+  setNumber,
+} from '../accounts/number-settings.ts';
+import { bareWord, wordProblem } from '../bridge/keywords.ts';
 import { withDatabase } from './database.ts';
 import { table } from './table.ts';
 import { campaignName, limitOf, offOr, wholeNumber } from './values.ts';
@@ -14,6 +21,8 @@ type SetOptions = {
   readonly mps?: number;
   readonly sessionIdle?: string;
   readonly agentType?: string;
+  readonly agentChoice?: 'on' | 'off';
+  readonly keyword?: NonNullable<NumberChange['keywords']>;
   readonly campaign?: string;
   readonly active?: 'yes' | 'no';
 };
@@ -46,6 +55,17 @@ export function addNumberCommands(program: Command, onCode: (code: number) => vo
     .option('--mps <n>', 'segments per second the carrier takes from this number', rate)
     .option('--session-idle <time>', 'a session ends after this long without a text, like "24 hours"', duration)
     .option('--agent-type <type>', 'the type of agents that answer', agentType)
+    .addOption(
+      new Option('--agent-choice <on|off>', 'whether AGENTS lists who can answer and USE and a name chooses').choices([
+        'on',
+        'off',
+      ]),
+    )
+    .option(
+      '--keyword <word=target>',
+      'a text of this word chooses who answers: SALES=type:sales, ADA=agent:Ada, SALES=none; may be repeated',
+      keyword,
+    )
     .option('--campaign <name|none>', 'the 10DLC campaign it sends under', campaignName)
     .addOption(new Option('--active <yes|no>', 'whether it is answered at all').choices(['yes', 'no']))
     .action(async (address: string, options: SetOptions) => {
@@ -78,6 +98,8 @@ function changeOf(options: SetOptions): NumberChange {
     segments_per_second: options.mps,
     session_idle: options.sessionIdle,
     agent_type: options.agentType,
+    agent_choice: options.agentChoice === undefined ? undefined : options.agentChoice === 'on',
+    keywords: options.keyword,
     campaign: campaign === 'none' ? null : campaign,
     is_active: active === undefined ? undefined : active === 'yes',
   };
@@ -103,6 +125,8 @@ function print(numbers: readonly NumberSettings[], json: boolean): void {
     String(number.max_segments),
     String(number.segments_per_second),
     idle(number.session_idle_seconds),
+    number.agent_choice ? 'on' : 'off',
+    words(number.keywords),
     number.campaign ?? 'none',
   ]);
   const names = [
@@ -115,6 +139,8 @@ function print(numbers: readonly NumberSettings[], json: boolean): void {
     'max segments',
     'mps',
     'session idle',
+    'agent choice',
+    'keywords',
   ];
   process.stdout.write(table([...names, 'campaign'], rows));
 }
@@ -150,6 +176,24 @@ function holdText(value: string): string {
 function agentType(value: string): string {
   if (value.trim() !== '' && value.length <= 50) return value;
   throw new InvalidArgumentError('1 to 50 characters, as the agents were registered with.');
+}
+
+/** As --keyword takes them. */
+function words(keywords: NumberWords): string {
+  const all = Object.entries(keywords).map(([word, target]) =>
+    'type' in target ? `${word}=type:${target.type}` : `${word}=agent:${target.agent}`,
+  );
+  return all.join(' ') || 'none';
+}
+
+function keyword(value: string, before: SetOptions['keyword'] = {}): SetOptions['keyword'] {
+  const [, word, kind, name] = /^([^=]+)=(?:none|(type|agent):(.*\S.*))$/u.exec(value) ?? [];
+  if (word === undefined) throw new InvalidArgumentError('Write it as WORD=type:sales, WORD=agent:Ada or WORD=none.');
+  const problem = wordProblem(word);
+  if (problem !== null) throw new InvalidArgumentError(`The word ${word} ${problem}. Take another one.`);
+  if (name !== undefined && name.length > 200) throw new InvalidArgumentError('A name of at most 200 characters.');
+  const target = kind === undefined ? null : kind === 'type' ? { type: name!.trim() } : { agent: name!.trim() };
+  return { ...before, [bareWord(word)]: target };
 }
 
 function duration(value: string): string {

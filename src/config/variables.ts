@@ -8,7 +8,7 @@ export type Kind =
       readonly is: 'integer';
       readonly min: number;
       readonly max: number;
-      readonly unit: 'milliseconds' | 'minutes' | 'megabytes' | 'micro-dollars' | 'count';
+      readonly unit: 'milliseconds' | 'minutes' | 'seconds' | 'megabytes' | 'micro-dollars' | 'count';
     }
   | { readonly is: 'choice'; readonly of: readonly string[] }
   | { readonly is: 'text' }
@@ -330,6 +330,13 @@ export const VARIABLES = {
     kind: { is: 'integer', min: 1, max: 600_000, unit: 'milliseconds' },
     default: '30000',
     description: 'Time for one call of an agent as a whole.',
+  },
+  DARKSPERE_PROBE_SECONDS: {
+    section: 'Agents',
+    kind: { is: 'integer', min: 0, max: 3_600, unit: 'seconds' },
+    default: '30',
+    description:
+      'Between looks at an agent that nobody has texted meanwhile; sooner after failures. 0: agents are judged by their calls alone.',
   },
   DARKSPERE_EGRESS_ALLOW: {
     section: 'Agents',

@@ -3,6 +3,7 @@
 // been made up, and the agent may be one that was taken out for a reason.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, AgentResult, Deadlines } from '../agents/agent.ts';
+import type { Capacity, Place } from '../agents/capacity.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
 import { agentExchange } from '../bridge/exchange.ts';
@@ -16,6 +17,7 @@ import { DarkspereError, type ErrorCode } from '../errors.ts';
 export type ReplayDeps = {
   readonly sql: Sql;
   readonly registry: Registry;
+  readonly capacity: Capacity;
   readonly invoke: InvokeAgent;
   readonly deadlines: Deadlines;
   mediaLinks(messageId: string, media: readonly Media[]): readonly Media[];
@@ -52,13 +54,16 @@ type End = {
 
 /** Between tries to write down what an agent said, while the database is away. */
 const AGAIN_MS = 250;
+/** So often a full agent is asked for a place. */
+const PLACE_TRIES = 40;
 
 export function createReplayer(deps: ReplayDeps): Replayer {
   const { sql, registry } = deps;
   const shutdown = new AbortController();
 
-  async function ask(agent: Agent, replayId: string, started: Started): Promise<AgentResult> {
-    registry.noteCallStarted(agent.id);
+  async function ask(agent: Agent, replayId: string, started: Started): Promise<AgentResult | null> {
+    const place = await placeAt(agent);
+    if (place === null) return null;
     try {
       return await deps.invoke({
         agent,
@@ -81,8 +86,19 @@ export function createReplayer(deps: ReplayDeps): Replayer {
         isReplay: true,
       });
     } finally {
-      registry.noteCallEnded(agent.id);
+      place.leave();
     }
+  }
+
+  /** People who wait come first: a replay takes a place that is free for a moment, or none. */
+  async function placeAt(agent: Agent): Promise<Place | null> {
+    for (let tries = 0; tries < PLACE_TRIES; tries++) {
+      const place = await deps.capacity.take(agent);
+      if (place !== null) return place;
+      await deps.capacity.roomAt(new Set([agent.id]), AGAIN_MS, shutdown.signal);
+      shutdown.signal.throwIfAborted();
+    }
+    return null;
   }
 
   async function find(agentId: string): Promise<Agent | null> {
@@ -120,6 +136,10 @@ export function createReplayer(deps: ReplayDeps): Replayer {
       }
       const result = await ask(agent, r, started);
       if (shutdown.signal.aborted) throw new DarkspereError('agent_cancelled');
+      if (result === null) {
+        await finish(r, started.attempt, failed('agent_full'));
+        return;
+      }
       await finish(r, started.attempt, endOf(agent, result, started));
     },
     stop() {

@@ -1,7 +1,8 @@
 // Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
-import { type ProbePayload, probeNow } from '../agents/staged-probe/request.ts';
+import type { ProbePayload, Prober } from '../agents/prober.ts';
+import { probeNow, type ProbePayload as StagedProbePayload } from '../agents/staged-probe/request.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
@@ -20,21 +21,25 @@ export type CatalogueDeps = {
   readonly stagedProbes: Parameters<typeof probeNow>[0];
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
+  /** Null: agents are not probed. */
+  readonly prober: Prober | null;
   readonly pacing: boolean;
 };
 
 /** UTC. Missed runs are not caught up: each of these looks at the whole state. */
 const CRONTAB = `
 * * * * * index-messages
+* * * * * ensure-probes
 */5 * * * * end-idle-sessions
 */5 * * * * rescue-conversations
+*/5 * * * * prune-health
 13 * * * * prune-receipts
 43 * * * * prune-jobs
 27 3 * * * rotate-partitions
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, stagedProbes, outbound, settle, pacing } = deps;
+  const { sql, logger, mailbox, replays, stagedProbes, outbound, settle, prober, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -43,7 +48,7 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       // Asks an agent a turn again, for an operator. It waits for agents like a turn, and behind those.
       replay: task<ReplayPayload>((payload) => replays.run(payload)),
       // Looks at an agent stage by stage, for an operator who waits for it.
-      'staged-probe': task<ProbePayload>(async (payload, signal) => {
+      'staged-probe': task<StagedProbePayload>(async (payload, signal) => {
         await probeNow(stagedProbes, payload, signal);
       }),
     },
@@ -61,6 +66,16 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       'end-takeover': task<{ c: string }>(async ({ c }) => {
         if (await endTakeover(sql, c))
           logger.info({ conversation: c }, 'the time of an operator is over; the agent answers again');
+      }),
+      // Looks how an agent is when no call has said so.
+      probe: task<ProbePayload>(async (payload) => {
+        await prober?.run(payload);
+      }),
+      'ensure-probes': task(async () => {
+        await prober?.ensure();
+      }),
+      'prune-health': task(async () => {
+        await sql`select prune_health()`;
       }),
       // What the console finds texts with is made here, behind the text path.
       'index-messages': task(async (_payload, signal) => {

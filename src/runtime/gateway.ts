@@ -28,7 +28,13 @@ export async function openGateway(shared: Shared): Promise<string> {
   const { pacing, quietMs } = config;
   const databaseAnswers = async () => shared.isOpen() && answers(pools.web);
   const intake = createIntake({
-    consent: createConsent({ sql: pools.web, optOutScope, pacing, maxSegments: MAX_SEGMENTS }),
+    consent: createConsent({
+      sql: pools.web,
+      optOutScope,
+      pacing,
+      maxSegments: MAX_SEGMENTS,
+      choosing: numbers.choosing,
+    }),
     ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: numbers.current }),
     delivery: createDelivery({ sql: pools.web, optOutScope }),
     spool,

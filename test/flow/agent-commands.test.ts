@@ -112,7 +112,7 @@ describe('darkspere agents', { concurrency: 2 }, () => {
 
     const secret = JSON.parse((await darkspere('rotate', 'rotated', '--secret', '--json')).said).signing_secret;
     const registry = await createRegistry({
-      ...{ sql: db.pools.worker, secretBox: createSecretBox(KEY), refreshMs: 3_600_000 },
+      ...{ sql: db.pools.worker, secretBox: createSecretBox(KEY), refreshMs: 3_600_000, inUse: () => 0 },
       onError: (error) => assert.fail(String(error)),
     });
     const agent = registry.find(agentId)!;

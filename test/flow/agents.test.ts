@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { pino } from 'pino';
 import type { Agent } from '../../src/agents/agent.ts';
+import { createCapacity } from '../../src/agents/capacity.ts';
 import { findAgentByKey } from '../../src/agents/credentials.ts';
-import { createHealthRecorder } from '../../src/agents/health.ts';
+import { createHealthRecorder } from '../../src/agents/health-recorder.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
 import { agentRoutes } from '../../src/http/api/agents.ts';
@@ -24,7 +25,8 @@ const errors: unknown[] = [];
 const onError = (error: unknown) => void errors.push(error);
 
 const deps = () => ({ sql: db.pools.web, secretBox, egressAllow: ['127.0.0.0/8'], resolve });
-const openRegistry = () => createRegistry({ sql: db.pools.worker, secretBox, refreshMs: NEVER, onError });
+const openRegistry = (inUse: (agentId: string) => number = () => 0) =>
+  createRegistry({ sql: db.pools.worker, secretBox, refreshMs: NEVER, inUse, onError });
 
 const ada: NewAgent = {
   name: 'Ada',
@@ -106,6 +108,7 @@ describe('agents on a real database', () => {
         sql: db.pools.worker,
         secretBox,
         refreshMs: NEVER,
+        inUse: () => 0,
         onError: (error) => reported.push(error),
       }),
     );
@@ -119,17 +122,19 @@ describe('agents on a real database', () => {
 
   test('running calls show at once, also after health changed', async () => {
     const { agentId } = await add('load');
-    await using registry = disposable(await openRegistry());
+    await using capacity = disposable(await createCapacity({ sql: db.pools.worker, poolId: 'here', onError }));
+    await using registry = disposable(await openRegistry(capacity.inUse));
     const load = () => registry.agents('load')[0]!.activeSessions;
-    registry.noteCallStarted(agentId);
-    registry.noteCallStarted(agentId);
+    const take = async () => (await capacity.take(registry.find(agentId)!))!;
+    const places = [await take(), await take()];
     assert.equal(load(), 2);
     registry.patch(agentId, { status: 'degraded', healthScore: 60, consecutiveFailures: 2, coolingUntil: null });
     assert.deepEqual([registry.find(agentId)!.status, registry.agents('load')[0]!.healthScore], ['degraded', 60]);
-    registry.noteCallEnded(agentId);
+    places[0]!.leave();
     assert.equal(load(), 1);
-    registry.noteCallEnded(agentId);
-    registry.noteCallEnded(agentId);
+    places[0]!.leave();
+    assert.equal(load(), 1);
+    places[1]!.leave();
     assert.equal(load(), 0);
     await registry.refresh();
     assert.equal(registry.find(agentId)!.status, 'active');
@@ -161,8 +166,8 @@ describe('agents on a real database', () => {
     await health.flush();
     await until(() => there.find(agentId)!.status === 'active');
     const [back, localBack] = await states();
-    assert.deepEqual([back.status, back.health_score], ['active', 70]);
-    assert.deepEqual(pick(localBack), ['active', 70, 0, null]);
+    assert.deepEqual([back.status, back.health_score], ['active', 76]);
+    assert.deepEqual(pick(localBack), ['active', 76, 0, null]);
   });
 
   test('calls that were under way when a failure was counted are the same incident', async () => {
@@ -177,7 +182,7 @@ describe('agents on a real database', () => {
     other.recordFailure(agentId, 'network', startedAt);
     await other.flush();
     const row = await rowOf(agentId);
-    assert.deepEqual([row.status, row.consecutive_failures, row.health_score], ['active', 1, 80]);
+    assert.deepEqual([row.status, row.consecutive_failures, row.health_score], ['active', 1, 77]);
   });
 
   test('successes of a healthy agent are written together, response time smoothed', async () => {

@@ -1,10 +1,10 @@
 // Connections that break under the writes of agents' health: every write ends, and the process lives. With a transaction of
-// the driver's it would not: see the comment of `store` in src/agents/health.ts.
+// the driver's it would not: see the comment of `store` in src/agents/health-recorder.ts.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { Agent } from '../../src/agents/agent.ts';
-import { createHealthRecorder, type HealthRecorder } from '../../src/agents/health.ts';
+import { createHealthRecorder, type HealthRecorder } from '../../src/agents/health-recorder.ts';
 import { openSql, type Sql } from '../../src/database/pools.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';

@@ -28,6 +28,7 @@ describe('jobs that never succeeded', () => {
       stagedProbes: nobody,
       outbound: nobody,
       settle: nobody,
+      prober: null,
       pacing: false,
     });
     await work[name]!({}, {} as never);

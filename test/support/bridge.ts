@@ -63,7 +63,8 @@ export function bridgeOf(
   { pacing = false, lastSendsMs = 400, optOutScope = null }: BridgeOptions = {},
 ) {
   const { web, worker } = db.pools;
-  const consent = createConsent({ sql: web, optOutScope, pacing, maxSegments: 10, lastSendsMs });
+  const choosing = () => ({ isOffered: false, words: {} });
+  const consent = createConsent({ sql: web, optOutScope, pacing, maxSegments: 10, choosing, lastSendsMs });
 
   const bridge = {
     /** Stores a text; null for one that is already there. */

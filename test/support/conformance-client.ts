@@ -1,6 +1,7 @@
 // What the conformance suite of MCP drives: our client, asked as a turn asks it. The suite appends the server's address and
 // names the scenario in the environment.
 import type { AgentCall } from '../../src/agents/agent.ts';
+import { WELL } from '../../src/agents/health.ts';
 import { createInvoke } from '../../src/agents/invoke.ts';
 import { createEgress } from '../../src/security/guarded-fetch.ts';
 
@@ -24,19 +25,18 @@ const deadlines = { connectMs: 3_000, firstByteMs: 10_000, totalMs: 15_000 };
 async function ask(metadata: Record<string, unknown>): Promise<void> {
   const call: AgentCall = {
     agent: {
+      ...WELL,
       id: '018f0000-0000-7000-8000-000000000001',
       name: 'conformance',
       type: 'chat',
       protocol: 'mcp',
       endpointUrl: url,
       capabilities: [],
-      status: 'active',
-      healthScore: 100,
       maxConcurrentSessions: 1,
       activeSessions: 0,
       responseMs: 0,
-      consecutiveFailures: 0,
-      coolingUntil: null,
+      p99Ms: null,
+      lastFailureAt: null,
       signingSecret: '',
       credential: null,
       metadata,

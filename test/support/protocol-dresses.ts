@@ -76,6 +76,8 @@ export function mcpDress(era: '2026-07-28' | '2025-11-25', tools: readonly objec
         case 'initialize':
           if (isModern) return send(errorOf(seen, -32601), 400);
           return send(resultOf(seen, { protocolVersion: era, ...info }));
+        case 'ping':
+          return send(resultOf(seen, {}));
         case 'tools/list':
           return send(toolResult(seen, { tools, ttlMs: 0, cacheScope: 'private' }));
         default:

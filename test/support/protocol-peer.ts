@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import type { Dispatcher } from 'undici';
 import type { Agent, AgentCall, AgentOutcome, AgentResult, Protocol } from '../../src/agents/agent.ts';
+import { WELL } from '../../src/agents/health.ts';
 import { createInvoke, type InvokeAgent } from '../../src/agents/invoke.ts';
 import { createEgress } from '../../src/security/guarded-fetch.ts';
 import { newSigningSecret } from '../../src/security/standard-webhooks.ts';
@@ -79,19 +80,18 @@ export async function startPeer() {
       behave = behaviour;
     },
     agent: (protocol: Protocol, more: Partial<Agent> = {}): Agent => ({
+      ...WELL,
       id: '018f0000-0000-7000-8000-000000000001',
       name: 'Ada',
       type: 'chat',
       protocol,
       endpointUrl: `http://127.0.0.1:${port}/v1`,
       capabilities: [],
-      status: 'active',
-      healthScore: 100,
       maxConcurrentSessions: 10,
       activeSessions: 0,
       responseMs: 0,
-      consecutiveFailures: 0,
-      coolingUntil: null,
+      p99Ms: null,
+      lastFailureAt: null,
       signingSecret: SECRET,
       credential: 'sk-secret',
       metadata: {},

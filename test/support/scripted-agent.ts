@@ -1,6 +1,6 @@
 // An agent that does what a test says: a real HTTP server, registered through the real API.
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Protocol } from '../../src/agents/agent.ts';
@@ -55,6 +55,8 @@ export type AgentOptions = {
   readonly capabilities?: readonly string[];
   readonly maxConcurrentSessions?: number;
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** What it says when it is asked how it is; `healthy` unless told otherwise, HANG for nothing. */
+  readonly probe?: () => string | Promise<never>;
 };
 
 export type AgentHost = {
@@ -81,6 +83,7 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
+    if (isProbe(request, chunks)) return await answerProbe(response, options.probe?.() ?? 'healthy');
     const call = readCall(Buffer.concat(chunks).toString('utf8'), request.headers, protocol);
     calls.push(call);
     response.on('close', () => {
@@ -141,6 +144,17 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
       return { status: response.status, json: (await response.json()) as PostAnswer };
     },
   };
+}
+
+/** Not a person's text: it is not among the calls that tests count. */
+function isProbe({ method }: IncomingMessage, chunks: readonly Buffer[]): boolean {
+  return method !== 'POST' || JSON.parse(Buffer.concat(chunks).toString('utf8')).type === 'health.check';
+}
+
+async function answerProbe(response: ServerResponse, says: string | Promise<never>): Promise<void> {
+  const status = await says;
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ type: 'health.status', payload: { status, load: 0 } }));
 }
 
 function readCall(text: string, headers: IncomingHttpHeaders, protocol: Protocol): Call {

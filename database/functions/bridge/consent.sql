@@ -57,7 +57,7 @@ begin
   end if;
 end $$;
 
--- p_action: stop, start, help, reset or more. p_parts: the notice to send, null for none. Gives the conversation, or no row
+-- p_action: stop, start, help, reset, more or choose (choice.sql). p_parts: the notice to send, null for none. Gives the conversation, or no row
 -- when the webhook was a repeat. For `more` nothing is written and no row is given when nothing was left to send.
 create or replace function apply_keyword(
   p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text,
@@ -90,7 +90,7 @@ begin
     p_parts := null;
   end if;
   -- Who has stopped already hears nothing more but the answers to START and HELP; the carrier would refuse it besides.
-  if p_action in ('stop', 'reset') and exists (select 1 from consents s
+  if p_action in ('stop', 'reset', 'choose') and exists (select 1 from consents s
       where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')) then
     p_parts := null;
   end if;

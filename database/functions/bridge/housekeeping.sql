@@ -31,5 +31,27 @@ begin
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $$;
 
-revoke execute on function prune_receipts(interval), shift_times(double precision) from public;
-grant execute on function prune_receipts(interval), shift_times(double precision) to darkspere_worker;
+-- Ends sessions that went idle without another text.
+create or replace function end_idle_sessions()
+returns int language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  n int;
+begin
+  with idle as (
+    select s.id from agent_sessions s
+    join conversations c on c.id = s.conversation_id
+    left join phone_numbers p on p.address = c.our_address
+    where s.is_active and c.running_turn is null and c.takeover_by is null
+      and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
+    limit 1000
+    for update of s skip locked
+  )
+  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
+  from idle where s.id = idle.id;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+revoke execute on function prune_receipts(interval), shift_times(double precision), end_idle_sessions() from public;
+grant execute on function prune_receipts(interval), shift_times(double precision), end_idle_sessions() to darkspere_worker;

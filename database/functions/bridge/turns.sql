@@ -172,7 +172,10 @@ begin
   )
   select f.id, 0, f.channel, f.our_address, f.their_address, f.epoch, f.attempts, f.running_turn,
     request_id(f.id, f.from_seq, f.to_seq), f.session_id,
-    s.agent_id, coalesce(n.agent_type, 'chat'), coalesce(n.required_capabilities, '{}'), coalesce(n.max_segments, 10),
+    s.agent_id, coalesce(s.agent_type, n.agent_type, 'chat'),
+    -- What the number asks of its own agents, it does not ask of a type that the person has chosen.
+    case when s.agent_type <> n.agent_type then '{}' else coalesce(n.required_capabilities, '{}') end,
+    coalesce(n.max_segments, 10),
     (select json_agg(json_build_object('id', m.id, 'body', m.body, 'media', m.media) order by m.seq)
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
@@ -203,6 +206,7 @@ declare
   replies json;
   some_deferred boolean;
   some_repeated boolean;
+  some_taken_over boolean;
   due uuid[] := '{}';
 begin
   perform 1 from conversations c
@@ -211,14 +215,14 @@ begin
 
   -- One honest text per outage window: whoever was told within the hour is not told again.
   select array_agg(t.turn_id) filter (where c.running_turn = t.turn_id), bool_or(t.state = 'deferred'),
-    bool_or(c.running_turn is null),
+    bool_or(c.running_turn is null), bool_or(t.failover is not null),
     json_agg(json_build_object(
       'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
     filter (where c.running_turn = t.turn_id and t.body is not null
       and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour'))
-  into valid, some_deferred, some_repeated, replies
+  into valid, some_deferred, some_repeated, some_taken_over, replies
   from json_to_recordset(p_turns)
-    t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json)
+    t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json, failover json)
   join conversations c on c.id = t.conversation_id and c.epoch = t.epoch;
 
   if some_repeated then
@@ -244,8 +248,9 @@ begin
 
   update agent_sessions s set
     last_active_at = clock_timestamp(),
-    agent_id = coalesce(t.agent_id, s.agent_id),
-    failovers = s.failovers + case when s.agent_id <> t.agent_id then 1 else 0 end,
+    -- An agent that the person chose while this one answered is not overruled.
+    agent_id = case when s.agent_id is null or s.agent_id = t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
+    failovers = s.failovers + case when t.failover is null then 0 else 1 end,
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
     end_reason = case when t.end_session then 'agent' end,
@@ -257,9 +262,12 @@ begin
       when s.thread ? 'missed' then s.thread
       else s.thread || '{"missed": "unanswered"}' end
   from json_to_recordset(p_turns)
-    t (turn_id uuid, session_id uuid, agent_id uuid, end_session boolean, state text, thread jsonb)
+    t (turn_id uuid, session_id uuid, agent_id uuid, agent_was uuid, end_session boolean, state text, thread jsonb, failover json)
   where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
 
+  if some_taken_over then
+    perform note_failovers(p_turns, valid);
+  end if;
   if some_deferred then
     -- An agent that said 202 has until deferred_until; then the person hears that nobody could answer.
     perform graphile_worker.add_jobs(array_agg(
@@ -365,32 +373,10 @@ begin
   return rescued;
 end $$;
 
--- Ends sessions that went idle without another text.
-create or replace function end_idle_sessions()
-returns int language plpgsql security definer set search_path = public, pg_temp
-as $$
-declare
-  n int;
-begin
-  with idle as (
-    select s.id from agent_sessions s
-    join conversations c on c.id = s.conversation_id
-    left join phone_numbers p on p.address = c.our_address
-    where s.is_active and c.running_turn is null and c.takeover_by is null
-      and s.last_active_at < clock_timestamp() - coalesce(p.session_idle, interval '24 hours')
-    limit 1000
-    for update of s skip locked
-  )
-  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
-  from idle where s.id = idle.id;
-  get diagnostics n = row_count;
-  return n;
-end $$;
-
 revoke execute on function request_id(uuid, bigint, bigint), burst_end(timestamptz, timestamptz, int),
   quiet_time(phone_numbers, int),
   start_due(timestamptz, timestamptz, timestamptz, int), conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
-  give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() from public;
+  give_back(uuid, int, int), rescue_conversations(interval) from public;
 grant execute on function conversation_context(uuid, int), start_turns(json, int, int), finish_turns(json, boolean),
-  give_back(uuid, int, int), rescue_conversations(interval), end_idle_sessions() to darkspere_worker;
+  give_back(uuid, int, int), rescue_conversations(interval) to darkspere_worker;
 grant execute on function conversation_context(uuid, int) to darkspere_web, darkspere_admin;

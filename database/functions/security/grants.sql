@@ -12,11 +12,12 @@ grant select (id, name, type, protocol, endpoint_url, capabilities, status, heal
   metadata, api_key_hash, registered_at, updated_at, deactivated_at, response_ms, consecutive_failures, cooling_until,
   last_success_at, last_failure_at, account_id, draining_since, draining_by, drain_reason, disabled_at, disabled_by,
   disabled_reason, last_heartbeat_at, load, reported_sessions, old_secret_until, old_key_hash, old_key_until, last_probe,
-  registered_with)
+  registered_with,
+  success_rate, p50_ms, p95_ms, p99_ms, probe_failures, circuit, circuit_opened_at, trickle)
   on agent_registry to darkspere_web;
 grant select on webhook_receipts, worker_pools to darkspere_worker;
 -- The console shows them.
-grant select on exchanges to darkspere_web, darkspere_worker;
+grant select on exchanges, agent_health_checks, session_failovers to darkspere_web, darkspere_worker;
 -- What the console finds conversations and texts with.
 grant select on message_words, conversation_activity, replays to darkspere_web;
 

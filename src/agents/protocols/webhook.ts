@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import type { AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
+import { type Finding, type Probing, probeWithGet } from './probing.ts';
 import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
 import { exchange, failed, failureOfStatus, MAX_TEXT, notCalled, notJson, parseJson, storable } from './wire.ts';
 
@@ -55,6 +56,15 @@ export async function callWebhook(call: AgentCall, http: Dispatcher): Promise<Ag
     JSON.stringify(fill(settings.body, call, conversation)),
   );
   return { outcome: 'kind' in answer ? answer : read(answer, settings, now()), exchange: record };
+}
+
+/** A GET of the address: most of these interfaces take POST only, which is an answer too. */
+export async function probeWebhook(probing: Probing): Promise<Finding> {
+  const parsed = webhookSettings.safeParse(probing.agent.metadata);
+  const path = parsed.success ? (parsed.data.path ?? '') : '';
+  const finding = await probeWithGet(probing, urlOf(probing.agent.endpointUrl, path));
+  // Whoever may not GET may still POST.
+  return finding.code === 'agent_unauthorized' ? { ...finding, outcome: 'unknown', code: null } : finding;
 }
 
 function urlOf(endpoint: string, more: string): URL {

@@ -48,7 +48,7 @@ export function ask(
 }
 
 /** A query string stays where it is. */
-function urlOf(endpoint: string, path: string): URL {
+export function urlOf(endpoint: string, path: string): URL {
   const url = new URL(endpoint);
   const base = url.pathname.replace(/\/+$/, '');
   url.pathname = base.endsWith(path) ? base : `${base}${path}`;

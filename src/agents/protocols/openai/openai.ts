@@ -1,7 +1,8 @@
 // Agents behind an OpenAI-compatible endpoint.
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentResult } from '../../agent.ts';
-import { settingsOf } from './api.ts';
+import { type Finding, type Probing, probeWithGet } from '../probing.ts';
+import { settingsOf, urlOf } from './api.ts';
 import { callChatCompletions } from './chat-completions.ts';
 import { callResponses } from './responses.ts';
 
@@ -10,4 +11,12 @@ export function callOpenai(call: AgentCall, http: Dispatcher): Promise<AgentResu
   const settings = settingsOf(call);
   const ask = settings.api === 'responses' ? callResponses : callChatCompletions;
   return ask(call, http, settings);
+}
+
+/** The list of models: every such endpoint that has one answers it without thinking. */
+export function probeOpenai(probing: Probing): Promise<Finding> {
+  return probeWithGet(
+    probing,
+    urlOf(probing.agent.endpointUrl.replace(/\/(?:chat\/completions|responses)\/?$/, ''), '/models'),
+  );
 }

@@ -1,0 +1,236 @@
+// The search for an answer: which agent is asked next, for how long, and when it is over. The only place where agents are retried.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Admission, Admitted } from '../agents/admission.ts';
+import type { Agent, AgentOutcome, AgentResult, Deadlines } from '../agents/agent.ts';
+import type { Capacity } from '../agents/capacity.ts';
+import type { HealthRecorder } from '../agents/health-recorder.ts';
+import type { InvokeAgent } from '../agents/invoke.ts';
+import type { Registry } from '../agents/registry.ts';
+import { type Choice, chooseAgent, isHealthy } from '../agents/routing.ts';
+import type { Media } from '../channels/channel.ts';
+import type { Clock } from '../clock.ts';
+import { CATALOGUE, type ErrorCode } from '../errors.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { agentExchange } from './exchange.ts';
+import { replyBudget } from './reply.ts';
+import { type Exchange, type Failover, FIRST_OF_FLOOD, type Turn } from './store.ts';
+
+export type AttemptDeps = {
+  readonly registry: Registry;
+  readonly admission: Admission;
+  readonly capacity: Pick<Capacity, 'roomAt'>;
+  readonly health: HealthRecorder;
+  readonly invoke: InvokeAgent;
+  readonly deadlines: Deadlines;
+  /** All attempts of one turn together, milliseconds. */
+  readonly turnMs: number;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Addresses under which the agent can fetch a text's media: the carrier's own need our credential. */
+  mediaLinks(messageId: string, media: readonly Media[]): readonly Media[];
+};
+
+/** Failures that pass by themselves: worth another round over the same agents while the turn has time. */
+const PASSING = new Set(['network', 'timeout', 'rate_limit', 'agent_unavailable']);
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 8_000;
+/** An attempt with less time than this is not worth beginning. */
+const LEAST_ATTEMPT_MS = 500;
+/** Between looks for a place at agents that are full or out. */
+const ROOM_MS = 250;
+/** A trial is made with the text of a person whom others could answer: it may not cost them much. */
+const TRIAL_FIRST_BYTE_MS = 5_000;
+const LEAST_FIRST_BYTE_MS = 8_000;
+
+/** Who failed, what was exchanged, how much time is left. */
+export class Attempts {
+  readonly exchanges: Exchange[] = [];
+  lastError: ErrorCode = 'agent_none';
+  private readonly excluded = new Set<string>();
+  private readonly repeated = new Set<string>();
+  private readonly errors = new Map<string, ErrorCode>();
+  private passing = false;
+  private round = 0;
+  /** When an agent that may be asked once more may be asked, monotonic milliseconds. */
+  private readonly notBefore = new Map<string, number>();
+  private readonly endsAtMs: number;
+  private readonly turn: Turn;
+  private readonly deps: AttemptDeps;
+  private readonly signal: AbortSignal;
+  private readonly onProgress: () => void;
+
+  constructor(turn: Turn, deps: AttemptDeps, signal: AbortSignal, onProgress: () => void) {
+    this.turn = turn;
+    this.deps = deps;
+    this.signal = signal;
+    this.onProgress = onProgress;
+    this.endsAtMs = deps.clock.monotonicMs() + deps.turnMs;
+  }
+
+  get count(): number {
+    return this.exchanges.length;
+  }
+
+  /** What the record says of a session that this agent takes over from another; null when it had it already. */
+  failover(agentId: string): Failover | null {
+    const { agentId: old } = this.turn;
+    if (old === null || old === agentId) return null;
+    const reason = this.errors.get(old) ?? (this.deps.registry.find(old) === null ? 'gone' : 'unhealthy');
+    return { old_agent: old, new_agent: agentId, reason };
+  }
+
+  private leftMs(): number {
+    return this.endsAtMs - this.deps.clock.monotonicMs();
+  }
+
+  private choose(turnedAway: ReadonlySet<string>): Choice | null {
+    const { turn, deps } = this;
+    return chooseAgent(deps.registry.agents(turn.agentType), {
+      type: turn.agentType,
+      capabilities: turn.requiredCapabilities,
+      sticky: turn.agentId,
+      exclude: turnedAway.size === 0 ? this.excluded : new Set([...this.excluded, ...turnedAway]),
+      now: deps.clock.now(),
+    });
+  }
+
+  /**
+   * The next agent to ask, with a place at it; null when all have failed, or the time is over. Where all that are left are full or
+   * out, waits for them. Throws when the database is away for so long that no place could be had.
+   */
+  async next(): Promise<Admitted | null> {
+    while (!this.signal.aborted && this.leftMs() >= LEAST_ATTEMPT_MS) {
+      const turnedAway = new Set<string>();
+      let broken: unknown = null;
+      for (let choice = this.choose(turnedAway); choice !== null; choice = this.choose(turnedAway)) {
+        const admitted = await this.admit(choice).catch((error: unknown) => {
+          broken = error;
+          return 'full' as const;
+        });
+        if (typeof admitted === 'object') return admitted;
+        turnedAway.add(choice.agent.id);
+        if (this.exchanges.length === 0) this.lastError = admitted === 'full' ? 'agent_full' : 'agent_out';
+      }
+      if (turnedAway.size === 0) return null;
+      await this.deps.capacity.roomAt(turnedAway, ROOM_MS, this.signal);
+      if (broken !== null && this.leftMs() < LEAST_ATTEMPT_MS) throw broken;
+    }
+    return null;
+  }
+
+  private async admit(choice: Choice): Promise<Admitted | 'full' | 'out'> {
+    const { deadlines } = this.deps;
+    return this.deps.admission.admit(choice, Math.min(deadlines.totalMs, this.leftMs()));
+  }
+
+  async call({ agent, isTrial, leave }: Admitted): Promise<AgentOutcome> {
+    const { turn, deps } = this;
+    let result: AgentResult;
+    try {
+      await this.waitFor(agent);
+      result = await deps.invoke({
+        agent,
+        messageId: turn.requestId,
+        conversationId: turn.conversationId,
+        sessionId: turn.sessionId,
+        channel: turn.channel,
+        text: wordsOf(turn),
+        media: turn.texts.flatMap((text) => deps.mediaLinks(text.id, text.media)),
+        history: turn.history.map((entry) => ({ ...entry, timestamp: new Date(entry.timestamp) })),
+        replyBudget: replyBudget(turn.maxSegments),
+        deadlines: this.deadlinesFor(agent, isTrial),
+        signal: this.signal,
+        // A handle of one agent means nothing to another.
+        thread: turn.thread?.agentId === agent.id ? turn.thread : null,
+        onProgress: this.onProgress,
+      });
+    } catch (error) {
+      leave(true);
+      throw error;
+    }
+    const { outcome, exchange } = result;
+    this.exchanges.push(agentExchange(agent.id, this.count + 1, result));
+    deps.metrics.agentSeconds.observe(
+      { protocol: agent.protocol, outcome: outcome.kind === 'failed' ? outcome.code : 'ok' },
+      exchange.durationMs / 1000,
+    );
+    const wasCutOff = outcome.kind === 'failed' && this.signal.aborted;
+    if (outcome.kind !== 'failed') deps.health.recordSuccess(agent.id, exchange.durationMs);
+    else if (!wasCutOff) {
+      deps.health.recordFailure(agent.id, CATALOGUE[outcome.code].category, exchange.startedAt, isTrial);
+      this.failed(agent, outcome);
+    }
+    leave(wasCutOff);
+    return outcome;
+  }
+
+  /** While others could answer, nobody waits for an agent that is silent for far longer than it ever takes. */
+  private deadlinesFor(agent: Agent, isTrial: boolean): Deadlines {
+    const { deadlines, clock, registry } = this.deps;
+    const totalMs = Math.min(deadlines.totalMs, this.leftMs());
+    const now = clock.now();
+    const others = registry
+      .agents(this.turn.agentType)
+      .some((one) => one.id !== agent.id && !this.excluded.has(one.id) && isHealthy(one, now));
+    const isKnown = isTrial || agent.p99Ms !== null;
+    if (!others || !isKnown) return { ...deadlines, totalMs };
+    const patienceMs = Math.max(isTrial ? TRIAL_FIRST_BYTE_MS : LEAST_FIRST_BYTE_MS, 4 * (agent.p99Ms ?? 0));
+    return { ...deadlines, firstByteMs: Math.min(deadlines.firstByteMs, patienceMs), totalMs };
+  }
+
+  /** Notes a failure: once more on the same agent where the failure allows it, else on another. */
+  failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
+    this.lastError = outcome.code;
+    this.errors.set(agent.id, outcome.code);
+    this.passing ||= PASSING.has(CATALOGUE[outcome.code].category) || outcome.retry === 'same';
+    const now = this.deps.clock.monotonicMs();
+    if (outcome.afterMs !== null) this.notBefore.set(agent.id, now + outcome.afterMs);
+    // Its health has just fallen, so a healthy other one goes first; alone, it is asked once more at once.
+    if (outcome.retry === 'same' && !this.repeated.has(agent.id)) this.repeated.add(agent.id);
+    else this.excluded.add(agent.id);
+  }
+
+  /** An agent that named a time (Retry-After) is not asked before it, as far as this turn reaches. */
+  private async waitFor(agent: Agent): Promise<void> {
+    const waitMs = (this.notBefore.get(agent.id) ?? 0) - this.deps.clock.monotonicMs();
+    if (waitMs <= 0) return;
+    await sleep(Math.min(waitMs, Math.max(0, this.leftMs() - LEAST_ATTEMPT_MS)), undefined, {
+      signal: this.signal,
+    }).catch(() => {});
+  }
+
+  /** Nobody fits: an agent registered a moment ago may not be in the snapshot yet. */
+  private async lookAgain(): Promise<boolean> {
+    this.round++;
+    await this.deps.registry.refresh().catch(() => {});
+    return this.choose(new Set()) !== null;
+  }
+
+  /**
+   * Everybody has failed. Where the trouble may pass, waits (1, 2, 4, 8 s with jitter) and lets all of them be tried
+   * again; false when there is no time or no hope.
+   */
+  async pause(): Promise<boolean> {
+    if (this.lastError === 'agent_none' && this.round === 0) return this.lookAgain();
+    const jitter = 0.75 + Math.random() * 0.5;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter;
+    if (!this.passing || this.leftMs() < pauseMs + LEAST_ATTEMPT_MS || this.signal.aborted) return false;
+    this.round++;
+    try {
+      await sleep(pauseMs, undefined, { signal: this.signal });
+    } catch {
+      return false;
+    }
+    this.passing = false;
+    this.excluded.clear();
+    this.repeated.clear();
+    return true;
+  }
+}
+
+/** What the person said, text by text. */
+function wordsOf({ texts, leftOut }: Turn): string {
+  const lines = texts.map((text) => text.body);
+  if (leftOut > 0) lines.splice(FIRST_OF_FLOOD, 0, `[${leftOut} more texts came here and are left out]`);
+  return lines.join('\n');
+}

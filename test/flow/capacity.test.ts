@@ -1,0 +1,197 @@
+// Capacity and circuits over many processes: on a real database, each process its own reservations.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { createAdmission } from '../../src/agents/admission.ts';
+import type { Agent } from '../../src/agents/agent.ts';
+import { type Capacity, createCapacity, type Place } from '../../src/agents/capacity.ts';
+import { WELL } from '../../src/agents/health.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
+
+describe('capacity and circuits over processes', () => {
+  let db: TestDatabase;
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => void errors.push(error);
+  let agents = 0;
+  let stack: AsyncDisposableStack;
+
+  before(async () => {
+    db = await freshDatabase({ web: 1, worker: 8, admin: 1 });
+  });
+  beforeEach(() => {
+    stack = new AsyncDisposableStack();
+  });
+  after(async () => {
+    await db.drop();
+    assert.deepEqual(errors, []);
+  });
+
+  async function agentOf(most: number, more: Partial<Agent> = {}): Promise<Agent> {
+    const [row] = await db.admin<{ id: string }[]>`
+      insert into agent_registry (name, endpoint_url, api_key_hash, secrets, max_concurrent_sessions)
+      values ('a', 'http://a', ${`key ${agents++}`}, '', ${most}) returning id`;
+    return {
+      ...WELL,
+      id: row!.id,
+      name: 'a',
+      type: 'chat',
+      protocol: 'envelope',
+      endpointUrl: 'http://a',
+      capabilities: [],
+      maxConcurrentSessions: most,
+      activeSessions: 0,
+      responseMs: 0,
+      p99Ms: null,
+      lastFailureAt: null,
+      signingSecret: '',
+      credential: null,
+      metadata: {},
+      ...more,
+    };
+  }
+
+  async function processOf(poolId: string): Promise<Capacity> {
+    const capacity = await createCapacity({ sql: db.pools.worker, poolId, onError });
+    stack.defer(() => capacity.close());
+    return capacity;
+  }
+
+  const all = async (takes: readonly Promise<Place | null>[]) =>
+    (await Promise.all(takes)).filter((place) => place !== null);
+
+  test('any number of processes together never hold more places than the agent takes, and all of those', async () => {
+    const agent = await agentOf(50);
+    const processes = await Promise.all(['a', 'b', 'c', 'd'].map(processOf));
+    let held = 0;
+    let most = 0;
+    const work = processes.flatMap((capacity) =>
+      Array.from({ length: 60 }, async () => {
+        for (let done = 0; done < 3; ) {
+          const place = await capacity.take(agent);
+          if (place === null) {
+            await capacity.roomAt(new Set([agent.id]), 50, new AbortController().signal);
+            continue;
+          }
+          held += 1;
+          most = Math.max(most, held);
+          await new Promise(setImmediate);
+          held -= 1;
+          place.leave();
+          done += 1;
+        }
+      }),
+    );
+    await Promise.all(work);
+    assert.ok(most <= 50, `${most} at once`);
+    const [one] = processes;
+    await Promise.all(processes.slice(1).map((capacity) => capacity.close()));
+    // What the others gave back is there for the one that is left.
+    const places = await until(async () => {
+      const got = await all(Array.from({ length: 50 }, () => one!.take(agent)));
+      if (got.length === 50) return got;
+      for (const place of got) place.leave();
+      return null;
+    });
+    assert.equal(await one!.take(agent), null);
+    for (const place of places) place.leave();
+    await stack.disposeAsync();
+  });
+
+  test('a process that holds places without using them gives them to one that needs them', async () => {
+    const agent = await agentOf(1);
+    const [here, there] = [await processOf('here'), await processOf('there')];
+    const place = (await here.take(agent))!;
+    assert.equal(await there.take(agent), null);
+    place.leave();
+    // It is kept by the process that had it, until somebody asks.
+    const other = await until(() => there.take(agent));
+    assert.equal(await here.take(agent), null);
+    other.leave();
+    await stack.disposeAsync();
+  });
+
+  test('what a dead process held is free after its reservation has run out', async () => {
+    const agent = await agentOf(2);
+    await db.admin`
+      insert into agent_slots (agent_id, pool_id, slots, valid_until)
+      values (${agent.id}, 'dead', 2, clock_timestamp() + interval '1 second')`;
+    const capacity = await processOf('alive');
+    assert.equal(await capacity.take(agent), null);
+    (await until(() => capacity.take(agent)))!.leave();
+    await stack.disposeAsync();
+  });
+
+  test('a process that was counted as gone uses nothing of what it had', async () => {
+    const agent = await agentOf(4);
+    const capacity = await processOf('slow');
+    const place = (await capacity.take(agent))!;
+    await db.admin`
+      update agent_slots set valid_until = clock_timestamp() - interval '1 second' where agent_id = ${agent.id}`;
+    await db.admin`
+      insert into agent_slots (agent_id, pool_id, slots, valid_until)
+      values (${agent.id}, 'fast', 4, clock_timestamp() + interval '1 minute')`;
+    await capacity.renew();
+    assert.equal(await capacity.take(agent), null);
+    place.leave();
+    await stack.disposeAsync();
+  });
+
+  test('an agent that comes back is trusted with a trickle, over all processes', async () => {
+    const agent = await agentOf(100, { trickle: 2 });
+    await db.admin`update agent_registry set trickle = 2 where id = ${agent.id}`;
+    const processes = await Promise.all(['a', 'b', 'c'].map(processOf));
+    const places = await all(processes.flatMap((capacity) => [1, 2, 3].map(() => capacity.take(agent))));
+    assert.equal(places.length, 2);
+    await stack.disposeAsync();
+  });
+
+  test('of an agent whose circuit is open exactly one call is made, whoever asks; one that says nothing leaves it to the next', async () => {
+    const agent = await agentOf(100, { circuit: 'open' });
+    await db.admin`update agent_registry set circuit = 'open', trickle = 1 where id = ${agent.id}`;
+    const capacities = new Map<string, Capacity>();
+    const processes = await Promise.all(
+      ['a', 'b', 'c', 'd'].map(async (poolId) => {
+        await db.admin`insert into worker_pools (pool_id, lock_key, host, pid) values (${poolId}, 1, 'h', 1)`;
+        const registry = { patch: () => {} };
+        const capacity = await processOf(poolId);
+        capacities.set(poolId, capacity);
+        return createAdmission({ sql: db.pools.worker, poolId, capacity, registry, onError });
+      }),
+    );
+    const choice = { agent, as: 'last resort' as const };
+    const ask = () => Promise.all(processes.flatMap((one) => [1, 2, 3].map(() => one.admit(choice, 10_000))));
+    const first = await ask();
+    const admitted = first.filter((one) => typeof one === 'object');
+    assert.deepEqual(
+      admitted.map((one) => one.isTrial),
+      [true],
+    );
+    const state = async () => (await db.admin`select circuit, trial_by from agent_registry where id = ${agent.id}`)[0]!;
+    assert.equal((await state()).circuit, 'half_open');
+    admitted[0]!.leave(true);
+    await until(async () => (await state()).trial_by === null);
+    assert.equal((await state()).circuit, 'open');
+    await until(async () => (await ask()).some((one) => typeof one === 'object'));
+    // The process that makes the trial dies.
+    const { trial_by } = await state();
+    await capacities.get(trial_by)!.close();
+    await db.admin`delete from worker_pools where pool_id = ${trial_by}`;
+    await until(async () => (await ask()).some((one) => typeof one === 'object'));
+    assert.notEqual((await state()).trial_by, trial_by);
+    await stack.disposeAsync();
+  });
+
+  test('a trial respects the pause while others are there; when nobody is left it comes a second after the last failure', async () => {
+    const agent = await agentOf(100, { circuit: 'open' });
+    const setFailed = (seconds: number) => db.admin`
+      update agent_registry set circuit = 'open', trial_by = null, trial_until = null,
+        last_failure_at = clock_timestamp() - ${seconds} * interval '1 second',
+        cooling_until = clock_timestamp() + interval '1 minute' where id = ${agent.id}`;
+    const claim = async (isUrgent: boolean) =>
+      (await db.pools.worker`select claim_trial(${agent.id}, 'p', interval '10 seconds', ${isUrgent}) as is`)[0]!.is;
+    await setFailed(0);
+    assert.deepEqual([await claim(false), await claim(true)], [false, false]);
+    await setFailed(2);
+    assert.deepEqual([await claim(false), await claim(true)], [false, true]);
+  });
+});
