@@ -62,14 +62,15 @@ export function chooseAgent(agents: readonly Agent[], wish: Wish): Choice | null
   let due: Rated | null = null;
   for (const agent of agents) {
     if (!fits(agent, wish)) continue;
-    const rated = { agent, free: freeShare(agent) };
     const isWell = isHealthy(agent, wish.now);
+    // Not with somebody whom it has just failed.
+    const mayTry = agent !== own && isDue(agent, isWell, wish.now);
+    if (isWell && !mayTry && isBeaten(agent, healthy)) continue;
+    const rated = { agent, free: freeShare(agent) };
     if (isWell) {
       if (healthy === null || byHealth(rated, healthy) < 0) healthy = rated;
     } else if (rest === null || byTrouble(rated, rest, wish.now) < 0) rest = rated;
-    // Not with somebody whom it has just failed.
-    if (agent === own || !isDue(agent, isWell, wish.now)) continue;
-    if (due === null || byHealth(rated, due) < 0) due = rated;
+    if (mayTry && (due === null || byHealth(rated, due) < 0)) due = rated;
   }
   if (healthy === null) return rest && { agent: rest.agent, as: 'last resort' };
   const best = due === null || due.agent === healthy.agent ? healthy : due;
@@ -85,6 +86,11 @@ function fits(agent: Agent, wish: Wish): boolean {
     !wish.exclude.has(agent.id) &&
     wish.capabilities.every((capability) => agent.capabilities.includes(capability))
   );
+}
+
+/** Whatever its room is, `best` comes before it: most of a thousand need not be asked how many calls they have. */
+function isBeaten(agent: Agent, best: Rated | null): boolean {
+  return best !== null && best.free > 0 && agent.healthScore < best.agent.healthScore;
 }
 
 /** Who has room, then health, then room, then speed. The id comes last so that the order of the list never decides. */
