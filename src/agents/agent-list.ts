@@ -119,7 +119,8 @@ export async function agentStats(sql: Sql, owner: Owner = {}): Promise<Stats> {
     with living as materialized (
       select id, type, protocol, ${statusOf(sql)} as status, health_score, max_concurrent_sessions, draining_since,
         last_heartbeat_at,
-        ${statusOf(sql)} = 'active' and health_score >= ${HEALTHY_SCORE} and coalesce(cooling_until <= now(), true)
+        ${statusOf(sql)} = 'active' and circuit = 'closed' and health_score >= ${HEALTHY_SCORE}
+          and coalesce(cooling_until <= now(), true)
           as is_healthy
       from agent_registry agent where status <> 'deactivated' ${ownedBy(sql, owner)}
     )

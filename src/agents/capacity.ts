@@ -27,13 +27,15 @@ const IDLE_RENEWALS = 5;
 /** Of an agent's capacity, what a process reserves at a time at first. */
 const BLOCK_SHARE = 1 / 16;
 const LARGEST_BLOCK = 64;
+/** What is left of a peak with each renewal: a quiet second is not the end of a busy minute. */
+const PEAK_LEFT = 0.8;
 /** For so long after somebody asked, what becomes free is theirs. */
 const WANTED_MS = 2_000;
 
 type Block = {
   held: number;
   used: number;
-  /** The most that were used since the last renewal. */
+  /** The most that were used at once lately. */
   peak: number;
   idle: number;
   /** Monotonic milliseconds. */
@@ -131,7 +133,7 @@ export async function createCapacity(deps: {
   function kept(block: Block, nowMs: number): number {
     if (nowMs < block.wantedUntilMs) return Math.min(block.held, block.used);
     if (block.idle >= IDLE_RENEWALS) return 0;
-    return Math.min(block.held, Math.max(block.used, Math.ceil(block.peak * 1.5) + 1));
+    return Math.min(block.held, Math.max(block.used, block.peak * 2 + 2));
   }
 
   function renew(): Promise<void> {
@@ -148,7 +150,7 @@ export async function createCapacity(deps: {
     // From here on only what is kept may be used: the rest may be somebody else's before the answer is here.
     for (const [n, [, block]] of asked.entries()) {
       block.held = slots[n]!.slots;
-      block.peak = block.used;
+      block.peak = Math.max(block.used, Math.floor(block.peak * PEAK_LEFT));
     }
     if (slots.length === 0) return;
     const rows = await sql<{ agent_id: string; slots: number }[]>`

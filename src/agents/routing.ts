@@ -27,22 +27,21 @@ export function isHealthy(agent: Agent, now: Date): boolean {
     agent.status === 'active' &&
     agent.circuit === 'closed' &&
     agent.healthScore >= HEALTHY_SCORE &&
-    !isCooling(agent, now)
+    !isLater(agent.coolingUntil, now)
   );
 }
 
-function isCooling(agent: Agent, now: Date): boolean {
-  return agent.coolingUntil !== null && agent.coolingUntil > now;
+function isLater(date: Date | null, now: Date): boolean {
+  return date !== null && date.getTime() > now.getTime();
 }
 
 /**
  * In trouble, its pause over, and nothing that a probe has found against it: the next call may be its trial. Without one, an agent
  * that failed once would never be asked again while others have a better score.
  */
-function isDue(agent: Agent, now: Date): boolean {
-  const isTried = agent.trialUntil !== null && agent.trialUntil > now;
-  const isWell = agent.successRate === 1 && agent.consecutiveFailures === 0 && isHealthy(agent, now);
-  return !isWell && !isCooling(agent, now) && agent.probeFailures === 0 && !isTried;
+function isDue(agent: Agent, isWell: boolean, now: Date): boolean {
+  if (isWell && agent.successRate === 1 && agent.consecutiveFailures === 0) return false;
+  return agent.probeFailures === 0 && !isLater(agent.coolingUntil, now) && !isLater(agent.trialUntil, now);
 }
 
 /** Of the calls it takes at once, the share that is free; while it is trusted with a trickle, of that. */
@@ -52,32 +51,49 @@ function freeShare(agent: Agent): number {
 }
 
 /**
-/**
  * The session's own agent if healthy; else one that is due for its trial, while a healthy one could take over; else the best
  * healthy one with room; else the best healthy one; else, when nobody is healthy, the best of the others, cooling and disabled
  * ones too: a person waits, and a call that succeeds is what ends an outage. Deactivated agents are never asked, draining ones
  * for new sessions only when nobody else fits at all. Null when no agent does.
  */
 export function chooseAgent(agents: readonly Agent[], wish: Wish): Choice | null {
-  return choose(agents, wish, (agent) => !isLeaving(agent, wish)) ?? choose(agents, wish, () => true);
+  const own = wish.sticky === null ? undefined : agents.find((agent) => agent.id === wish.sticky);
+  if (own !== undefined && fits(own, wish) && isHealthy(own, wish.now)) return { agent: own, as: 'healthy' };
+  return choose(agents, wish, own, isStaying) ?? choose(agents, wish, own, () => true);
 }
 
-function choose(agents: readonly Agent[], wish: Wish, isOffered: (agent: Agent) => boolean): Choice | null {
-  let healthy: Agent | null = null;
-  let rest: Agent | null = null;
-  let due: Agent | null = null;
-  for (const agent of agents) {
-    if (!fits(agent, wish) || !isOffered(agent)) continue;
-    if (isHealthy(agent, wish.now)) {
-      if (agent.id === wish.sticky) return { agent, as: 'healthy' };
-      if (healthy === null || byHealth(agent, healthy) < 0) healthy = agent;
-    } else if (rest === null || byTrouble(agent, rest, wish.now) < 0) rest = agent;
-    // Not with somebody whom it has just failed.
-    if (agent.id !== wish.sticky && isDue(agent, wish.now) && (due === null || byHealth(agent, due) < 0)) due = agent;
-  }
-  if (healthy === null) return rest && { agent: rest, as: 'last resort' };
-  return due === null || due === healthy ? { agent: healthy, as: 'healthy' } : { agent: due, as: 'trial' };
+/** Not draining. */
+function isStaying(agent: Agent): boolean {
+  return agent.isDraining !== true;
 }
+
+function choose(
+  agents: readonly Agent[],
+  wish: Wish,
+  own: Agent | undefined,
+  isOffered: (agent: Agent) => boolean,
+): Choice | null {
+  let healthy: Rated | null = null;
+  let rest: Rated | null = null;
+  let due: Rated | null = null;
+  for (const agent of agents) {
+    if (!fits(agent, wish) || !(agent === own || isOffered(agent))) continue;
+    const isWell = isHealthy(agent, wish.now);
+    // Not with somebody whom it has just failed.
+    const mayTry = agent !== own && isDue(agent, isWell, wish.now);
+    if (isWell && !mayTry && isBeaten(agent, healthy)) continue;
+    const rated = { agent, free: freeShare(agent) };
+    if (isWell) {
+      if (healthy === null || byHealth(rated, healthy) < 0) healthy = rated;
+    } else if (rest === null || byTrouble(rated, rest, wish.now) < 0) rest = rated;
+    if (mayTry && (due === null || byHealth(rated, due) < 0)) due = rated;
+  }
+  if (healthy === null) return rest && { agent: rest.agent, as: 'last resort' };
+  const best = due === null || due.agent === healthy.agent ? healthy : due;
+  return { agent: best.agent, as: best === healthy ? 'healthy' : 'trial' };
+}
+
+type Rated = { readonly agent: Agent; readonly free: number };
 
 function fits(agent: Agent, wish: Wish): boolean {
   return (
@@ -89,26 +105,24 @@ function fits(agent: Agent, wish: Wish): boolean {
   );
 }
 
-/** It is draining, and this is not one of the sessions that it has. */
-function isLeaving(agent: Agent, wish: Wish): boolean {
-  return agent.isDraining === true && agent.id !== wish.sticky;
+/** Whatever its room is, `best` comes before it: most of a thousand need not be asked how many calls they have. */
+function isBeaten(agent: Agent, best: Rated | null): boolean {
+  return best !== null && best.free > 0 && agent.healthScore < best.agent.healthScore;
 }
 
 /** Who has room, then health, then room, then speed. The id comes last so that the order of the list never decides. */
-function byHealth(a: Agent, b: Agent): number {
-  const freeA = freeShare(a);
-  const freeB = freeShare(b);
+function byHealth(a: Rated, b: Rated): number {
   return (
-    Number(freeB > 0) - Number(freeA > 0) ||
-    b.healthScore - a.healthScore ||
-    freeB - freeA ||
-    a.responseMs - b.responseMs ||
-    (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+    Number(b.free > 0) - Number(a.free > 0) ||
+    b.agent.healthScore - a.agent.healthScore ||
+    b.free - a.free ||
+    a.agent.responseMs - b.agent.responseMs ||
+    (a.agent.id < b.agent.id ? -1 : a.agent.id > b.agent.id ? 1 : 0)
   );
 }
 
 /** Among the unhealthy: those whose pause is over first, then the one that pauses shortest. */
-function byTrouble(a: Agent, b: Agent, now: Date): number {
-  const restMs = (agent: Agent) => Math.max(0, (agent.coolingUntil?.getTime() ?? 0) - now.getTime());
+function byTrouble(a: Rated, b: Rated, now: Date): number {
+  const restMs = ({ agent }: Rated) => Math.max(0, (agent.coolingUntil?.getTime() ?? 0) - now.getTime());
   return restMs(a) - restMs(b) || byHealth(a, b);
 }

@@ -53,7 +53,7 @@ export async function activateAgent(sql: Sql, agentId: string): Promise<void> {
     sql,
     sql`
       update agent_registry set status = case when disabled_at is null then 'active' else 'disabled' end,
-        deactivated_at = null, consecutive_failures = 0, cooling_until = null, updated_at = now()
+        deactivated_at = null, ${untroubled(sql)}, updated_at = now()
       where id = ${agentId} and status = 'deactivated'
       returning id`,
     sql`select id from agent_registry where id = ${agentId}`,
@@ -63,9 +63,16 @@ export async function activateAgent(sql: Sql, agentId: string): Promise<void> {
 /** An agent in good standing, whatever was. Its score is that of one whose next answer shows that it is well. */
 function fresh(sql: Sql) {
   return sql`
-    update agent_registry set status = 'active', health_score = greatest(health_score, 70), consecutive_failures = 0,
-      cooling_until = null, draining_since = null, draining_by = null, drain_reason = null, disabled_at = null,
+    update agent_registry set status = 'active', health_score = greatest(health_score, 70), ${untroubled(sql)},
+      draining_since = null, draining_by = null, drain_reason = null, disabled_at = null,
       disabled_by = null, disabled_reason = null, updated_at = now()`;
+}
+
+/** What failures have left behind; what is known of its speed stays. */
+function untroubled(sql: Sql) {
+  return sql`
+    consecutive_failures = 0, cooling_until = null, probe_failures = 0, backoff = 0, circuit = 'closed', circuit_opened_at = null,
+    trickle = null, trial_by = null, trial_until = null`;
 }
 
 type Statement = ReturnType<typeof fresh>;

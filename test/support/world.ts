@@ -109,7 +109,7 @@ export async function startWorld(options: WorldOptions = {}) {
     if (main.urls.worker === undefined) return;
     const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;
     await sql`select pg_notify('agents_changed', '')`;
-    const reading = '%from agent_registry where status <>%';
+    const reading = '%from agent_registry%disabled_at is null%';
     await until(
       () =>
         sql`
