@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import { route } from './routes.ts';
 import { createServer } from './server.ts';
 
 test('a request under way when the stop begins is answered, and its connection does not outlive it', async () => {
@@ -30,5 +32,31 @@ test('a request under way when the stop begins is answered, and its connection d
     await closed;
   } finally {
     agent.destroy();
+  }
+});
+
+test('a route whose answer takes long keeps its connection, and no other one does', async () => {
+  const app = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
+  app.decorateRequest('principal', null);
+  for (const [path, more] of [
+    ['/slow', { isSlow: true }],
+    ['/usual', {}],
+  ] as const)
+    route(app, {
+      ...{ method: 'GET', path, summary: path, tag: 'console', scope: 'anyone', answers: { 204: null } },
+      ...more,
+      handle: async () => {
+        await sleep(400);
+        return undefined;
+      },
+    });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  app.server.setTimeout(100);
+  const { port } = app.server.address() as AddressInfo;
+  try {
+    assert.equal((await fetch(`http://127.0.0.1:${port}/slow`)).status, 204);
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/usual`));
+  } finally {
+    await app.close();
   }
 });

@@ -37,3 +37,14 @@ test('one good signature among several is enough while a secret rotates', () => 
   const headers = { ...signed, 'webhook-signature': `v1,AAAA v1a,xyz ${signed['webhook-signature']}` };
   assert.equal(verifyWebhook(secret, headers, 'body', now), 'valid');
 });
+
+test('while a secret is changed each call carries a signature with each, and either secret is enough to check an answer', () => {
+  const [before, after] = [newSigningSecret(), newSigningSecret()];
+  const signed = { ...signWebhook([after, before], 'msg_1', now, 'body') };
+  assert.equal(signed['webhook-signature'].split(' ').length, 2);
+  for (const known of [before, after, [newSigningSecret(), before]])
+    assert.equal(verifyWebhook(known, signed, 'body', now), 'valid');
+  assert.equal(verifyWebhook(newSigningSecret(), signed, 'body', now), 'mismatch');
+  assert.equal(verifyWebhook([after, before], { ...signWebhook(before, 'msg_1', now, 'body') }, 'body', now), 'valid');
+  assert.equal(verifyWebhook([], signed, 'body', now), 'mismatch');
+});

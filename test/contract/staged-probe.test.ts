@@ -278,7 +278,7 @@ describe('good agents', () => {
       ...{ dns: 'passed', tcp: 'passed', tls: 'skipped', http: 'passed' },
       ...{ handshake: 'passed', echo: 'passed' },
     });
-    assert.match(detailOf(found, 'handshake'), /2 capabilities/);
+    assert.match(detailOf(found, 'handshake'), /capabilities \(2\)/);
   });
 
   test('an envelope that knows only questions is asked one, marked as one that goes to nobody', async () => {
@@ -325,7 +325,7 @@ describe('good agents', () => {
     });
     const found = await passing(peer.agent('openai'), { depth: 'handshake' });
     assert.deepEqual([asked, outcomes(found).echo, found.depth], [0, undefined, 'handshake']);
-    assert.match(detailOf(found, 'handshake'), /1 models, default among them/);
+    assert.match(detailOf(found, 'handshake'), /listed \(1\), default among them/);
     const hook = await passing(peer.agent('webhook', { metadata: { body: {} } }), { depth: 'handshake' });
     assert.deepEqual([asked, outcomes(hook).http], [0, 'unknown']);
   });

@@ -72,7 +72,7 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     const { agentId } = await add('probed');
     const well = await darkspere('probe', 'probed', '--depth', 'handshake');
     assert.equal(well.code, 0, well.complained);
-    assert.match(well.said, /^handshake +passed +\S+ ms +1 models, small among them$/m);
+    assert.match(well.said, /^handshake +passed +\S+ ms +its models are listed \(1\), small among them$/m);
     assert.match(well.said, /No stage failed\./);
     assert.match((await darkspere('show', 'probed')).said, /^Probed \d{4}-.*:$/m);
     await db.admin`update agent_registry set endpoint_url = 'http://127.0.0.1:1/' where id = ${agentId}`;

@@ -9,6 +9,7 @@ import { findAgentByKey } from '../../src/agents/credentials.ts';
 import { createHealthRecorder } from '../../src/agents/health-recorder.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
+import { requestProbe } from '../../src/agents/staged-probe/request.ts';
 import { agentRoutes } from '../../src/http/api/agents.ts';
 import { createServer } from '../../src/http/server.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
@@ -203,6 +204,16 @@ describe('agents on a real database', () => {
     assert.equal(Math.round((await writes()).response_ms), 210);
     await health.flush();
     assert.notEqual((await rowOf(agentId)).last_success_at, null);
+  });
+
+  test('a probe that no worker makes says so instead of waiting for ever; one of an agent that is not there, that', async () => {
+    const { agentId } = await add('unprobed');
+    const code = (id: string) =>
+      requestProbe(db.pools.web, id, 'full', 150).then(
+        () => 'answered',
+        (error) => error.code,
+      );
+    assert.deepEqual([await code(agentId), await code(crypto.randomUUID())], ['probe_unanswered', 'not_found']);
   });
 
   test('POST /api/agents/register answers 201 with secrets that work', async () => {

@@ -27,7 +27,7 @@ export async function greetEnvelope(call: AgentCall, http: Dispatcher): Promise<
   if (said.type === 'capabilities.response') {
     const listed = said.payload?.capabilities;
     const count = Array.isArray(listed) ? listed.length : 0;
-    return { outcome: { kind: 'met', detail: `it names ${count} capabilities`, canEcho: true }, status };
+    return { outcome: { kind: 'met', detail: `it names its capabilities (${count})`, canEcho: true }, status };
   }
   // It speaks the envelope all the same.
   return { outcome: { kind: 'none', detail: 'it does not answer capabilities.request' }, status };

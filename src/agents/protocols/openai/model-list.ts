@@ -29,7 +29,7 @@ export async function greetOpenai(call: AgentCall, http: Dispatcher): Promise<Gr
     return { outcome: failed('agent_contract', 'GET …/models does not answer with a list of models'), status };
   const { model } = settingsOf(call);
   const isListed = read.data.data.some(({ id }) => id === model);
-  const detail = `${read.data.data.length} models${isListed ? `, ${model} among them` : `; ${model} is not among them`}`;
+  const detail = `its models are listed (${read.data.data.length}), ${model} ${isListed ? 'among them' : 'not among them'}`;
   return { outcome: { kind: 'met', detail }, status };
 }
 
