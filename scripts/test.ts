@@ -16,7 +16,6 @@ const TESTS = [
   'console/**/*.test.ts',
   'src/**/*.test.ts',
   'sdk/src/**/*.test.ts',
-  'create-darkspere-agent/src/**/*.test.ts',
   'examples/**/*.test.ts',
   'test/**/*.test.ts',
 ];
