@@ -32,6 +32,7 @@ const AGENT: Overview['agents'][number] = {
   load: null,
   registered_at: '2026-11-01T10:00:00.000Z',
 };
+const OFF = { at: '2026-11-25T09:00:00.000Z', by: 'operator', reason: 'a holiday' };
 const named = (name: string, status: typeof AGENT.status = 'active') => ({ ...AGENT, name, status });
 
 function overview(more: Partial<Overview> = {}): Overview {
@@ -86,6 +87,9 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
     /^b, c and 2 others do not answer/,
   ],
   [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
+  // An operator has switched it off.
+  [overview({ agents: [named('a'), { ...named('b', 'disabled'), disabled: OFF }] }), 'good', 'All is well', /./],
+  [overview({ agents: [{ ...named('b', 'disabled'), disabled: OFF }] }), 'bad', 'No agent can answer', /^b is down/],
 ];
 
 for (const [given, tone, headline, reason] of CASES) {
