@@ -27,7 +27,7 @@ export function Command({ text }: { text: string }) {
       <span className="py-1.5 text-ink-3 select-none" aria-hidden>
         $
       </span>
-      <code className="min-w-0 flex-1 py-1.5 wrap-anywhere">{text}</code>
+      <code className="min-w-0 flex-1 py-1.5 wrap-anywhere whitespace-pre-wrap">{text}</code>
       <CopyButton text={text} label="Copy the command" />
     </div>
   );

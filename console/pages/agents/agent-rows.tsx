@@ -67,7 +67,7 @@ function Row({ agent }: { agent: Agent }) {
       <td className="w-32 py-2 pr-5 align-top">
         <StateLabel look={agentLook(agent)} />
       </td>
-      <th scope="row" className="max-w-0 py-2 pr-5 text-left align-top font-normal">
+      <th scope="row" className="w-2/5 max-w-0 min-w-40 py-2 pr-5 text-left align-top font-normal">
         <AgentLink agent={agent} className="block truncate" />
         <span className="block truncate text-small text-ink-3" title={why ?? undefined}>
           {PROTOCOLS[agent.protocol].label} · {agent.type}
@@ -154,7 +154,7 @@ function Score({ agent: { health_score: score } }: { agent: Agent }) {
       <span aria-hidden className="hidden h-1 w-10 overflow-hidden rounded-full bg-line @4xl:block">
         <span className={`block h-full ${tone}`} style={{ width: `${score}%` }} />
       </span>
-      {score}
+      <span className="min-w-6">{score}</span>
     </span>
   );
 }

@@ -74,11 +74,13 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
           {backTo === null ? '.' : `, as far back as ${utc(backTo)}.`}
         </p>
       )}
-      <ol aria-label={outcome === 'failed' ? 'Calls that failed' : 'Calls'} className="border-t border-line">
-        {items.map((call) => (
-          <Call key={call.exchange.id} call={call} />
-        ))}
-      </ol>
+      {items.length > 0 && (
+        <ol aria-label={outcome === 'failed' ? 'Calls that failed' : 'Calls'} className="border-t border-line">
+          {items.map((call) => (
+            <Call key={call.exchange.id} call={call} />
+          ))}
+        </ol>
+      )}
       {calls.hasNextPage && (
         <div className="flex items-center gap-3 pt-3">
           <Button disabled={calls.isFetchingNextPage} onClick={() => void calls.fetchNextPage()}>

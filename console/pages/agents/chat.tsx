@@ -15,7 +15,6 @@ import { StateLabel } from '../../parts/state-label.tsx';
 import { useStayAtEnd } from '../../parts/stay-at-end.ts';
 import { ClockTime } from '../../parts/time.tsx';
 import { clearChat, type Exchange, say, useChat } from './chat-store.ts';
-import { apiCurl } from './curl.ts';
 import { Missing } from './detail.tsx';
 import { useAgent } from './use-agents.ts';
 
@@ -125,13 +124,13 @@ function Turn({ exchange: { message, at, end }, agent }: { exchange: Exchange; a
       ) : 'problem' in end ? (
         <Problem code={end.problem.code} reason={end.problem.message} />
       ) : (
-        <Answer answer={end.answer} agent={agent} message={message} />
+        <Answer answer={end.answer} agent={agent} />
       )}
     </li>
   );
 }
 
-function Answer({ answer, agent, message }: { answer: AgentChat; agent: AgentDetail; message: string }) {
+function Answer({ answer, agent }: { answer: AgentChat; agent: AgentDetail }) {
   const [isOpen, setOpen] = useState(false);
   const { reply, error, exchange } = answer;
   return (
@@ -161,12 +160,6 @@ function Answer({ answer, agent, message }: { answer: AgentChat; agent: AgentDet
         <span className="figures">{duration(answer.duration_ms)}</span>
         {reply?.end_session && <span>· it ends the session</span>}
         {reply && <CopyButton text={reply.text} label="Copy the answer" />}
-        <CopyButton
-          text={apiCurl('POST', `/v1/agents/${agent.id}/chat`, { message, session_id: answer.session_id })}
-          label="Copy this question as curl"
-        >
-          curl
-        </CopyButton>
         {exchange && (
           <Button look="quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
             {isOpen ? 'Hide the call' : 'Show the call'}

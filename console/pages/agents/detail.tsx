@@ -94,20 +94,21 @@ function Head({ agent }: { agent: AgentDetail }) {
 /** Why texts do not go to it as usual, where somebody has said so. */
 function Standing({ agent: { disabled, draining, status } }: { agent: AgentDetail }) {
   if (status === 'deactivated') return null;
-  if (disabled)
-    return (
-      <p role="status" className="border-t border-line bg-sunk px-4 py-2 @xl:px-6">
-        <span className="font-medium">Switched off</span> by {disabled.by}{' '}
-        <Ago at={disabled.at} className="text-ink-3" />: {disabled.reason}
-      </p>
-    );
-  if (!draining) return null;
+  const said = disabled ?? draining;
+  if (said === null) return null;
+  const at = 'at' in said ? said.at : said.since;
+  const by = said.by === 'agent' ? 'by its own word' : `by ${said.by}`;
   return (
-    <p role="status" className="border-t border-line bg-hand-soft px-4 py-2 @xl:px-6">
-      <span className="font-medium text-hand">Draining</span>{' '}
-      {draining.by === 'agent' ? 'by its own word' : `by ${draining.by}`}{' '}
-      <Ago at={draining.since} className="text-ink-3" />
-      {draining.reason !== null && `: ${draining.reason}`}. Sessions that it has go on.
+    <p role="status" className={`border-t border-line px-4 py-2 @xl:px-6 ${disabled ? 'bg-sunk' : 'bg-hand-soft'}`}>
+      <span className={`font-medium ${disabled ? '' : 'text-hand'}`}>{disabled ? 'Switched off' : 'Draining'}</span>{' '}
+      {by}
+      {said.reason !== null && <>: “{said.reason}”</>}
+      <span className="text-ink-2">
+        {' · '}
+        <Ago at={at} />
+        {' · '}
+        {disabled ? 'it is asked nothing until it is switched on' : 'sessions that it has go on'}
+      </span>
     </p>
   );
 }

@@ -11,7 +11,7 @@ export function Facts({ agent }: { agent: AgentDetail }) {
       <h2 id="facts-title" className="mb-1 text-large font-semibold">
         Registration
       </h2>
-      <dl className="grid grid-cols-[auto_1fr] gap-x-5 gap-y-1.5">
+      <dl className="grid grid-cols-[auto_1fr] items-baseline gap-x-5 gap-y-1.5">
         <Fact name="Id">
           <span className="flex items-center gap-1 font-mono text-small">
             <span className="truncate">{agent.id}</span>

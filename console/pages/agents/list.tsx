@@ -15,7 +15,7 @@ import { type Filter, useAgentStats, useAgents, useFilter } from './use-agents.t
 
 const GROUP = 'Agents';
 const STATUSES = [
-  { value: '', label: 'All' },
+  { value: '', label: 'All states' },
   { value: 'active', label: 'Active' },
   { value: 'degraded', label: 'Degraded' },
   { value: 'disabled', label: 'Down or off' },

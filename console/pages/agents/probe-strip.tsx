@@ -33,7 +33,7 @@ export function ProbeStrip({ probe }: { probe: AgentProbe | null }) {
     <div>
       <ol
         aria-label="Stages of the probe"
-        className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line @md:grid-cols-3 @2xl:grid-cols-6"
+        className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line @md:grid-cols-3 @3xl:grid-cols-6"
       >
         {ORDER.map((name) => (
           <StageCell key={name} name={name} stage={reached.get(name)} isRunning={probe === null} />
@@ -78,7 +78,7 @@ function StageCell({ name, stage, isRunning }: { name: Stage['stage']; stage: St
         />
         <span className={`font-medium ${isPale ? 'text-ink-3' : ''}`}>{STAGES[name].name}</span>
         {stage !== undefined && stage.duration_ms > 0 && (
-          <span className="figures ml-auto text-small text-ink-3">{duration(stage.duration_ms)}</span>
+          <span className="figures ml-auto shrink-0 text-small text-ink-3">{duration(stage.duration_ms)}</span>
         )}
       </p>
       <p

@@ -201,7 +201,13 @@ function fieldErrorOf(thrown: unknown, preset: Preset): FieldError {
   const { param = '', message, probe } = thrown;
   const names = [NAME, ...preset.fields, ...MORE].map(({ name }) => name).concat('endpoint_url', 'agent_type');
   const name = names.find((one) => param === one || param.startsWith(`${one}.`)) ?? '';
-  return { param: name, message: probe ? 'The agent did not pass the probe below.' : message };
+  return { param: name, message: probe ? 'The agent did not pass the probe below.' : withoutName(message, param) };
+}
+
+/** At its field a message need not say which one it is about. */
+function withoutName(message: string, param: string): string {
+  const rest = param !== '' && message.startsWith(param) ? message.slice(param.length).replace(/^:?\s+/, '') : message;
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
 /** To the field that is wrong: who reads with a screen reader or a keyboard is where the message is. */
