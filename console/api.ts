@@ -1,5 +1,5 @@
 // The one way to the gateway: JSON both ways, errors as the server names them, the CSRF token where something changes.
-import type { ErrorBody, Session } from '../src/http/contract.ts';
+import type { AgentProbe, ErrorBody, Session } from '../src/http/contract.ts';
 
 /** What the gateway refused, or that it could not be reached (`code` unreachable). */
 export class ApiError extends Error {
@@ -8,6 +8,8 @@ export class ApiError extends Error {
   readonly param: string | undefined;
   readonly docUrl: string | undefined;
   readonly traceId: string | undefined;
+  /** What a probe found that failed, stage by stage. */
+  readonly probe: AgentProbe | undefined;
 
   constructor(status: number, error: Partial<ErrorBody['error']> & { code: string; message: string }) {
     super(error.message);
@@ -16,6 +18,7 @@ export class ApiError extends Error {
     this.param = error.param;
     this.docUrl = error.doc_url;
     this.traceId = error.trace_id;
+    this.probe = error.probe;
   }
 }
 

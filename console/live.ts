@@ -3,13 +3,14 @@
 // last event that was seen, and where the gateway cannot give what came in between it says `reset`: then everything is
 // read anew.
 import { useSyncExternalStore } from 'react';
-import type { ChangeEvent, PhoneEvent } from '../src/http/contract.ts';
+import type { AgentEvent, ChangeEvent, PhoneEvent } from '../src/http/contract.ts';
 import { openStream, type StreamEvent } from './stream.ts';
 
 /** live: it beats. reconnecting: the line is cut. stale: it is open and silent. paused: somebody wants to read in peace. */
 export type LiveState = 'live' | 'reconnecting' | 'stale' | 'paused';
 export type LiveListener = {
   readonly change?: (event: ChangeEvent) => void;
+  readonly agent?: (event: AgentEvent) => void;
   readonly phone?: (event: PhoneEvent) => void;
   /** Anything may have changed. */
   readonly reset?: () => void;
@@ -56,15 +57,16 @@ function heard({ type, data }: StreamEvent): void {
   }
   // A phone in the hand rings whether or not somebody paused the lists.
   if (type === 'phone') for (const listener of listeners) listener.phone?.(JSON.parse(data) as PhoneEvent);
-  if (type !== 'change' && type !== 'reset') return;
+  if (type !== 'change' && type !== 'agent' && type !== 'reset') return;
   if (isPaused) {
     missed++;
     tellWatchers();
     return;
   }
-  const change = type === 'change' ? (JSON.parse(data) as ChangeEvent) : null;
+  const about: unknown = type === 'reset' ? null : JSON.parse(data);
   for (const listener of listeners) {
-    if (change) listener.change?.(change);
+    if (type === 'change') listener.change?.(about as ChangeEvent);
+    else if (type === 'agent') listener.agent?.(about as AgentEvent);
     else listener.reset?.();
   }
 }

@@ -1,5 +1,5 @@
 // The pages: where each is, what it is called, and the key that leads there. Each is a file of its own in the browser too.
-import { Activity, MessagesSquare, Smartphone } from 'lucide-react';
+import { Activity, Bot, MessagesSquare, Smartphone } from 'lucide-react';
 import { type ComponentType, lazy } from 'react';
 
 export type Page = {
@@ -29,6 +29,14 @@ export const PAGES: readonly Page[] = [
     icon: MessagesSquare,
     deep: true,
     Component: lazy(() => import('./pages/conversations.tsx')),
+  },
+  {
+    path: '/agents',
+    label: 'Agents',
+    key: 'a',
+    icon: Bot,
+    deep: true,
+    Component: lazy(() => import('./pages/agents.tsx')),
   },
   {
     path: '/phone',

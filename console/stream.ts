@@ -4,13 +4,13 @@
 import { get } from './api.ts';
 
 export type StreamEvent = {
-  readonly type: 'change' | 'phone' | 'reset' | 'beat' | 'cut';
+  readonly type: 'change' | 'agent' | 'phone' | 'reset' | 'beat' | 'cut';
   readonly data: string;
   readonly id: string;
 };
 
 const NAME = 'darkspere-live';
-const TYPES = ['change', 'phone', 'reset', 'beat'] as const;
+const TYPES = ['change', 'agent', 'phone', 'reset', 'beat'] as const;
 /** A browser tries again by itself, but gives up for good when it is answered with an error. */
 const OPEN_AGAIN_MS = 2_000;
 

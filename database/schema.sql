@@ -11,6 +11,24 @@ create table agent_call_times (
 comment on table agent_call_times is 'How long agents took, as histograms that can be added up; kept for two hours.';
 grant delete, insert, select, update on agent_call_times to darkspere_admin;
 
+create table agent_chats (
+  id uuid default new_id() not null,
+  agent_id uuid not null,
+  session_id uuid not null,
+  asked_by text not null,
+  message text not null,
+  history json not null,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  result json,
+  constraint agent_chats_pkey PRIMARY KEY (id),
+  constraint agent_chats_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agent_registry(id) ON DELETE CASCADE
+);
+comment on table agent_chats is 'Questions of operators to an agent directly, kept for an hour.';
+CREATE INDEX agent_chats_session ON public.agent_chats USING btree (session_id, id);
+grant delete, insert, select, update on agent_chats to darkspere_admin;
+grant select on agent_chats to darkspere_web;
+
 create table agent_health_checks (
   id uuid default new_id() not null,
   agent_id uuid not null,
@@ -29,6 +47,23 @@ CREATE INDEX agent_health_checks_agent ON public.agent_health_checks USING btree
 grant delete, insert, select, update on agent_health_checks to darkspere_admin;
 grant select on agent_health_checks to darkspere_web;
 grant select on agent_health_checks to darkspere_worker;
+
+create table agent_health_history (
+  agent_id uuid not null,
+  slot timestamp with time zone not null,
+  calls integer not null,
+  failures integer not null,
+  p50_ms real,
+  p95_ms real,
+  p99_ms real,
+  health_score smallint,
+  status text,
+  constraint agent_health_history_pkey PRIMARY KEY (agent_id, slot),
+  constraint agent_health_history_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agent_registry(id) ON DELETE CASCADE
+);
+comment on table agent_health_history is 'Calls, times, score and status of agents in five minutes each, kept for two days.';
+grant delete, insert, select, update on agent_health_history to darkspere_admin;
+grant select on agent_health_history to darkspere_web;
 
 create table agent_registry (
   id uuid default new_id() not null,
@@ -183,6 +218,7 @@ create table agent_slots (
 ) with (fillfactor=50);
 comment on table agent_slots is 'Reserved capacity of agents, by worker process; together never more than max_concurrent_sessions.';
 grant delete, insert, select, update on agent_slots to darkspere_admin;
+grant select on agent_slots to darkspere_web;
 
 create table api_keys (
   id uuid default new_id() not null,
@@ -1050,6 +1086,28 @@ AS $function$
   select power(1.04::float8, p_bucket - 0.5)::real
 $function$;
 
+CREATE OR REPLACE FUNCTION public.call_times_by_slot(p_agent uuid, p_from timestamp with time zone, p_before timestamp with time zone)
+ RETURNS TABLE(agent_id uuid, slot timestamp with time zone, calls integer, failures integer, p50_ms real, p95_ms real, p99_ms real)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  with counted as (
+    select t.agent_id, t.slot, t.bucket, t.calls,
+      sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot order by t.bucket) as upto,
+      sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot) as answered
+    from agent_call_times t
+    where (p_agent is null or t.agent_id = p_agent) and t.slot >= p_from and t.slot < p_before
+  )
+  select c.agent_id, c.slot, sum(c.calls)::int, coalesce(sum(c.calls) filter (where c.bucket < 0), 0)::int,
+    call_ms(min(c.bucket) filter (where c.bucket >= 0 and c.upto >= 0.5 * c.answered)),
+    call_ms(min(c.bucket) filter (where c.bucket >= 0 and c.upto >= 0.95 * c.answered)),
+    call_ms(min(c.bucket) filter (where c.bucket >= 0 and c.upto >= 0.99 * c.answered))
+  from counted c
+  group by 1, 2
+$function$;
+grant execute on function call_times_by_slot(uuid,timestamp with time zone,timestamp with time zone) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text, p_pool text DEFAULT NULL::text)
  RETURNS TABLE(part_id uuid, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text, valid_seconds integer)
  LANGUAGE plpgsql
@@ -1600,6 +1658,16 @@ begin
 end $function$;
 grant execute on function find_words(text,integer[],uuid,text,integer,integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.finish_chat(p_chat uuid, p_result json)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  update agent_chats set ended_at = clock_timestamp(), result = p_result where id = p_chat
+$function$;
+grant execute on function finish_chat(uuid,json) to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.finish_replay(p_replay uuid, p_attempt integer, p_reply text, p_media_urls text[], p_segments integer, p_error_code text, p_duration_ms real, p_exchanges json)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2035,6 +2103,38 @@ begin
   return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_health_history()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  running timestamptz := date_bin('5 minutes', clock_timestamp(), 'epoch');
+  ended timestamptz := running - interval '5 minutes';
+begin
+  insert into agent_health_history as kept
+    (agent_id, slot, calls, failures, p50_ms, p95_ms, p99_ms, health_score, status)
+  select a.id, c.slot, c.calls, c.failures, c.p50_ms, c.p95_ms, c.p99_ms,
+    case when c.slot = ended then a.health_score end, case when c.slot = ended then a.status end
+  from call_times_by_slot(null, running - interval '2 hours', running) c
+  join agent_registry a on a.id = c.agent_id
+  on conflict (agent_id, slot) do nothing;
+
+  insert into agent_health_history (agent_id, slot, calls, failures, health_score, status)
+  select a.id, ended, 0, 0, a.health_score, a.status
+  from agent_registry a
+  left join lateral (
+    select h.health_score, h.status from agent_health_history h
+    where h.agent_id = a.id and h.health_score is not null order by h.slot desc limit 1
+  ) newest on true
+  where a.status <> 'deactivated' and (a.health_score, a.status) is distinct from (newest.health_score, newest.status)
+  on conflict (agent_id, slot) do nothing;
+
+  delete from agent_health_history where slot < clock_timestamp() - interval '2 days';
+end $function$;
+grant execute on function keep_health_history() to darkspere_worker;
+
 CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -2309,6 +2409,16 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.prune_chats()
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  delete from agent_chats where id < id_at(clock_timestamp() - interval '1 hour')
+$function$;
+grant execute on function prune_chats() to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.prune_health(p_checks_older_than interval DEFAULT '7 days'::interval)
  RETURNS integer
@@ -2774,6 +2884,35 @@ begin
     ) recent);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.request_chat(p_agent uuid, p_session uuid, p_by text, p_message text, p_history json, p_most integer)
+ RETURNS TABLE(verdict text, chat_id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  asked uuid;
+begin
+  if not exists (select from agent_registry a where a.id = p_agent and a.status <> 'deactivated') then
+    return query select 'not_found', null::uuid;
+    return;
+  end if;
+  -- One question of an operator at a time is counted.
+  perform pg_advisory_xact_lock(7358058, hashtext(p_by));
+  if (select count(*) from agent_chats c
+      where c.asked_by = p_by and c.id >= id_at(clock_timestamp() - interval '1 minute')) >= p_most then
+    return query select 'rate_limited', null::uuid;
+    return;
+  end if;
+  insert into agent_chats (agent_id, session_id, asked_by, message, history)
+  values (p_agent, p_session, p_by, p_message, p_history)
+  returning id into asked;
+  -- Behind the turns of people who wait. Once: who waited here is gone by the time that another worker would take it.
+  perform graphile_worker.add_job('agent-chat', json_build_object('chat', asked), priority := 10, max_attempts := 1);
+  return query select 'ok', asked;
+end $function$;
+grant execute on function request_chat(uuid,uuid,text,text,json,integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.request_id(p_conversation uuid, p_from bigint, p_to bigint)
  RETURNS uuid
  LANGUAGE sql
@@ -3118,6 +3257,26 @@ AS $function$
   where s.pool_id <> p_not_pool and s.valid_until > clock_timestamp() group by 1
 $function$;
 grant execute on function slots_in_use(text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.start_chat(p_chat uuid)
+ RETURNS TABLE(agent_id uuid, session_id uuid, message text, history json, handle json, handle_at timestamp with time zone)
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  with started as (
+    update agent_chats set started_at = clock_timestamp() where id = p_chat and started_at is null
+    returning agent_id, session_id, message, history
+  )
+  select s.agent_id, s.session_id, s.message, s.history, before.handle, before.ended_at
+  from started s
+  left join lateral (
+    select c.result -> 'handle' as handle, c.ended_at from agent_chats c
+    where c.session_id = s.session_id and c.agent_id = s.agent_id and c.id < p_chat and c.result -> 'handle' is not null
+    order by c.id desc limit 1
+  ) before on true
+$function$;
+grant execute on function start_chat(uuid) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.start_due(p_first timestamp with time zone, p_last timestamp with time zone, p_held_until timestamp with time zone, p_quiet_ms integer)
  RETURNS timestamp with time zone

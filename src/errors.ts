@@ -370,6 +370,13 @@ export const CATALOGUE = {
     title: 'No worker has probed the agent in time.',
     fix: 'Start a worker (`darkspere start worker`), or probe from here: `npx darkspere agents probe`.',
   },
+  chat_unanswered: {
+    category: 'agent_unavailable',
+    status: 503,
+    retry: 'same',
+    title: 'No worker has asked the agent in time.',
+    fix: 'Start a worker (`darkspere start worker`), or ask again when those that run have less to do.',
+  },
   send_budget_spent: {
     category: 'rate_limit',
     status: 429,
@@ -456,7 +463,10 @@ export class DarkspereError extends Error {
   }
 }
 
-/** What leaves our API for any error: `{ error: { type, code, message, param?, doc_url, trace_id } }`. */
+/**
+ * What leaves our API for any error: `{ error: { type, code, message, param?, doc_url, trace_id } }`, and with a probe that failed
+ * `probe`, all that it found.
+ */
 export function errorBody(error: DarkspereError, traceId: string) {
   return {
     error: {
@@ -466,6 +476,7 @@ export function errorBody(error: DarkspereError, traceId: string) {
       ...(error.param === undefined ? {} : { param: error.param }),
       doc_url: `/docs/errors#${error.code}`,
       trace_id: traceId,
+      ...(error.facts.probe === undefined ? {} : { probe: error.facts.probe }),
     },
   };
 }

@@ -28,6 +28,7 @@ import { agentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { newId } from './ids.ts';
+import { createChats } from './inbox/agent-chat.ts';
 import { createReplayer } from './inbox/replay.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
@@ -243,6 +244,7 @@ async function openWorker(shared: Shared): Promise<string> {
     mediaLinks,
   });
   const replays = createReplayer({ sql, registry, capacity, invoke, deadlines, mediaLinks });
+  const chats = createChats({ sql, secretBox: shared.secretBox, capacity, invoke, deadlines });
   const stagedProbes = {
     sql,
     secretBox: shared.secretBox,
@@ -268,12 +270,13 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, replays, stagedProbes, outbound, settle, prober, pacing }),
+    tasks: jobCatalogue({ sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, pacing }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
   const giveUp = () => {
     mailbox.stop();
     replays.stop();
+    chats.stop();
     prober?.stop();
   };
   stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, giveUp));

@@ -1,7 +1,7 @@
 // ⌘K: pages and actions at once, and whatever the search finds: people, texts, ids, agents.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Command } from 'cmdk';
-import { ArrowRight, Bot, MessageSquare, MessageSquareText } from 'lucide-react';
+import { Bot, MessageSquare, MessageSquareText } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { SearchResult } from '../../src/http/contract.ts';
@@ -103,14 +103,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 <Command.Item
                   key={agent.id}
                   value={`agent ${agent.id}`}
-                  onSelect={() => go(`/conversations?agent=${agent.id}`)}
+                  onSelect={() => go(`/agents/${agent.id}`)}
                   className={ITEM}
                 >
                   <Bot size={15} aria-hidden />
-                  <span className="flex-1">{agent.name}</span>
-                  <span className="flex items-center gap-1 text-small text-ink-3">
-                    its conversations <ArrowRight size={12} aria-hidden />
-                  </span>
+                  <span className="min-w-0 flex-1 truncate">{agent.name}</span>
                 </Command.Item>
               ))}
             </Command.Group>

@@ -2,9 +2,18 @@
 import { Check, CircleAlert, X } from 'lucide-react';
 import { useSyncExternalStore } from 'react';
 
-type Toast = { readonly id: number; readonly tone: 'good' | 'bad'; readonly text: string };
+/** What can still be done about it. */
+type Offer = { readonly label: string; readonly run: () => void };
+type Toast = {
+  readonly id: number;
+  readonly tone: 'good' | 'bad';
+  readonly text: string;
+  readonly offer?: Offer | undefined;
+};
 
 const SHOWN_MS = 6_000;
+/** Whoever wants to undo something has to read, think and reach it. */
+const OFFERED_MS = 12_000;
 let toasts: readonly Toast[] = [];
 let nextId = 1;
 const watchers = new Set<() => void>();
@@ -18,10 +27,10 @@ function dismiss(id: number): void {
   put(toasts.filter((toast) => toast.id !== id));
 }
 
-export function toast(text: string, tone: Toast['tone'] = 'good'): void {
+export function toast(text: string, tone: Toast['tone'] = 'good', offer?: Offer): void {
   const id = nextId++;
-  put([...toasts.slice(-2), { id, tone, text }]);
-  setTimeout(() => dismiss(id), SHOWN_MS);
+  put([...toasts.slice(-2), { id, tone, text, offer }]);
+  setTimeout(() => dismiss(id), offer ? OFFERED_MS : SHOWN_MS);
 }
 
 /** For a change that failed: the server's own words. */
@@ -42,7 +51,7 @@ export function Toasts() {
       role="status"
       className="pointer-events-none fixed inset-x-0 bottom-16 z-50 flex flex-col items-center gap-2 px-4 md:bottom-5"
     >
-      {shown.map(({ id, tone, text }) => (
+      {shown.map(({ id, tone, text, offer }) => (
         <div
           key={id}
           className="animate-appear pointer-events-auto flex max-w-md items-center gap-2 rounded-lg border border-line bg-raised py-2 pr-2 pl-3 text-ink shadow-float"
@@ -53,6 +62,18 @@ export function Toasts() {
             <CircleAlert size={15} className="shrink-0 text-bad" aria-hidden />
           )}
           <span className="min-w-0">{text}</span>
+          {offer && (
+            <button
+              type="button"
+              onClick={() => {
+                dismiss(id);
+                offer.run();
+              }}
+              className="shrink-0 rounded-sm px-1 font-medium text-accent underline underline-offset-2 hover:text-ink"
+            >
+              {offer.label}
+            </button>
+          )}
           <button
             type="button"
             aria-label="Dismiss"

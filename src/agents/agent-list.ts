@@ -2,7 +2,7 @@
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
-import type { AgentStatus, Protocol } from './agent.ts';
+import type { AgentStatus, Circuit, Protocol } from './agent.ts';
 import { HEALTHY_SCORE } from './health.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
@@ -21,6 +21,14 @@ export type ListedAgent = {
   readonly active_sessions: number;
   readonly max_concurrent_sessions: number;
   readonly consecutive_failures: number;
+  readonly success_rate: number;
+  /** Time to answer over the last quarter of an hour, milliseconds; null: too few calls to say. */
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+  readonly circuit: Circuit;
+  /** Calls under way, over all processes, as of a second ago. */
+  readonly calls_in_progress: number;
   readonly last_success_at: Date | null;
   readonly last_failure_at: Date | null;
   readonly account_id: string | null;
@@ -39,6 +47,13 @@ export type AgentInFull = ListedAgent & {
   readonly metadata: Record<string, unknown>;
   readonly reported_sessions: number | null;
   readonly cooling_until: Date | null;
+  readonly probe_failures: number;
+  readonly circuit_opened_at: Date | null;
+  /** Calls at once that it is trusted with after it was out; null: all that it takes. */
+  readonly trickle: number | null;
+  readonly last_check: 'up' | 'down' | 'unknown' | null;
+  readonly last_check_error: string | null;
+  readonly last_check_at: Date | null;
   readonly old_key_until: Date | null;
   readonly old_secret_until: Date | null;
   readonly updated_at: Date;
@@ -53,6 +68,8 @@ export type AgentFilter = Owner & {
   readonly status?: AgentStatus | undefined;
   readonly type?: string | undefined;
   readonly protocol?: Protocol | undefined;
+  /** Part of the name, in any case. */
+  readonly name?: string | undefined;
   /** The id of the last one of the page before. */
   readonly cursor?: string | undefined;
   readonly limit: number;
@@ -69,7 +86,7 @@ export async function findAgents(
   sql: Sql,
   filter: AgentFilter,
 ): Promise<{ data: ListedAgent[]; next_cursor: string | null }> {
-  const { status, type, protocol, cursor, limit } = filter;
+  const { status, type, protocol, name, cursor, limit } = filter;
   if (cursor !== undefined && !isUuid(cursor)) {
     throw new DarkspereError(
       'invalid_request',
@@ -82,6 +99,7 @@ export async function findAgents(
     where ${status === undefined ? sql`status <> 'deactivated'` : sql`${statusOf(sql)} = ${status}`}
       ${type === undefined ? sql`` : sql`and type = ${type}`}
       ${protocol === undefined ? sql`` : sql`and protocol = ${protocol}`}
+      ${name === undefined ? sql`` : sql`and position(lower(${name}) in lower(name)) > 0`}
       ${cursor === undefined ? sql`` : sql`and id > ${cursor}`}
       ${ownedBy(sql, filter)}
     order by id limit ${limit + 1}`;
@@ -93,9 +111,15 @@ export async function findAgents(
 export async function readAgent(sql: Sql, agentId: string, owner: Owner = {}): Promise<AgentInFull> {
   const [row] = await sql<AgentInFull[]>`
     select ${listed(sql)}, metadata, reported_sessions, cooling_until, updated_at, deactivated_at, last_probe,
+      probe_failures, circuit_opened_at, trickle, checked.outcome as last_check, checked.error_code as last_check_error,
+      id_time(checked.id) as last_check_at,
       case when old_key_until > now() then old_key_until end as old_key_until,
       case when old_secret_until > now() then old_secret_until end as old_secret_until
-    from agent_registry agent where id = ${agentId} ${ownedBy(sql, owner)}`;
+    from agent_registry agent
+    left join lateral (
+      select c.id, c.outcome, c.error_code from agent_health_checks c where c.agent_id = agent.id order by c.id desc limit 1
+    ) checked on true
+    where agent.id = ${agentId} ${ownedBy(sql, owner)}`;
   if (!row) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
   return row;
 }
@@ -144,9 +168,12 @@ export async function agentStats(sql: Sql, owner: Owner = {}): Promise<Stats> {
 
 function listed(sql: Sql) {
   return sql`
-    id, name, type, protocol, endpoint_url, capabilities, version, ${statusOf(sql)} as status, health_score, response_ms,
-    max_concurrent_sessions, consecutive_failures, last_success_at, last_failure_at, account_id, draining_since, draining_by,
-    drain_reason, disabled_at, disabled_by, disabled_reason, last_heartbeat_at, load, registered_at,
+    agent.id, name, type, protocol, endpoint_url, capabilities, version, ${statusOf(sql)} as status, health_score, response_ms,
+    max_concurrent_sessions, consecutive_failures, success_rate, p50_ms, p95_ms, p99_ms, circuit, last_success_at,
+    last_failure_at, account_id, draining_since, draining_by, drain_reason, disabled_at, disabled_by, disabled_reason,
+    last_heartbeat_at, load, registered_at,
+    (select coalesce(sum(slots.in_use), 0)::int from agent_slots slots
+      where slots.agent_id = agent.id and slots.valid_until > clock_timestamp()) as calls_in_progress,
     (select count(*)::int from agent_sessions s where s.agent_id = agent.id and s.is_active) as active_sessions`;
 }
 

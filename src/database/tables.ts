@@ -8,6 +8,19 @@ export type AgentCallTimesRow = {
   calls: number;
 };
 
+/** Questions of operators to an agent directly, kept for an hour. */
+export type AgentChatsRow = {
+  id: string;
+  agent_id: string;
+  session_id: string;
+  asked_by: string;
+  message: string;
+  history: unknown;
+  started_at: Date | null;
+  ended_at: Date | null;
+  result: unknown;
+};
+
 /** What each probe of an agent found, kept for a week. */
 export type AgentHealthChecksRow = {
   id: string;
@@ -18,6 +31,19 @@ export type AgentHealthChecksRow = {
   load: number | null;
   health_score: number;
   status: string;
+};
+
+/** Calls, times, score and status of agents in five minutes each, kept for two days. */
+export type AgentHealthHistoryRow = {
+  agent_id: string;
+  slot: Date;
+  calls: number;
+  failures: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p99_ms: number | null;
+  health_score: number | null;
+  status: string | null;
 };
 
 export type AgentHealthSummaryRow = {

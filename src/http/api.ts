@@ -3,6 +3,7 @@ import cookie from '@fastify/cookie';
 import type { FastifyInstance } from 'fastify';
 import { type AgentControlDeps, agentControlRoutes } from './api/agent-control.ts';
 import { type AgentListDeps, agentListRoutes } from './api/agent-list.ts';
+import { type AgentReadDeps, agentReadRoutes } from './api/agent-reads.ts';
 import { conversationRoutes, type ReaderDeps } from './api/conversations.ts';
 import { type EventsDeps, eventRoutes } from './api/events.ts';
 import { type InstanceDeps, instanceRoutes } from './api/instance.ts';
@@ -22,6 +23,7 @@ import { openApiRoutes } from './openapi.ts';
 export type ApiDeps = AccessDeps &
   AgentControlDeps &
   AgentListDeps &
+  AgentReadDeps &
   EventsDeps &
   InstanceDeps &
   MediaDeps &
@@ -45,6 +47,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   instanceRoutes(app, deps);
   eventRoutes(app, deps);
   agentListRoutes(app, deps);
+  agentReadRoutes(app, deps);
   agentControlRoutes(app, deps);
   overviewRoutes(app, deps);
   conversationRoutes(app, deps);

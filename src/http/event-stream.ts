@@ -5,9 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { now } from '../clock.ts';
 import { DarkspereError } from '../errors.ts';
 import type { Principal } from '../security/principal.ts';
-import type { ChangeEvent, PhoneEvent } from './contract.ts';
+import type { AgentEvent, ChangeEvent, PhoneEvent } from './contract.ts';
 
-export type LiveEvent = { readonly id: string; readonly change: ChangeEvent };
+export type LiveEvent = { readonly id: string; readonly change: ChangeEvent | AgentEvent };
 
 /** Changes of all processes, as they happen. */
 export type LiveFeed = {
@@ -76,7 +76,8 @@ export function createEventHub(deps: EventHubDeps): EventHub {
   };
   /** All clients get the same event one after the other, and it is put into words once. */
   const frameOf = (event: LiveEvent): string => {
-    if (last?.event !== event) last = { event, frame: frame('change', event.change, event.id) };
+    const name = 'agent_id' in event.change ? 'agent' : 'change';
+    if (last?.event !== event) last = { event, frame: frame(name, event.change, event.id) };
     return last.frame;
   };
   const tellAll = (text: string): void => {

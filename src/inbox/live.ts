@@ -1,17 +1,20 @@
-// The live feed: what happens to conversations, as it happens. A hint says which conversation and what kind of thing; whoever
+// The live feed: what happens to conversations and agents, as it happens. A hint says which conversation and what kind of thing; whoever
 // hears it reads that anew. The database announces changes only while somebody watches (database/functions/inbox/live.sql).
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outage } from '../database/outage.ts';
 import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
-import { newId } from '../ids.ts';
+import { isUuid, newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
 import { createRing } from './ring.ts';
 
 const KINDS = ['text', 'turn', 'reply', 'send', 'status', 'takeover', 'replay'] as const;
 
-export type Change = { readonly conversation_id: string; readonly what: (typeof KINDS)[number] };
+type Kind = (typeof KINDS)[number];
+
+/** Of an agent null: of any of them. */
+export type Change = { readonly conversation_id: string; readonly what: Kind } | { readonly agent_id: string | null };
 /** `id`: where to go on after a cut, in the process that gave it. */
 export type LiveEvent = { readonly id: string; readonly change: Change };
 /** `reset`: something may have been missed; everything has to be read anew. */
@@ -162,7 +165,11 @@ function startWatch(
         heardMs = performance.now();
       },
     );
-    unlisten = async () => void (await listening.unlisten());
+    // Said by whatever registers an agent, changes it, or finds it in another state; nobody has to say it for us.
+    const agents = await sql.listen('agents_changed', (id) => {
+      if (current === mine) changed({ agent_id: isUuid(id) ? id : null });
+    });
+    unlisten = async () => void (await Promise.all([listening.unlisten(), agents.unlisten()]));
   }
 
   async function beat(): Promise<void> {
@@ -211,7 +218,7 @@ function startWatch(
   };
 }
 
-function isKind(what: string): what is Change['what'] {
+function isKind(what: string): what is Kind {
   return (KINDS as readonly string[]).includes(what);
 }
 

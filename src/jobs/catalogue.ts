@@ -8,6 +8,7 @@ import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred } from '../bridge/posts.ts';
 import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
+import type { ChatPayload, Chats } from '../inbox/agent-chat.ts';
 import { indexMessages } from '../inbox/index-messages.ts';
 import type { Replayer, ReplayPayload } from '../inbox/replay.ts';
 import { endTakeover } from '../inbox/takeover.ts';
@@ -18,6 +19,7 @@ export type CatalogueDeps = {
   readonly logger: Logger;
   readonly mailbox: Mailbox;
   readonly replays: Replayer;
+  readonly chats: Chats;
   readonly stagedProbes: Parameters<typeof probeNow>[0];
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
@@ -39,7 +41,7 @@ const CRONTAB = `
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, stagedProbes, outbound, settle, prober, pacing } = deps;
+  const { sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -47,6 +49,8 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       turn: task<TurnPayload>((payload) => mailbox.run(payload)),
       // Asks an agent a turn again, for an operator. It waits for agents like a turn, and behind those.
       replay: task<ReplayPayload>((payload) => replays.run(payload)),
+      // Asks an agent what an operator has written to it, to try it.
+      'agent-chat': task<ChatPayload>((payload) => chats.run(payload)),
       // Looks at an agent stage by stage, for an operator who waits for it.
       'staged-probe': task<StagedProbePayload>(async (payload, signal) => {
         await probeNow(stagedProbes, payload, signal);
@@ -75,7 +79,8 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
         await prober?.ensure();
       }),
       'prune-health': task(async () => {
-        await sql`select prune_health()`;
+        await sql`select keep_health_history()`;
+        await sql`select prune_health(), prune_chats()`;
       }),
       // What the console finds texts with is made here, behind the text path.
       'index-messages': task(async (_payload, signal) => {

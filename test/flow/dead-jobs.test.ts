@@ -25,6 +25,7 @@ describe('jobs that never succeeded', () => {
       logger: pino({ base: null }, { write: (line: string) => void log.push(line) }),
       mailbox: nobody,
       replays: nobody,
+      chats: nobody,
       stagedProbes: nobody,
       outbound: nobody,
       settle: nobody,

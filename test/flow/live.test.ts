@@ -20,6 +20,8 @@ const BACK_WITHIN_MS = 20_000;
 const feedOn = (sql: Sql, more: { lingerMs?: number } = {}) =>
   createLiveFeed({ sql, logger, outage: createOutage(logger), ...more });
 
+const conversationOf = ({ change }: LiveEvent) => ('conversation_id' in change ? change.conversation_id : null);
+
 /** Somebody at a console: what they heard, and the last id of it. */
 function viewerOf(feed: LiveFeed, lastEventId?: string) {
   const heard: (LiveEvent | 'reset')[] = [];
@@ -47,7 +49,7 @@ describe('the live feed', () => {
     await db.admin`select tell_watchers(${what}, ${ids}::uuid[])`;
     return ids;
   }
-  const sorted = (events: readonly LiveEvent[]) => events.map(({ change }) => change.conversation_id).toSorted();
+  const sorted = (events: readonly LiveEvent[]) => events.map(conversationOf).toSorted();
   const begun = (viewer: { resets(): number }) =>
     until(() => viewer.resets() === 1, { what: 'the beginning of the feed' });
 
@@ -142,7 +144,22 @@ describe('the live feed', () => {
     await until(() => viewer.resets() === 2, { timeoutMs: BACK_WITHIN_MS });
     assert.deepEqual(viewerOf(feed, viewer.changes()[0]!.id).heard, ['reset'], 'an id from before the gap is known');
     const [told] = await announce(1);
-    await until(() => viewer.changes().some(({ change }) => change.conversation_id === told));
+    await until(() => viewer.changes().some((event) => conversationOf(event) === told));
+    await feed.close();
+  });
+
+  test('agents that change are told too, in the order of everything else', async () => {
+    const feed = feedOn(db.pools.web);
+    const viewer = viewerOf(feed);
+    await begun(viewer);
+    const agent = crypto.randomUUID();
+    await db.admin`select pg_notify('agents_changed', ${agent})`;
+    await db.admin`select pg_notify('agents_changed', 'configured')`;
+    await announce(1);
+    await until(() => viewer.changes().length === 3, { what: 'two agents and a conversation' });
+    const [first, second, third] = viewer.changes();
+    assert.deepEqual([first!.change, second!.change], [{ agent_id: agent }, { agent_id: null }]);
+    assert.deepEqual(viewerOf(feed, first!.id).changes(), [second, third]);
     await feed.close();
   });
 
@@ -161,7 +178,7 @@ describe('the live feed', () => {
     // Once more perhaps: its place among those who watch may have been given up.
     await until(async () => {
       const [told] = await announce(1);
-      return until(() => viewer.changes().some(({ change }) => change.conversation_id === told), { timeoutMs: 500 });
+      return until(() => viewer.changes().some((event) => conversationOf(event) === told), { timeoutMs: 500 });
     });
     await feed.close();
     await pools.close();

@@ -2,17 +2,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { X } from 'lucide-react';
 import { useState } from 'react';
-import { useLocation } from 'wouter';
+import { Link, useLocation } from 'wouter';
 import type { MessagePath, Span } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { IconButton } from '../../parts/button.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
+import { ExchangeView } from '../../parts/exchange-view.tsx';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { ClockTime, duration, utc } from '../../parts/time.tsx';
 import { ReplayDesk } from './replay.tsx';
-import { SpanDetail } from './span-detail.tsx';
 import { Waterfall } from './waterfall.tsx';
 
 export function PathPanel({
@@ -61,7 +61,11 @@ function Head({ path, close }: { path: MessagePath; close: () => void }) {
       </p>
       <p className="mt-1.5 flex flex-wrap items-center gap-x-3 text-small text-ink-3">
         <StateLabel look={MESSAGE_LOOKS[message.state]} className="font-medium" />
-        {message.turn?.agent && <span>{message.turn.agent.name}</span>}
+        {message.turn?.agent && (
+          <Link href={`/agents/${message.turn.agent.id}`} className="underline-offset-2 hover:text-ink hover:underline">
+            {message.turn.agent.name}
+          </Link>
+        )}
         <span className="figures">{totalMs === null ? 'still going on' : `${duration(totalMs)} in all`}</span>
         <ClockTime at={message.at} seconds />
       </p>
@@ -82,7 +86,7 @@ function Spans({ spans }: { spans: readonly Span[] }) {
   return (
     <>
       <Waterfall spans={spans} openId={openId} onOpen={(id) => setOpenId(id === openId ? null : id)} />
-      {open && <SpanDetail key={open.id} span={open} />}
+      {open?.exchange && <ExchangeView key={open.id} exchange={open.exchange} />}
     </>
   );
 }

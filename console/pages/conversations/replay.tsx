@@ -6,12 +6,12 @@ import type { Agent, MessagePath, Replay, ReplayList } from '../../../src/http/c
 import { change, get } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
+import { ExchangeView } from '../../parts/exchange-view.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
 import { useInstance } from '../../parts/shell.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { Ago, duration } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
-import { ExchangeView } from './span-detail.tsx';
 import { wordDiff } from './word-diff.ts';
 
 export function ReplayDesk({ path }: { path: MessagePath }) {

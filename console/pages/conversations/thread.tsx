@@ -71,7 +71,10 @@ function Head({ conversation, back }: { conversation: ConversationDetail; back: 
           {agent && (
             <>
               {' '}
-              · {session?.is_active ? 'with' : 'last with'} {agent.name}
+              · {session?.is_active ? 'with' : 'last with'}{' '}
+              <Link href={`/agents/${agent.id}`} className="underline-offset-2 hover:text-ink hover:underline">
+                {agent.name}
+              </Link>
             </>
           )}
           {session && session.failovers > 0 && (

@@ -1,29 +1,13 @@
 // Who answers: how each agent is, the ones in trouble first.
-import { CircleCheck, CircleDashed, CircleSlash, TriangleAlert } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Agent } from '../../../src/http/contract.ts';
+import { agentLook } from '../../parts/agent-look.ts';
 import { duration } from '../../parts/duration.ts';
+import { exactly, shortly } from '../../parts/numbers.ts';
 import { PanelEmpty } from '../../parts/panel-states.tsx';
+import { StateLabel } from '../../parts/state-label.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
-import { exactly, shortly } from './numbers.ts';
 
-const LOOKS = {
-  registered: { word: 'New', icon: CircleDashed, tone: 'text-ink-2', means: 'Registered; not asked yet.' },
-  active: { word: 'Active', icon: CircleCheck, tone: 'text-good', means: 'Texts are routed to it.' },
-  degraded: {
-    word: 'Degraded',
-    icon: TriangleAlert,
-    tone: 'text-warn',
-    means: 'It fails or is slow; others are asked first.',
-  },
-  disabled: {
-    word: 'Down',
-    icon: CircleSlash,
-    tone: 'text-bad',
-    means: 'It failed three checks; it is asked again when it answers one.',
-  },
-  deactivated: { word: 'Removed', icon: CircleSlash, tone: 'text-ink-3', means: 'Its owner took it away.' },
-} as const;
 const WORST_FIRST: readonly Agent['status'][] = ['disabled', 'degraded', 'registered', 'active', 'deactivated'];
 
 const CELL = 'py-2 pr-4 text-right figures whitespace-nowrap';
@@ -36,11 +20,23 @@ export function Agents({ agents }: { agents: readonly Agent[] }) {
   );
   return (
     <section id="agents" aria-labelledby="agents-title" className="px-4 pt-6 pb-10 @xl:px-6">
-      <h2 id="agents-title" className="text-large font-semibold">
-        Agents
-      </h2>
+      <div className="flex items-baseline justify-between gap-3">
+        <h2 id="agents-title" className="text-large font-semibold">
+          Agents
+        </h2>
+        <Link href="/agents" className="text-accent underline decoration-1 underline-offset-2">
+          All about them
+        </Link>
+      </div>
       {sorted.length === 0 ? (
-        <PanelEmpty title="No agent is registered">
+        <PanelEmpty
+          title="No agent is registered"
+          action={
+            <Link href="/agents" className="text-accent underline underline-offset-2">
+              Bring an agent
+            </Link>
+          }
+        >
           Until there is one, people who text are told that nobody can answer.
         </PanelEmpty>
       ) : (
@@ -86,24 +82,16 @@ export function Agents({ agents }: { agents: readonly Agent[] }) {
 }
 
 function Row({ agent }: { agent: Agent }) {
-  const { word, icon: Icon, tone, means } = LOOKS[agent.status];
   const isUsed = agent.last_success_at !== null || agent.last_failure_at !== null;
   return (
     <tr className="border-b border-line last:border-b-0 hover:bg-hover">
       <th scope="row" className="max-w-0 min-w-32 py-2 pr-4 text-left font-medium @2xl:w-2/5">
-        <Link
-          href={`/conversations?agent=${agent.id}`}
-          title={`The conversations of ${agent.name}`}
-          className="block truncate underline-offset-2 hover:underline"
-        >
+        <Link href={`/agents/${agent.id}`} className="block truncate underline-offset-2 hover:underline">
           {agent.name}
         </Link>
       </th>
       <td className="py-2 pr-4">
-        <span title={means} className={`flex items-center gap-1.5 whitespace-nowrap ${tone}`}>
-          <Icon size={14} strokeWidth={2} aria-hidden />
-          {word}
-        </span>
+        <StateLabel look={agentLook(agent)} />
       </td>
       <td className={CELL}>{agent.health_score}</td>
       <td

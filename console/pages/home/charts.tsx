@@ -1,22 +1,14 @@
 // Texts in and out, and the time to answer, over the same minutes: one cursor for both. What a line is stands at its end, so
 // that nobody has to tell colours apart.
 import { X } from 'lucide-react';
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
-import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
+import { useMemo, useState } from 'react';
+import type uPlot from 'uplot';
 import type { Overview } from '../../../src/http/contract.ts';
+import { axes, labelEnds, markTrouble } from '../../parts/chart-drawing.ts';
 import { duration } from '../../parts/duration.ts';
-import { readColours, watchColours } from './chart-colours.ts';
-import { axes, labelEnds, lonely, markTrouble } from './chart-drawing.ts';
+import { bars, Caption, type Look, line, Plot } from '../../parts/plot.tsx';
 
 type Series = Overview['series'];
-type Look = (
-  colours: () => ReturnType<typeof readColours>,
-) => Pick<uPlot.Options, 'series' | 'axes' | 'hooks' | 'scales'>;
-
-const HEIGHT = 190;
-/** Room for the words at the ends of the lines. */
-const RIGHT = 44;
 
 /** Wide and pale what came, narrow and full within it what went out: what stays pale was not answered. */
 const TEXTS: Look = (colours) => ({
@@ -36,14 +28,6 @@ const TIMES: Look = (colours) => ({
   axes: axes(colours, (ms) => (ms === 0 ? '0' : duration(ms))),
   hooks: { draw: [labelEnds(colours, ['p50', 'p95'])] },
 });
-
-function bars(label: string, share: number, fill: () => string): uPlot.Series {
-  return { label, fill, width: 0, paths: uPlot.paths.bars!({ size: [share, 28] }), points: { show: false } };
-}
-
-function line(label: string, stroke: () => string): uPlot.Series {
-  return { label, stroke, points: { show: true, size: 4, width: 0, fill: stroke, filter: lonely } };
-}
 
 export function Charts({ series: { points, step_ms } }: { series: Series }) {
   const [hovered, setHovered] = useState<number | null>(null);
@@ -95,104 +79,10 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
   );
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
-
-function Caption({
-  title,
-  at,
-  stepMs,
-  otherwise,
-  children,
-}: {
-  title: string;
-  at: string | undefined;
-  stepMs: number;
-  /** While nothing is pointed at. */
-  otherwise?: ReactNode;
-  children: string | undefined;
-}) {
-  const from = at === undefined ? null : Date.parse(at);
-  return (
-    <figcaption className="mb-1 flex items-baseline justify-between gap-3">
-      <h2 className="text-large font-semibold whitespace-nowrap">{title}</h2>
-      <span className="figures truncate text-small text-ink-2">
-        {from === null ? (
-          otherwise
-        ) : (
-          <>
-            <span className="text-ink-3">{clock.formatRange(from, from + stepMs)}</span> {children}
-          </>
-        )}
-      </span>
-    </figcaption>
-  );
-}
-
 function Crosses() {
   return (
     <>
       <X size={12} strokeWidth={2.5} className="inline text-bad" aria-hidden /> nobody could answer, or not delivered
     </>
   );
-}
-
-function Plot({
-  look,
-  data,
-  stepSeconds,
-  onHover,
-}: {
-  look: Look;
-  data: uPlot.AlignedData;
-  stepSeconds: number;
-  onHover: (index: number | null) => void;
-}) {
-  const frame = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | null>(null);
-  const latest = useRef({ data, stepSeconds });
-  latest.current = { data, stepSeconds };
-
-  useEffect(() => {
-    const element = frame.current!;
-    let colours = readColours();
-    const base = look(() => colours);
-    const drawn = new uPlot(
-      {
-        width: element.clientWidth,
-        height: HEIGHT,
-        padding: [10, RIGHT, 0, 0],
-        legend: { show: false },
-        cursor: { sync: { key: 'home' }, drag: { x: false, y: false }, y: false, points: { show: false } },
-        ...base,
-        scales: {
-          ...base.scales,
-          // Half a bucket on either side: points and bars stand in the middle of what they are about.
-          x: { range: (_, min, max) => [min - latest.current.stepSeconds / 2, max + latest.current.stepSeconds / 2] },
-        },
-        hooks: { ...base.hooks, setCursor: [({ cursor }) => onHover(cursor.idx ?? null)] },
-      },
-      latest.current.data,
-      element,
-    );
-    plot.current = drawn;
-    const sized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: HEIGHT }));
-    sized.observe(element);
-    const redraw = () => {
-      colours = readColours();
-      drawn.redraw(false, true);
-    };
-    const unwatch = watchColours(redraw);
-    // The first drawing may come before the typeface.
-    void document.fonts.ready.then(() => plot.current === drawn && redraw());
-    return () => {
-      unwatch();
-      sized.disconnect();
-      drawn.destroy();
-      plot.current = null;
-    };
-  }, [look, onHover]);
-
-  useEffect(() => plot.current?.setData(data), [data]);
-
-  return <div ref={frame} aria-hidden className="h-[190px] min-w-0 overflow-hidden" />;
 }

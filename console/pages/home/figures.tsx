@@ -4,9 +4,9 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
 import { duration } from '../../parts/duration.ts';
+import { exactly, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
 import { TONES } from './headline.tsx';
-import { exactly, shortly } from './numbers.ts';
 import type { Finding } from './verdict.ts';
 
 const MINUTE_MS = 60_000;

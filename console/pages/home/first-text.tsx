@@ -1,11 +1,10 @@
 // Before the first text: how to send it, and how to let an agent of one's own answer.
 import { ArrowRight } from 'lucide-react';
-import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Agent } from '../../../src/http/contract.ts';
-import { CopyButton } from '../../parts/copy-button.tsx';
 import { Address } from '../../parts/phone-number.tsx';
 import { useInstance } from '../../parts/shell.tsx';
+import { Command, Way, Ways } from '../../parts/ways.tsx';
 import { isUp } from './verdict.ts';
 
 const TEXT = 'npx darkspere text "hello"';
@@ -28,7 +27,7 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
         )}{' '}
         What happens to the text, you will see here.
       </p>
-      <ol className="mt-5 grid gap-px overflow-hidden rounded-lg border border-line bg-line @3xl:grid-cols-3">
+      <Ways>
         {isReal ? (
           <Way
             title="From your phone"
@@ -59,7 +58,7 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
         <Way title="With an agent of your own" action={<Command text={OWN_AGENT} />}>
           Any program that answers a signed POST, or an OpenAI-compatible server. Start again with its address:
         </Way>
-      </ol>
+      </Ways>
     </div>
   );
 }
@@ -68,26 +67,4 @@ function AnsweredBy({ agents }: { agents: readonly Agent[] }) {
   const up = agents.filter(isUp);
   if (up.length === 0) return 'but no agent is there to answer';
   return `answered by ${up.length === 1 ? up[0]!.name : `one of ${up.length} agents`}`;
-}
-
-function Way({ title, children, action }: { title: string; children: ReactNode; action: ReactNode }) {
-  return (
-    <li className="flex min-w-0 flex-col bg-panel p-4">
-      <h2 className="text-large font-semibold">{title}</h2>
-      <p className="mt-1 text-ink-2">{children}</p>
-      <div className="mt-auto min-w-0 pt-4">{action}</div>
-    </li>
-  );
-}
-
-function Command({ text }: { text: string }) {
-  return (
-    <div className="flex items-start gap-2 rounded-md border border-line bg-sunk py-0.5 pr-0.5 pl-2.5 font-mono text-small">
-      <span className="py-1.5 text-ink-3 select-none" aria-hidden>
-        $
-      </span>
-      <code className="min-w-0 flex-1 py-1.5 wrap-anywhere">{text}</code>
-      <CopyButton text={text} label="Copy the command" />
-    </div>
-  );
 }

@@ -14,6 +14,12 @@ const AGENT: Overview['agents'][number] = {
   active_sessions: 1,
   max_concurrent_sessions: 10,
   consecutive_failures: 0,
+  success_rate: 1,
+  p50_ms: null,
+  p95_ms: null,
+  p99_ms: null,
+  circuit: 'closed',
+  calls_in_progress: 0,
   last_success_at: null,
   last_failure_at: null,
   endpoint_url: 'https://agent.example/',
@@ -26,6 +32,7 @@ const AGENT: Overview['agents'][number] = {
   load: null,
   registered_at: '2026-11-01T10:00:00.000Z',
 };
+const OFF = { at: '2026-11-25T09:00:00.000Z', by: 'operator', reason: 'a holiday' };
 const named = (name: string, status: typeof AGENT.status = 'active') => ({ ...AGENT, name, status });
 
 function overview(more: Partial<Overview> = {}): Overview {
@@ -80,6 +87,9 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
     /^b, c and 2 others do not answer/,
   ],
   [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
+  // An operator has switched it off.
+  [overview({ agents: [named('a'), { ...named('b', 'disabled'), disabled: OFF }] }), 'good', 'All is well', /./],
+  [overview({ agents: [{ ...named('b', 'disabled'), disabled: OFF }] }), 'bad', 'No agent can answer', /^b is down/],
 ];
 
 for (const [given, tone, headline, reason] of CASES) {

@@ -68,17 +68,19 @@ function agents({ agents: all }: Overview): Finding | null {
       reason: 'No agent is registered: people who text are told that nobody can answer.',
     };
   }
-  const down = all.filter((agent) => !isUp(agent));
-  if (down.length === 0) return null;
-  const names = listed(down.map(({ name }) => name));
-  if (down.length === all.length) {
+  if (!all.some(isUp)) {
+    const names = listed(all.map(({ name }) => name));
     return {
       ...where,
       tone: 'bad',
       headline: 'No agent can answer',
-      reason: `${names} ${down.length === 1 ? 'is' : 'are'} down: people who text are told that nobody can answer.`,
+      reason: `${names} ${all.length === 1 ? 'is' : 'are'} down: people who text are told that nobody can answer.`,
     };
   }
+  // Whom an operator has switched off nobody misses.
+  const down = all.filter((agent) => !isUp(agent) && agent.disabled === null);
+  if (down.length === 0) return null;
+  const names = listed(down.map(({ name }) => name));
   return {
     ...where,
     tone: 'warn',

@@ -242,11 +242,12 @@ function stageOf({ code }: Failed, status: number | null, own: 'handshake' | 'ec
 }
 
 /** The error of a registration that is refused over a probe: it names the stage, what was found and what to correct. */
-export function probeFailed({ failed_stage, code, reason, hint }: Probe): DarkspereError {
+export function probeFailed(probe: Probe): DarkspereError {
+  const { failed_stage, code, reason, hint } = probe;
   const denied = code === 'egress_denied';
   return new DarkspereError(
     denied ? 'egress_denied' : 'probe_failed',
     `endpoint_url: the probe failed at the stage ${failed_stage}: ${reason?.replace(/\.$/, '')}. ${hint}`,
-    { param: 'endpoint_url', facts: { stage: failed_stage } },
+    { param: 'endpoint_url', facts: { stage: failed_stage, probe } },
   );
 }

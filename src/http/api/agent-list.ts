@@ -1,8 +1,8 @@
 // GET /v1/agents: who can answer, and how well each of them does.
 import type { FastifyInstance } from 'fastify';
-import { type AgentInFull, findAgents, type ListedAgent, readAgent } from '../../agents/agent-list.ts';
+import { type AgentInFull, agentStats, findAgents, type ListedAgent, readAgent } from '../../agents/agent-list.ts';
 import type { Sql } from '../../database/pools.ts';
-import { type Agent, AgentDetail, AgentList, AgentsQuery } from '../contract/agents.ts';
+import { type Agent, AgentDetail, AgentList, AgentStats, AgentsQuery } from '../contract/agents.ts';
 import { route } from '../routes.ts';
 import { AgentParams, iso } from './agent-changes.ts';
 
@@ -22,6 +22,17 @@ export function agentListRoutes(app: FastifyInstance, { sql }: AgentListDeps): v
       const { data, next_cursor } = await findAgents(sql, { ...query, accountId });
       return { data: data.map(agentOf), next_cursor };
     },
+  });
+
+  route(app, {
+    method: 'GET',
+    path: '/v1/agents/stats',
+    summary: 'How many agents there are and how they do',
+    tag: 'agents',
+    scope: 'read',
+    accounts: true,
+    answers: { 200: AgentStats },
+    handle: async ({ principal }) => agentStats(sql, principal),
   });
 
   route(app, {
@@ -57,6 +68,14 @@ export function detailOf(agent: AgentInFull): AgentDetail {
     metadata: agent.metadata,
     reported_sessions: agent.reported_sessions,
     cooling_until: iso(agent.cooling_until),
+    probe_failures: agent.probe_failures,
+    circuit_opened_at: iso(agent.circuit_opened_at),
+    trickle: agent.trickle,
+    last_check: agent.last_check_at && {
+      at: agent.last_check_at.toISOString(),
+      outcome: agent.last_check ?? 'unknown',
+      error_code: agent.last_check_error,
+    },
     old_key_until: iso(agent.old_key_until),
     old_secret_until: iso(agent.old_secret_until),
     updated_at: agent.updated_at.toISOString(),

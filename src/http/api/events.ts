@@ -14,7 +14,7 @@ export function eventRoutes(app: FastifyInstance, { events }: EventsDeps): void 
     path: '/v1/events',
     summary: 'What happens, as it happens',
     description: [
-      'Server-sent events. `change` (ChangeEvent) is a hint of what changed, to be read anew; `phone` (PhoneEvent) is something at the simulated carrier;',
+      'Server-sent events. `change` (ChangeEvent) is a hint of what changed, to be read anew, `agent` (AgentEvent) one of an agent; `phone` (PhoneEvent) is something at the simulated carrier;',
       '`beat` (BeatEvent) comes every five seconds, so that silence can be told from a cut; `reset` says that something may have been missed: read everything anew.',
       'After a cut give the id of the last event, in `Last-Event-ID` as browsers do by themselves or in `last_event_id` on a first connection, and what came in between follows.',
     ].join(' '),

@@ -40,6 +40,16 @@ export const Agent = AgentRef.extend({
   active_sessions: z.number().int(),
   max_concurrent_sessions: z.number().int(),
   consecutive_failures: z.number().int(),
+  /** Of its calls, 0 to 1, each newest one weighing a tenth. */
+  success_rate: z.number(),
+  /** Time to answer over the last quarter of an hour; null: too few calls to say. */
+  p50_ms: z.number().nullable(),
+  p95_ms: z.number().nullable(),
+  p99_ms: z.number().nullable(),
+  /** `open`: called by one trial at a time, which is under way when it is `half_open`. */
+  circuit: z.enum(['closed', 'open', 'half_open']),
+  /** Over all workers; the most is `max_concurrent_sessions`. */
+  calls_in_progress: z.number().int(),
   last_success_at: time.nullable(),
   last_failure_at: time.nullable(),
   /** Asked for this account's conversations alone; null: for everybody's. */
@@ -59,6 +69,7 @@ export const AgentsQuery = PageQuery.extend({
   status: Status.optional(),
   type: z.string().min(1).max(50).optional(),
   protocol: Protocol.optional(),
+  name: z.string().min(1).max(100).optional().meta({ description: 'Part of the name, in any case.' }),
 });
 
 export const AgentDetail = Agent.extend({
@@ -66,6 +77,14 @@ export const AgentDetail = Agent.extend({
   metadata: z.record(z.string(), z.unknown()),
   reported_sessions: z.number().int().nullable(),
   cooling_until: time.nullable(),
+  probe_failures: z.number().int(),
+  circuit_opened_at: time.nullable(),
+  /** Calls at once that it is trusted with after it was out; null: all that it takes. */
+  trickle: z.number().int().nullable(),
+  /** What the newest of the probes found that go on by themselves; `unknown`: it has no way to say how it is. */
+  last_check: z
+    .object({ at: time, outcome: z.enum(['up', 'down', 'unknown']), error_code: z.string().nullable() })
+    .nullable(),
   /** Until when the key, and the signing secret, hold that were replaced last. */
   old_key_until: time.nullable(),
   old_secret_until: time.nullable(),
@@ -207,4 +226,6 @@ export const ProbeBody = z.strictObject({ depth: z.enum(['full', 'handshake']).d
 export type Agent = z.infer<typeof Agent>;
 export type AgentList = z.infer<typeof AgentList>;
 export type AgentDetail = z.infer<typeof AgentDetail>;
+export type AgentStats = z.infer<typeof AgentStats>;
+export type Registered = z.infer<typeof Registered>;
 export type AgentProbe = z.infer<typeof AgentProbe>;

@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import type { Exchange, Span } from '../../../src/http/contract.ts';
-import { CopyButton } from '../../parts/copy-button.tsx';
+import type { Exchange } from '../../src/http/contract.ts';
+import { CopyButton } from './copy-button.tsx';
 
 /** JSON is laid out, everything else shown as it came; what was cut at the end of what is kept stays as it is. */
 function readable(text: string): string {
@@ -9,11 +9,6 @@ function readable(text: string): string {
   } catch {
     return text;
   }
-}
-
-export function SpanDetail({ span }: { span: Span }) {
-  if (span.exchange === null) return null;
-  return <ExchangeView exchange={span.exchange} />;
 }
 
 /** A call as it went over the wire, without its secrets. */

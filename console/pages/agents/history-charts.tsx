@@ -1,0 +1,99 @@
+// The score with the failures that lowered it, and the time to answer, over the same minutes: one cursor for both.
+import { X } from 'lucide-react';
+import { useMemo, useState } from 'react';
+import type uPlot from 'uplot';
+import type { AgentHealth } from '../../../src/http/contract.ts';
+import { axes, labelEnds, markTrouble } from '../../parts/chart-drawing.ts';
+import { duration } from '../../parts/duration.ts';
+import { Caption, type Look, line, Plot, stepped } from '../../parts/plot.tsx';
+
+/** Under it others are asked first. */
+const HEALTHY = 70;
+
+const SCORE: Look = (colours) => ({
+  series: [
+    {},
+    { ...stepped('score', () => colours().accent), width: 1.75 },
+    { ...line('70', () => colours()['ink-3']), width: 1, dash: [2, 4] },
+    { show: false },
+  ],
+  scales: { y: { range: [0, 112] } },
+  axes: axes(colours, (score) => (score % 25 === 0 && score <= 100 ? String(score) : '')),
+  hooks: { draw: [labelEnds(colours, ['score', '70']), markTrouble(colours, 3)] },
+});
+
+const TIMES: Look = (colours) => ({
+  series: [
+    {},
+    { ...line('p50', () => colours().accent), width: 1.75 },
+    { ...line('p95', () => colours()['ink-3']), width: 1.25, dash: [4, 3] },
+    { ...line('p99', () => colours()['ink-3']), width: 1, dash: [1, 3] },
+  ],
+  scales: { y: { range: (_, __, max) => [0, Math.max(100, (max ?? 0) * 1.15)] } },
+  axes: axes(colours, (ms) => (ms === 0 ? '0' : duration(ms))),
+  hooks: { draw: [labelEnds(colours, ['p50', 'p95', 'p99'])] },
+});
+
+export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHealth }) {
+  const [hovered, setHovered] = useState<number | null>(null);
+  const { score, times } = useMemo(() => {
+    const at = points.map((point) => Date.parse(point.at) / 1000);
+    return {
+      score: [
+        at,
+        points.map(({ health_score }) => health_score),
+        points.map(() => HEALTHY),
+        points.map(({ failures }) => failures),
+      ],
+      times: [
+        at,
+        points.map(({ p50_ms }) => p50_ms),
+        points.map(({ p95_ms }) => p95_ms),
+        points.map(({ p99_ms }) => p99_ms),
+      ],
+    } satisfies Record<string, uPlot.AlignedData>;
+  }, [points]);
+  const point = hovered === null ? undefined : points[hovered];
+  const calls = points.reduce((sum, each) => sum + each.calls, 0);
+  const failures = points.reduce((sum, each) => sum + each.failures, 0);
+  return (
+    <div className="grid gap-x-8 gap-y-5 @4xl:grid-cols-2">
+      <figure>
+        <Caption
+          title="Score"
+          at={point?.at}
+          stepMs={step_ms}
+          otherwise={
+            failures === 0 ? (
+              `${calls.toLocaleString('en')} calls, none failed`
+            ) : (
+              <>
+                <X size={12} strokeWidth={2.5} className="inline text-bad" aria-hidden />{' '}
+                {failures.toLocaleString('en')} of {calls.toLocaleString('en')} calls failed
+              </>
+            )
+          }
+        >
+          {point &&
+            [
+              point.health_score === null ? 'score not known' : `score ${point.health_score}`,
+              `${point.calls} calls`,
+              point.failures > 0 && `${point.failures} failed`,
+            ]
+              .filter(Boolean)
+              .join(' · ')}
+        </Caption>
+        <Plot look={SCORE} data={score} stepSeconds={step_ms / 1000} onHover={setHovered} />
+      </figure>
+      <figure>
+        <Caption title="Time to answer" at={point?.at} stepMs={step_ms}>
+          {point &&
+            (point.p50_ms === null || point.p95_ms === null || point.p99_ms === null
+              ? 'no answer'
+              : `p50 ${duration(point.p50_ms)} · p95 ${duration(point.p95_ms)} · p99 ${duration(point.p99_ms)}`)}
+        </Caption>
+        <Plot look={TIMES} data={times} stepSeconds={step_ms / 1000} onHover={setHovered} />
+      </figure>
+    </div>
+  );
+}
