@@ -28,6 +28,7 @@ import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { openGateway } from './runtime/gateway.ts';
+import { openMcpAdapter } from './runtime/mcp-adapter.ts';
 import { answers, NO_ANSWER, type RuntimeOptions, reasons, type Shared, service } from './runtime/process.ts';
 import { openStorage } from './runtime/storage.ts';
 import { createEgress } from './security/guarded-fetch.ts';
@@ -101,6 +102,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       ...(parts.includes('agent-registration')
         ? { agentRegistration: await openRegistration(shared, registrationSecret) }
         : {}),
+      ...(parts.includes('mcp-adapter') ? { mcpAdapter: await openMcpAdapter(shared) } : {}),
       ...(parts.includes('worker') ? { worker: await openWorker(shared) } : {}),
     };
     return {

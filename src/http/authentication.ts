@@ -38,7 +38,7 @@ export async function authenticate(
   if (principal.kind !== 'agent' && !mayDo(principal, needs.scope)) {
     throw new DarkspereError(
       'forbidden',
-      `The key ${principal.name} has the scope ${principal.scopes.join(', ')}; this needs ${needs.scope}. Make one with: npx darkspere keys add <name> --scope read,write`,
+      `The key ${principal.name} has the scope ${principal.scopes.join(', ')}; this needs ${needs.scope}. Make one with: npx darkspere keys add <name> --scope ${principal.scopes.concat(needs.scope).join(',')}`,
     );
   }
   return principal;

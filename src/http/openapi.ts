@@ -8,7 +8,12 @@ import * as contract from './contract.ts';
 import { route, TAGS } from './routes.ts';
 
 type Json = Record<string, unknown>;
-type Document = Json & { components: Json & { schemas: Record<string, unknown> }; paths: Json };
+type Document = Json & {
+  components: Json & { schemas: Record<string, unknown> };
+  paths: Json;
+  tags: readonly { readonly name: string }[];
+};
+type Tagged = Readonly<Record<string, { readonly tags: readonly string[] }>>;
 
 // Shapes of the contract go under their names. Queries stay where they are: there each field is a parameter.
 for (const [name, schema] of Object.entries(contract)) {
@@ -17,12 +22,22 @@ for (const [name, schema] of Object.entries(contract)) {
   }
 }
 
+/** What a service says of its API besides its routes. */
+export type Preface = {
+  readonly title: string;
+  /** Markdown. */
+  readonly introduction: string;
+  /** Neither sessions of the console nor keys of agents open anything here. */
+  readonly keysOnly?: true;
+};
+
 /** Writes down every route that is added from now on, and serves the document. */
-export async function openApiRoutes(app: FastifyInstance): Promise<void> {
+export async function openApiRoutes(app: FastifyInstance, preface: Preface): Promise<void> {
+  const { title, introduction, keysOnly = false } = preface;
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Darkspere', version: packageJson.version, description: INTRODUCTION },
+      info: { title, version: packageJson.version, description: introduction },
       servers: [{ url: '/' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
@@ -30,22 +45,12 @@ export async function openApiRoutes(app: FastifyInstance): Promise<void> {
           apiKey: {
             type: 'http',
             scheme: 'bearer',
-            description: 'A key of `npx darkspere keys add`, with the scope read or write.',
+            description: 'A key of `npx darkspere keys add`, with the scope that the operation needs.',
           },
-          session: {
-            type: 'apiKey',
-            in: 'cookie',
-            name: 'darkspere',
-            description: 'The session of the console; what changes something needs `x-csrf-token` too.',
-          },
-          agentKey: {
-            type: 'http',
-            scheme: 'bearer',
-            description: 'The api_key that an agent got at its registration.',
-          },
+          ...(keysOnly ? {} : OTHER_CREDENTIALS),
         },
       },
-      security: [{ apiKey: [] }, { session: [] }],
+      security: keysOnly ? [{ apiKey: [] }] : [{ apiKey: [] }, { session: [] }],
     },
     hideUntagged: true,
     transform: jsonSchemaTransform,
@@ -56,7 +61,7 @@ export async function openApiRoutes(app: FastifyInstance): Promise<void> {
     method: 'GET',
     path: '/v1/openapi.json',
     summary: 'This document',
-    tag: 'console',
+    tag: keysOnly ? 'adapter' : 'console',
     scope: 'anyone',
     answers: { 200: { type: 'application/json', description: 'OpenAPI 3.1.' } },
     handle: async ({ reply }) => reply.type('application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
@@ -66,6 +71,8 @@ export async function openApiRoutes(app: FastifyInstance): Promise<void> {
 /** Leaves out shapes that no route names; one that is only sent, or only given, needs no second name. */
 function tidied(document: Document): Document {
   const all = document.components.schemas;
+  const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods as Tagged));
+  const tags = document.tags.filter(({ name }) => operations.some((operation) => operation.tags.includes(name)));
   const used = new Set<string>();
   const visit = (part: unknown): void => {
     for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
@@ -76,7 +83,8 @@ function tidied(document: Document): Document {
   };
   visit(document.paths);
   // What the stream of events carries is in no answer.
-  visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
+  if ('/v1/events' in document.paths)
+    visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
   const nameOf = (name: string): string => {
     const short = name.replace(/Input$/, '');
     return name.endsWith('Input') && !used.has(short) ? short : name;
@@ -84,7 +92,7 @@ function tidied(document: Document): Document {
   const schemas = Object.fromEntries(
     [...used].sort().map((name) => [nameOf(name), name.endsWith('Input') ? all[name] : open(all[name])]),
   );
-  const text = JSON.stringify({ ...document, components: { ...document.components, schemas } });
+  const text = JSON.stringify({ ...document, tags, components: { ...document.components, schemas } });
   const renamed = text.replace(
     /"#\/components\/schemas\/([^"]+)"/g,
     (_, name) => `"#/components/schemas/${nameOf(name)}"`,
@@ -109,10 +117,27 @@ function plain(name: string, value: unknown): unknown {
   return rest;
 }
 
-const INTRODUCTION = [
-  'Texts, conversations and agents of one Darkspere.',
-  '**Credentials.** Programs send `Authorization: Bearer <api key>`; `npx darkspere keys add <name> --scope read,write` makes one, shown once. A key in an address is refused, because addresses end up in logs. The console has a session cookie.',
-  '**Errors** are `{ "error": { "type", "code", "message", "param"?, "doc_url", "trace_id" } }`. A program looks at `code`, which never changes its meaning; `message` is for people. All codes: [/docs/errors](/docs/errors). Unknown fields and parameters are refused, so that a typing mistake is never ignored.',
-  '**Lists** come in pages: give `next_cursor` of one as `cursor` for the next; it is null on the last.',
-  '**Times** are ISO 8601 in UTC, ids are UUIDs, durations milliseconds, money millionths of a dollar. Fields are only ever added.',
-].join('\n\n');
+const OTHER_CREDENTIALS = {
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'darkspere',
+    description: 'The session of the console; what changes something needs `x-csrf-token` too.',
+  },
+  agentKey: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The api_key that an agent got at its registration.',
+  },
+} as const;
+
+export const GATEWAY_API: Preface = {
+  title: 'Darkspere',
+  introduction: [
+    'Texts, conversations and agents of one Darkspere.',
+    '**Credentials.** Programs send `Authorization: Bearer <api key>`; `npx darkspere keys add <name> --scope read,write` makes one, shown once. A key in an address is refused, because addresses end up in logs. The console has a session cookie.',
+    '**Errors** are `{ "error": { "type", "code", "message", "param"?, "doc_url", "trace_id" } }`. A program looks at `code`, which never changes its meaning; `message` is for people. All codes: [/docs/errors](/docs/errors). Unknown fields and parameters are refused, so that a typing mistake is never ignored.',
+    '**Lists** come in pages: give `next_cursor` of one as `cursor` for the next; it is null on the last.',
+    '**Times** are ISO 8601 in UTC, ids are UUIDs, durations milliseconds, money millionths of a dollar. Fields are only ever added.',
+  ].join('\n\n'),
+};

@@ -21,6 +21,7 @@ export const TAGS = {
   operators: 'What an operator does by hand: answer, take over, replay.',
   agents: 'Agents, and what they may call themselves.',
   console: 'Signing in, this installation, and what happens as it happens.',
+  adapter: 'Asking agents, and how they are.',
   simulator: 'The simulated carrier: a phone, and what goes wrong on demand.',
 } as const;
 

@@ -10,6 +10,7 @@ type RoleName = (typeof ROLES)[number];
 
 /** Rights on tables and views: s(elect) i(nsert) u(pdate) d(elete); what is not listed is nothing at all. */
 const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
+  adapter_sessions: { darkspere_web: '', darkspere_worker: 'siud' },
   // Web reads all of it but the column with the secrets.
   agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
   agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },

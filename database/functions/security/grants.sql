@@ -20,6 +20,9 @@ grant select on message_words, conversation_activity, replays to darkspere_web;
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;
 
+-- The MCP adapter asks agents with their secrets, so it works with the worker's rights.
+grant select, insert, update, delete on adapter_sessions to darkspere_worker;
+
 -- Health, liveness of pools.
 grant update on agent_registry to darkspere_worker;
 grant insert, update, delete on worker_pools to darkspere_worker;
