@@ -96,6 +96,22 @@ grant delete, insert, select, update on agent_sessions to darkspere_admin;
 grant select on agent_sessions to darkspere_web;
 grant select on agent_sessions to darkspere_worker;
 
+create table allowed_recipients (
+  id uuid default new_id() not null,
+  api_key_id uuid,
+  address text not null,
+  consent text not null,
+  time_zone text,
+  created_at timestamp with time zone default now() not null,
+  constraint allowed_recipients_pkey PRIMARY KEY (id),
+  constraint allowed_recipients_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_keys(id),
+  constraint allowed_recipients_address_check CHECK ((address ~ '^\+[1-9][0-9]{6,14}$'::text)),
+  constraint allowed_recipients_consent_check CHECK ((consent <> ''::text))
+);
+comment on table allowed_recipients is 'Whom programs may text without having been texted first: put there by operators alone.';
+CREATE UNIQUE INDEX allowed_recipients_address ON public.allowed_recipients USING btree (address, COALESCE(api_key_id, '00000000-0000-0000-0000-000000000000'::uuid));
+grant delete, insert, select, update on allowed_recipients to darkspere_admin;
+
 create table api_keys (
   id uuid default new_id() not null,
   name text not null,
@@ -405,6 +421,45 @@ comment on table phone_numbers is 'Our own numbers and how each of them behaves.
 grant delete, insert, select, update on phone_numbers to darkspere_admin;
 grant select on phone_numbers to darkspere_web;
 grant select on phone_numbers to darkspere_worker;
+
+create table program_limits (
+  api_key_id uuid,
+  segments_per_day integer default 200 not null,
+  texts_per_person integer default 10 not null,
+  quiet_from time without time zone,
+  quiet_until time without time zone,
+  time_zone text default 'UTC'::text not null,
+  constraint program_limits_api_key_id_key UNIQUE (api_key_id),
+  constraint program_limits_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_keys(id),
+  constraint program_limits_check CHECK ((((quiet_from IS NULL) = (quiet_until IS NULL)) AND (quiet_from <> quiet_until))),
+  constraint program_limits_segments_per_day_check CHECK (((segments_per_day >= 0) AND (segments_per_day <= 1000000))),
+  constraint program_limits_texts_per_person_check CHECK (((texts_per_person >= 0) AND (texts_per_person <= 1000)))
+);
+comment on table program_limits is 'How much programs may send, and when.';
+CREATE UNIQUE INDEX program_limits_default ON public.program_limits USING btree (((api_key_id IS NULL))) WHERE (api_key_id IS NULL);
+grant delete, insert, select, update on program_limits to darkspere_admin;
+
+create table program_texts (
+  id uuid default new_id() not null,
+  api_key_id uuid not null,
+  kind text not null,
+  idempotency_key text,
+  request_hash bytea not null,
+  conversation_id uuid not null,
+  message_id uuid not null,
+  their_address text not null,
+  segments integer not null,
+  created_at timestamp with time zone default now() not null,
+  constraint program_texts_pkey PRIMARY KEY (id),
+  constraint program_texts_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_keys(id),
+  constraint program_texts_kind_check CHECK ((kind = ANY (ARRAY['send'::text, 'reply'::text]))),
+  constraint program_texts_request_hash_check CHECK ((octet_length(request_hash) = 32))
+);
+comment on table program_texts is 'What programs have sent: each once, and counted. Kept as long as the ids of webhooks.';
+CREATE INDEX program_texts_day ON public.program_texts USING btree (api_key_id, created_at);
+CREATE UNIQUE INDEX program_texts_once ON public.program_texts USING btree (api_key_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX program_texts_person ON public.program_texts USING btree (their_address, created_at) WHERE (kind = 'send'::text);
+grant delete, insert, select, update on program_texts to darkspere_admin;
 
 create table replays (
   id uuid default new_id() not null,
@@ -1631,6 +1686,14 @@ grant execute on function is_held(timestamp with time zone) to darkspere_admin;
 grant execute on function is_held(timestamp with time zone) to darkspere_web;
 grant execute on function is_held(timestamp with time zone) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.is_quiet(p_time time without time zone, p_from time without time zone, p_until time without time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when p_from < p_until then p_time >= p_from and p_time < p_until else p_time >= p_from or p_time < p_until end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.is_watched()
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1666,6 +1729,17 @@ AS $function$
       where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out'))
 $function$;
 grant execute on function keyword_state(text,text,text,text) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.last_texted(c conversations)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select id_time(m.id) from messages m
+  where m.conversation_id = c.id and m.direction = 'in' and m.id >= id_at(clock_timestamp() - coalesce(
+    (select n.session_idle from phone_numbers n where n.address = c.our_address), interval '24 hours'))
+  order by m.id desc limit 1
+$function$;
 
 CREATE OR REPLACE FUNCTION public.lock_campaigns(p_campaigns uuid[])
  RETURNS void
@@ -1902,6 +1976,119 @@ exception when sqlstate 'DS001' then
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.program_text(p_key uuid, p_by text, p_conversation uuid, p_ours text, p_theirs text, p_body text, p_parts json, p_once text, p_hash bytea, p_scope text, p_pacing boolean)
+ RETURNS TABLE(verdict text, message_id uuid, conversation_id uuid, free_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  c conversations;
+  was program_texts;
+  l program_limits;
+  is_reply boolean := p_conversation is not null;
+  wanted int := (select sum((p ->> 'segments')::int) from json_array_elements(p_parts) p);
+  room_at timestamptz;
+  texted_at timestamptz;
+  said record;
+  posted uuid;
+begin
+  -- A program's texts are judged one after the other: a budget that two look at together would be spent twice. Before any other
+  -- lock, so that nobody who holds one waits for this.
+  perform pg_advisory_xact_lock(hashtextextended('program:' || p_key, 0));
+  select * into was from program_texts t where t.api_key_id = p_key and t.idempotency_key = p_once;
+  if was.id is not null then
+    return query select case when was.request_hash = p_hash then 'duplicate' else 'idempotency_key_reused' end,
+      was.message_id, was.conversation_id, null::timestamptz;
+    return;
+  end if;
+
+  if is_reply then
+    select * into c from conversations where id = p_conversation for update;
+    if not found then
+      raise exception sqlstate 'DS001' using message = 'not_found';
+    end if;
+  else
+    if not exists (select from phone_numbers n where n.address = p_ours and n.is_active) then
+      raise exception sqlstate 'DS001' using message = 'not_found';
+    end if;
+    if not exists (select from allowed_recipients r
+          where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
+        or exists (select from phone_numbers n where n.address = p_theirs) then
+      raise exception sqlstate 'DS001' using message = 'recipient_not_allowed';
+    end if;
+    perform new_conversations(
+      json_build_array(json_build_object('ord', 0, 'channel', 'sms', 'ours', p_ours, 'theirs', p_theirs)), array[0]);
+    select * into c from conversations
+    where (channel, our_address, their_address) = ('sms', p_ours, p_theirs) for update;
+  end if;
+  texted_at := last_texted(c);
+  if is_reply and texted_at is null then
+    raise exception sqlstate 'DS001' using message = 'session_over';
+  end if;
+  if exists (select 1 from consents x
+      where (x.channel, x.scope, x.their_address, x.state) = (c.channel, coalesce(p_scope, c.our_address), c.their_address, 'out')) then
+    raise exception sqlstate 'DS001' using message = 'opted_out';
+  end if;
+  if c.takeover_by <> p_by then
+    raise exception sqlstate 'DS001' using message = 'conversation_taken';
+  end if;
+  -- Whoever has just texted is not disturbed by an answer.
+  if not is_reply or texted_at < clock_timestamp() - interval '1 hour' then
+    room_at := quiet_until(p_key, c.their_address, clock_timestamp());
+    if room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
+  end if;
+  select * into l from program_limits where api_key_id = p_key or api_key_id is null order by api_key_id nulls last limit 1;
+  select min(t.created_at) + interval '1 day' into room_at
+  from program_texts t where t.api_key_id = p_key and t.created_at > clock_timestamp() - interval '1 day'
+  having coalesce(sum(t.segments), 0) + wanted > l.segments_per_day;
+  if not found and not is_reply then
+    select min(t.created_at) + interval '1 day' into room_at
+    from program_texts t
+    where t.their_address = c.their_address and t.kind = 'send' and t.created_at > clock_timestamp() - interval '1 day'
+    having count(*) >= l.texts_per_person;
+  end if;
+  if found then
+    raise exception sqlstate 'DS001' using message = 'program_budget_spent';
+  end if;
+
+  if is_reply then
+    select * into said from reply_as_program(c, p_by, p_body, p_parts, p_scope, p_pacing);
+    if said.verdict <> 'ok' then
+      raise exception sqlstate 'DS001' using message = said.verdict;
+    end if;
+    posted := said.message_id;
+  else
+    -- What is said belongs to a session, so that an agent knows of it when the person answers.
+    perform session_of(c.id);
+    perform queue_replies(json_build_array(json_build_object(
+      'conversation_id', c.id, 'kind', 'proactive', 'body', p_body, 'parts', p_parts)), p_pacing);
+    select p.message_id into posted from outbound_parts p where p.conversation_id = c.id and p.position = c.out_seq + 1;
+    -- As for agents (posts.sql); and its turn in line may come when the person sleeps.
+    select max(p.send_at) - interval '10 hours' into room_at
+    from outbound_parts p where p.conversation_id = c.id and p.position > c.out_seq;
+    if room_at > clock_timestamp() then
+      raise exception sqlstate 'DS001' using message = 'sender_busy';
+    end if;
+    room_at := quiet_until(p_key, c.their_address, room_at + interval '10 hours');
+    if room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
+  end if;
+  insert into program_texts (api_key_id, kind, idempotency_key, request_hash, conversation_id, message_id, their_address, segments)
+  values (p_key, case when is_reply then 'reply' else 'send' end, p_once, p_hash, c.id, posted, c.their_address, wanted);
+  return query select 'ok', posted, c.id, null::timestamptz;
+exception when sqlstate 'DS001' then
+  return query select sqlerrm, null::uuid, c.id, room_at;
+end $function$;
+grant execute on function program_text(uuid,text,uuid,text,text,text,json,text,bytea,text,boolean) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.prune_index()
  RETURNS void
  LANGUAGE plpgsql
@@ -1934,6 +2121,7 @@ declare
 begin
   delete from webhook_receipts where received_at < clock_timestamp() - p_older_than;
   get diagnostics n = row_count;
+  delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
   return n;
 end $function$;
@@ -2018,6 +2206,28 @@ CREATE OR REPLACE FUNCTION public.quiet_time(n phone_numbers, p_quiet_ms integer
 AS $function$
   select case when n.busy_policy = 'queue' then 0 else coalesce(n.quiet_ms, p_quiet_ms) end
 $function$;
+
+CREATE OR REPLACE FUNCTION public.quiet_until(p_key uuid, p_theirs text, p_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select ((here.at::date + l.quiet_until) + case when here.at::time >= l.quiet_until then interval '1 day' else interval '0' end)
+    at time zone here.zone
+  from (
+    select * from program_limits where api_key_id = p_key or api_key_id is null order by api_key_id nulls last limit 1
+  ) l
+  left join lateral (
+    select r.time_zone from allowed_recipients r
+    where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null) order by r.api_key_id nulls last limit 1
+  ) person on true
+  cross join lateral (
+    select coalesce(person.time_zone, l.time_zone) as zone, p_at at time zone coalesce(person.time_zone, l.time_zone) as at
+  ) here
+  where is_quiet(here.at::time, l.quiet_from, l.quiet_until)
+$function$;
+grant execute on function quiet_until(uuid,text,timestamp with time zone) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.record_exchanges(p_items json, p_valid uuid[])
  RETURNS void
@@ -2208,6 +2418,25 @@ begin
       order by m.id desc
       limit 5
     ) recent);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.reply_as_program(c conversations, p_by text, p_body text, p_parts json, p_scope text, p_pacing boolean)
+ RETURNS TABLE(verdict text, message_id uuid)
+ LANGUAGE plpgsql
+AS $function$
+#variable_conflict use_column
+declare
+  answers boolean := c.takeover_by is null and (c.last_seq > c.done_seq
+    or exists (select from turns t where t.conversation_id = c.id and t.state = 'deferred'));
+begin
+  if answers then
+    perform take_over(c.id, p_by, 1);
+  end if;
+  return query select m.verdict, m.message_id
+  from operator_message(c.id, p_by, p_body, p_parts, null, null, p_scope, p_pacing, 1, not answers) m;
+  if answers then
+    perform hand_back(c.id, p_by);
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.request_id(p_conversation uuid, p_from bigint, p_to bigint)

@@ -52,6 +52,16 @@ export type AgentSessionsRow = {
   thread: unknown;
 };
 
+/** Whom programs may text without having been texted first: put there by operators alone. */
+export type AllowedRecipientsRow = {
+  id: string;
+  api_key_id: string | null;
+  address: string;
+  consent: string;
+  time_zone: string | null;
+  created_at: Date;
+};
+
 /** Keys of programs that use the /v1 API. */
 export type ApiKeysRow = {
   id: string;
@@ -280,6 +290,30 @@ export type PhoneNumbersRow = {
   hold_ms: number | null;
   hold_text: string;
   campaign_id: string | null;
+};
+
+/** How much programs may send, and when. */
+export type ProgramLimitsRow = {
+  api_key_id: string | null;
+  segments_per_day: number;
+  texts_per_person: number;
+  quiet_from: string | null;
+  quiet_until: string | null;
+  time_zone: string;
+};
+
+/** What programs have sent: each once, and counted. Kept as long as the ids of webhooks. */
+export type ProgramTextsRow = {
+  id: string;
+  api_key_id: string;
+  kind: string;
+  idempotency_key: string | null;
+  request_hash: Uint8Array;
+  conversation_id: string;
+  message_id: string;
+  their_address: string;
+  segments: number;
+  created_at: Date;
 };
 
 /** Turns asked again by an operator, to see what an agent says; kept as long as the exchanges. */

@@ -88,6 +88,11 @@ async function operatorOf(request: FastifyRequest, access: AccessDeps): Promise<
   return session;
 }
 
+/** Who holds the key of the header, an API key or an agent's: no session opens what asks for this. Throws as `authenticate`. */
+export function bearerHolderOf(request: FastifyRequest): Promise<Principal> {
+  return keyHolderOf(request, request.server.access, true);
+}
+
 async function keyHolderOf(request: FastifyRequest, access: AccessDeps, agents: boolean): Promise<Principal> {
   const key = bearerOf(request);
   const isAgents = agents && !key.startsWith(API_KEY_PREFIX);

@@ -135,7 +135,8 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 
 const KEYS = /ds(?:k|l|s|p_agent|p_reg)_[\w-]{20}/;
 
-function refuseKeyInUrl({ raw }: FastifyRequest): void {
+/** Addresses end up in logs. Throws key_in_url. */
+export function refuseKeyInUrl({ raw }: FastifyRequest): void {
   const url = raw.url ?? '';
   if (KEYS.test(url) || /[?&](?:api_?key|access_?token|authorization|bearer)=/i.test(url)) {
     throw new DarkspereError('key_in_url');
