@@ -5,6 +5,7 @@ import {
   StreamableHTTPClientTransport,
   type VersionNegotiationMode,
 } from '@modelcontextprotocol/client';
+import { hashKey } from '../../src/security/keys.ts';
 import type { Scope } from '../../src/security/principal.ts';
 import { type Json, keyHolder } from './operator.ts';
 import type { World } from './world.ts';
@@ -52,7 +53,8 @@ export async function connectMcp(url: string, key: string, mode: VersionNegotiat
 /** A program with a key of its own. */
 export async function mcpProgram(world: World, scopes: readonly Scope[], era = '2026-07-28') {
   const { key } = await keyHolder(world, scopes);
-  const [row] = await world.sql<{ id: string; name: string }[]>`select id, name from api_keys order by id desc limit 1`;
+  const [row] = await world.sql<{ id: string; name: string }[]>`
+    select id, name from api_keys where key_hash = ${hashKey(key)}`;
   const connected = await connectMcp(world.urls.gateway!, key, ERAS[era]!);
   return { ...connected, id: row!.id, name: row!.name };
 }

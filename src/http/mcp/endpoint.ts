@@ -7,7 +7,7 @@ import { DarkspereError, errorBody, messageOf } from '../../errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { mayDo, type Principal } from '../../security/principal.ts';
 import { bearerHolderOf } from '../authentication.ts';
-import { unstorable } from '../body.ts';
+import { isTooDeep } from '../body.ts';
 import { refuseKeyInUrl } from '../routes.ts';
 import { toDarkspereError } from '../server.ts';
 import type { Asker, McpHandler } from './server.ts';
@@ -67,8 +67,8 @@ export async function mcpEndpoint(app: FastifyInstance, { open, origins, logger 
     },
     async handler(request, reply) {
       const principal = request.principal!;
-      const why = unstorable(request.body, MAX_DEPTH);
-      if (why !== null) throw new DarkspereError('malformed_body', `The body ${why}.`);
+      if (isTooDeep(request.body, MAX_DEPTH))
+        throw new DarkspereError('malformed_body', `The body is nested deeper than ${MAX_DEPTH} levels.`);
       refuseMissingScope(request.body, principal);
       const { answer } = await ready();
       reply.hijack();

@@ -1,10 +1,11 @@
 // The MCP server of one request: the library's, with the tools that its caller may use. Loaded with the first request that needs it.
 import { createMcpHandler, McpServer, type ServerContext } from '@modelcontextprotocol/server';
 import packageJson from '../../../package.json' with { type: 'json' };
-import { type DarkspereError, errorBody, messageOf } from '../../errors.ts';
+import { DarkspereError, errorBody, messageOf } from '../../errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Principal } from '../../security/principal.ts';
+import { unstorable } from '../body.ts';
 import { toDarkspereError } from '../server.ts';
 import { asText } from './shapes.ts';
 import { type Tool, type ToolDeps, toolsFor } from './tools.ts';
@@ -18,6 +19,7 @@ export type McpHandler = ReturnType<typeof createMcpHandler>;
 
 /** Streams that wait for changes of lists: ours never change, so a client gains nothing by one. */
 const MOST_SUBSCRIPTIONS = 100;
+const MAX_DEPTH = 10;
 
 /** The tools over MCP, both eras at one address, without sessions: any process answers any request. */
 export function createToolHandler(deps: McpDeps): McpHandler {
@@ -53,6 +55,8 @@ function serverFor(asker: Asker, deps: McpDeps): McpServer {
 
 async function run(tool: Tool, args: unknown, signal: AbortSignal, { principal, trace }: Asker, deps: McpDeps) {
   try {
+    const why = unstorable(args, MAX_DEPTH);
+    if (why !== null) throw new DarkspereError('invalid_request', `What ${tool.name} is called with ${why}.`);
     const given = await tool.run(args, { ...deps, principal, signal });
     deps.metrics.mcpCalls.inc({ tool: tool.name, outcome: 'ok' });
     return { structuredContent: given, content: [{ type: 'text' as const, text: asText(given) }] };
