@@ -1,16 +1,17 @@
-// Writes docs/reference/openapi.json and openapi-registration.json from the routes. --check writes nothing and fails when one is
-// stale.
+// Writes docs/reference/openapi*.json from the routes. --check writes nothing and fails when one is stale.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { type AgentRoutesDeps, agentRoutes } from '../src/http/api/agents.ts';
 import { type ApiDeps, apiRoutes } from '../src/http/api.ts';
+import { type AdapterDeps, adapterRoutes } from '../src/http/mcp-adapter.ts';
 import { createServer } from '../src/http/server.ts';
 
 // No route is ever called here, so none of them gets what it works with.
 const DOCUMENTS: Readonly<Record<string, (app: FastifyInstance) => Promise<void>>> = {
   'docs/reference/openapi.json': (app) => apiRoutes(app, { agents: {} } as ApiDeps),
+  'docs/reference/openapi-mcp-adapter.json': (app) => adapterRoutes(app, {} as AdapterDeps),
   'docs/reference/openapi-registration.json': (app) => agentRoutes(app, {} as AgentRoutesDeps),
 };
 

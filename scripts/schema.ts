@@ -153,6 +153,7 @@ const TYPESCRIPT: Readonly<Record<string, string>> = {
   inet: 'string',
   cidr: 'string',
   interval: 'string',
+  time: 'string',
   numeric: 'string',
   bool: 'boolean',
   int2: 'number',

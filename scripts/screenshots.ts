@@ -25,6 +25,7 @@ const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-screenshots-'));
 const env = {
   ...process.env,
   PORT: String(PORT),
+  MCP_ADAPTER_PORT: String(PORT + 1),
   AGENT_REGISTRATION_PORT: String(PORT + 2),
   WORKER_PORT: String(PORT + 5),
   DARKSPERE_SIMULATOR_PORT: String(PORT + 6),

@@ -38,7 +38,14 @@ describe('defaults', () => {
   it('need no variable at all: simulator, embedded database, loopback', () => {
     const { config, warnings } = good({});
     assert.deepEqual(config, {
-      ports: { gateway: 8000, agentRegistration: 8002, worker: 8005, simulator: 8006, demoAgent: 8007 },
+      ports: {
+        gateway: 8000,
+        mcpAdapter: 8001,
+        agentRegistration: 8002,
+        worker: 8005,
+        simulator: 8006,
+        demoAgent: 8007,
+      },
       host: '127.0.0.1',
       publicUrl: 'http://localhost:8000',
       consoleUrl: 'http://localhost:8000',
@@ -337,7 +344,7 @@ describe('warnings', () => {
 
   it('stay away from variables of later releases and of other programs', () => {
     const names =
-      'STRIPE_API_KEY REDIS_URL REDIS_HOST N8N_WEBHOOK_URL OTEL_EXPORTER_OTLP_ENDPOINT MCP_ADAPTER_PORT LOGGING_PORT STRIPE_WEBHOOKS_PORT TWILIO_API_KEY TWILIO_REGION PATH DARKSPERE_URL';
+      'STRIPE_API_KEY REDIS_URL REDIS_HOST N8N_WEBHOOK_URL OTEL_EXPORTER_OTLP_ENDPOINT LOGGING_PORT STRIPE_WEBHOOKS_PORT TWILIO_API_KEY TWILIO_REGION PATH DARKSPERE_URL';
     assert.deepEqual(good(Object.fromEntries(names.split(' ').map((name) => [name, 'x']))).warnings, []);
   });
 

@@ -15,6 +15,7 @@ export type Config = {
     readonly gateway: number;
     readonly agentRegistration: number;
     readonly worker: number;
+    readonly mcpAdapter: number;
     readonly simulator: number;
     readonly demoAgent: number;
   };
@@ -70,7 +71,7 @@ export type Config = {
   readonly shutdownMs: number;
 };
 
-export const PARTS = ['gateway', 'worker', 'agent-registration'] as const;
+export const PARTS = ['gateway', 'worker', 'mcp-adapter', 'agent-registration'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** What a configuration depends on besides the environment. */
@@ -284,7 +285,13 @@ function readPorts(
 ): Config['ports'] {
   const taken = new Map<number, Name>();
   const port = (
-    name: 'PORT' | 'AGENT_REGISTRATION_PORT' | 'WORKER_PORT' | 'DARKSPERE_SIMULATOR_PORT' | 'DARKSPERE_DEMO_AGENT_PORT',
+    name:
+      | 'PORT'
+      | 'MCP_ADAPTER_PORT'
+      | 'AGENT_REGISTRATION_PORT'
+      | 'WORKER_PORT'
+      | 'DARKSPERE_SIMULATOR_PORT'
+      | 'DARKSPERE_DEMO_AGENT_PORT',
     used: boolean,
   ) => {
     const number = reading.read(name) as number;
@@ -296,6 +303,7 @@ function readPorts(
   };
   return {
     gateway: port('PORT', parts.includes('gateway')),
+    mcpAdapter: port('MCP_ADAPTER_PORT', parts.includes('mcp-adapter')),
     agentRegistration: port('AGENT_REGISTRATION_PORT', parts.includes('agent-registration')),
     worker: port('WORKER_PORT', parts.includes('worker')),
     simulator: port('DARKSPERE_SIMULATOR_PORT', runs.simulated),

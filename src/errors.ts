@@ -405,6 +405,43 @@ export const CATALOGUE = {
     title: 'The person has texted STOP to this number.',
     fix: 'Nothing may be sent until they text START.',
   },
+  recipient_not_allowed: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'Nobody has allowed programs to text this number first.',
+    fix: 'An operator allows it, with how the person has agreed: `npx darkspere mcp allow +15551234567 --consent "…"`. An agent reaches the people of its own sessions only.',
+  },
+  session_over: {
+    category: 'validation',
+    status: 409,
+    retry: 'never',
+    title:
+      'The person has not texted within the time of a session (24 hours, unless the number says otherwise): there is nothing to reply to.',
+    fix: 'Use send_sms; the number has to be on the list of allowed recipients.',
+  },
+  quiet_hours: {
+    category: 'rate_limit',
+    status: 429,
+    retry: 'same',
+    title: 'It is night where the person lives.',
+    fix: 'Send after the time in the message. Hours and time zones: `npx darkspere mcp limits`, and `--time-zone` of `npx darkspere mcp allow`.',
+  },
+  program_budget_spent: {
+    category: 'rate_limit',
+    status: 429,
+    retry: 'same',
+    title:
+      'The key has sent as much as it may within 24 hours, or programs have texted this person as often as they may.',
+    fix: 'Wait for the time in the message, or raise the limits: `npx darkspere mcp limits`.',
+  },
+  idempotency_key_reused: {
+    category: 'validation',
+    status: 422,
+    retry: 'never',
+    title: 'The idempotency key was used before, for something else.',
+    fix: 'A key belongs to one text. Take a new one for a new text, and the same words and recipient for a repeat.',
+  },
   agent_deferred: {
     category: 'agent_error',
     status: 502,

@@ -34,6 +34,7 @@ import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { openGateway } from './runtime/gateway.ts';
+import { openMcpAdapter } from './runtime/mcp-adapter.ts';
 import {
   agentDeps,
   answers,
@@ -115,6 +116,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       ...(parts.includes('agent-registration')
         ? { agentRegistration: await openRegistration(shared, registrationSecret) }
         : {}),
+      ...(parts.includes('mcp-adapter') ? { mcpAdapter: await openMcpAdapter(shared) } : {}),
       ...(parts.includes('worker') ? { worker: await openWorker(shared) } : {}),
     };
     return {

@@ -108,6 +108,8 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
       PATH: process.env.PATH,
       NODE_ENV: 'production',
       PORT: String(account.port),
+      // Nobody asks it; any free port.
+      MCP_ADAPTER_PORT: '0',
       AGENT_REGISTRATION_PORT: String(ports.registration),
       WORKER_PORT: String(ports.worker),
       DARKSPERE_HOST: '127.0.0.1',

@@ -53,7 +53,8 @@ export type Turn = {
   readonly epoch: number;
   /** Starts of this head so far, this one included; more than a few means that the head itself breaks workers. */
   readonly tries: number;
-  readonly channel: ChannelKind;
+  /** `api`: nobody's phone; a program asks (src/adapter). */
+  readonly channel: ChannelKind | 'api';
   readonly ourAddress: string;
   readonly theirAddress: string;
   /** The session's agent so far. */

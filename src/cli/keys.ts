@@ -7,13 +7,13 @@ import { table } from './table.ts';
 
 /** Adds the commands; `onCode` is told the exit code. */
 export function addKeyCommands(program: Command, onCode: (code: number) => void): void {
-  const keys = program.command('keys').description('keys of programs that use the /v1 API');
+  const keys = program.command('keys').description('keys of programs that use the /v1 API, MCP or the MCP adapter');
 
   keys
     .command('add')
     .description('make a key; it is shown here, and never again')
     .argument('<name>', 'what it is for', keyName)
-    .option('--scope <scopes>', 'what it may do: read, or read,write', scopesOf, ['read'])
+    .option('--scope <scopes>', `what it may do, separated by commas: ${SCOPES.join(', ')}`, scopesOf, ['read'])
     .option('--json', 'one JSON object', false)
     .action(async (name: string, options: { scope: Scope[]; json: boolean }) => {
       onCode(
@@ -85,6 +85,7 @@ function keyName(value: string): string {
 function scopesOf(value: string): Scope[] {
   const wanted = new Set(value.split(',').map((scope) => scope.trim()));
   const unknown = [...wanted].find((scope) => !(SCOPES as readonly string[]).includes(scope));
-  if (unknown !== undefined) throw new InvalidArgumentError(`Use read, or read,write.`);
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`There is no scope "${unknown}". Use one or more of ${SCOPES.join(',')}.`);
   return SCOPES.filter((scope) => wanted.has(scope));
 }

@@ -6,6 +6,7 @@ import { addAgentCommands } from './agents.ts';
 import { addCampaignCommands } from './campaigns.ts';
 import { addKeyCommands } from './keys.ts';
 import { addLoginCommand } from './login.ts';
+import { addMcpCommands } from './mcp.ts';
 import { addNumberCommands } from './numbers.ts';
 
 /** Runs one command line; resolves with the exit code. */
@@ -58,6 +59,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addKeyCommands(program, onCode);
   addNumberCommands(program, onCode);
   addCampaignCommands(program, onCode);
+  addMcpCommands(program, onCode);
 
   try {
     await program.parseAsync(argv, { from: 'user' });

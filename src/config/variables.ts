@@ -66,6 +66,12 @@ export const VARIABLES = {
     description:
       'Port of the gateway: Twilio webhooks and the /v1 API. 0 takes any free port, here and for every other port.',
   },
+  MCP_ADAPTER_PORT: {
+    section: 'Network',
+    kind: { is: 'port' },
+    default: '8001',
+    description: 'Port of the MCP adapter: agents asked over HTTP, whatever protocol they speak.',
+  },
   AGENT_REGISTRATION_PORT: {
     section: 'Network',
     kind: { is: 'port' },

@@ -17,7 +17,7 @@ import { type TakeoverDeps, takeoverRoutes } from './api/takeover.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
 import { apiDocsRoutes } from './docs.ts';
 import { type MediaDeps, mediaRoutes } from './media.ts';
-import { openApiRoutes } from './openapi.ts';
+import { GATEWAY, openApiRoutes } from './openapi.ts';
 
 /** What all routes together are given. */
 export type ApiDeps = AccessDeps &
@@ -41,7 +41,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   app.decorateRequest('principal', null);
   prepareAccess(app, deps);
   // First: it writes down the routes that come after it.
-  await openApiRoutes(app);
+  await openApiRoutes(app, GATEWAY);
   apiDocsRoutes(app);
   sessionRoutes(app, deps);
   instanceRoutes(app, deps);

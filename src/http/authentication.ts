@@ -42,13 +42,16 @@ export async function authenticate(request: FastifyRequest, needs: Needs): Promi
   if (principal.kind !== 'agent' && !mayDo(principal, needs.scope)) {
     throw new DarkspereError(
       'forbidden',
-      `The key ${principal.name} has the scope ${principal.scopes.join(', ')}; this needs ${needs.scope}. Make one with: npx darkspere keys add <name> --scope read,write`,
+      `The key ${principal.name} has the scope ${principal.scopes.join(', ')}; this needs ${needs.scope}. Make one with: npx darkspere keys add <name> --scope ${principal.scopes.concat(needs.scope).join(',')}`,
     );
   }
-  if (principal.kind !== 'agent' && principal.accountId !== undefined && !needs.accounts) {
-    throw new DarkspereError('forbidden', `The key ${principal.name} is one of an account, and this is for operators.`);
-  }
+  if (!needs.accounts) refuseAccounts(principal);
   return principal;
+}
+
+function refuseAccounts(principal: Principal): void {
+  if (principal.kind === 'agent' || principal.accountId === undefined) return;
+  throw new DarkspereError('forbidden', `The key ${principal.name} is one of an account, and this is for operators.`);
 }
 
 /** The name of the session cookie: two copies on one machine must not sign each other out, and cookies know no port. */
@@ -95,6 +98,13 @@ async function operatorOf(request: FastifyRequest, access: AccessDeps, consoleUr
     );
   }
   return session;
+}
+
+/** Who holds the key of the header, an API key or an agent's: no session opens what asks for this. Throws as `authenticate`. */
+export async function bearerHolderOf(request: FastifyRequest): Promise<Principal> {
+  const principal = await keyHolderOf(request, request.server.access, true);
+  refuseAccounts(principal);
+  return principal;
 }
 
 async function keyHolderOf(request: FastifyRequest, access: AccessDeps, agents: Needs['agents']): Promise<Principal> {

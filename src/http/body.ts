@@ -60,17 +60,32 @@ function limit(origin: string, how: string, bound: number | bigint): string {
  * surrogate pair.
  */
 export function unstorable(value: unknown, maxDepth: number): string | null {
-  const left: { value: unknown; depth: number }[] = [{ value, depth: 0 }];
-  for (let item = left.pop(); item !== undefined; item = left.pop()) {
-    const { value: part, depth } = item;
+  for (const { part, depth } of partsOf(value)) {
     if (typeof part === 'string' && !isStorableText(part)) return 'contains a NUL character or half a surrogate pair';
-    if (typeof part !== 'object' || part === null) continue;
-    if (depth >= maxDepth) return `is nested deeper than ${maxDepth} levels`;
-    for (const [key, inner] of Object.entries(part)) {
-      left.push({ value: key, depth }, { value: inner, depth: depth + 1 });
-    }
+    if (depth >= maxDepth && isObject(part)) return `is nested deeper than ${maxDepth} levels`;
   }
   return null;
+}
+
+/** True for a value that something which works by recursion could break on. */
+export function isTooDeep(value: unknown, maxDepth: number): boolean {
+  for (const { part, depth } of partsOf(value)) if (depth >= maxDepth && isObject(part)) return true;
+  return false;
+}
+
+/** A value and everything in it, keys too; `depth` is how many objects and arrays it stands in. */
+function* partsOf(value: unknown): Generator<{ readonly part: unknown; readonly depth: number }> {
+  const left: { part: unknown; depth: number }[] = [{ part: value, depth: 0 }];
+  for (let item = left.pop(); item !== undefined; item = left.pop()) {
+    yield item;
+    const { part, depth } = item;
+    if (!isObject(part)) continue;
+    for (const [key, inner] of Object.entries(part)) left.push({ part: key, depth }, { part: inner, depth: depth + 1 });
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** True when PostgreSQL can store the text. */

@@ -3,6 +3,7 @@
 // else. Times are ISO 8601 in UTC, ids are UUIDs, durations are milliseconds. Fields are only ever added.
 
 export * from './contract/access.ts';
+export * from './contract/adapter.ts';
 export * from './contract/agent-reads.ts';
 export * from './contract/agents.ts';
 export * from './contract/basics.ts';

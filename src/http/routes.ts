@@ -21,6 +21,7 @@ export const TAGS = {
   operators: 'What an operator does by hand: answer, take over, replay.',
   agents: 'Agents, and what they may call themselves.',
   console: 'Signing in, this installation, and what happens as it happens.',
+  adapter: 'Asking agents, and how they are.',
   simulator: 'The simulated carrier: a phone, and what goes wrong on demand.',
 } as const;
 
@@ -144,7 +145,8 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 
 const KEYS = /ds(?:k|l|s|p_agent|p_reg)_[\w-]{20}/;
 
-function refuseKeyInUrl({ raw }: FastifyRequest): void {
+/** Addresses end up in logs. Throws key_in_url. */
+export function refuseKeyInUrl({ raw }: FastifyRequest): void {
   const url = raw.url ?? '';
   if (KEYS.test(url) || /[?&](?:api_?key|access_?token|authorization|bearer)=/i.test(url)) {
     throw new DarkspereError('key_in_url');

@@ -6,6 +6,7 @@ import { DarkspereError } from '../errors.ts';
 
 export const SERVICES = {
   gateway: { variable: 'PORT' },
+  mcpAdapter: { variable: 'MCP_ADAPTER_PORT' },
   agentRegistration: { variable: 'AGENT_REGISTRATION_PORT' },
   worker: { variable: 'WORKER_PORT' },
 } as const;

@@ -65,6 +65,12 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
+    mcpCalls: new Counter({
+      name: 'darkspere_mcp_calls_total',
+      help: 'Calls of our tools over MCP, by tool and outcome (ok or the error code).',
+      labelNames: ['tool', 'outcome'] as const,
+      registers,
+    }),
     sends: new Counter({
       name: 'darkspere_sends_total',
       help: 'Parts handed to the carrier, by outcome.',

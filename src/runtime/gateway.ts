@@ -10,6 +10,7 @@ import { consoleRoutes } from '../http/console.ts';
 import { createEventHub } from '../http/event-stream.ts';
 import type { Readiness } from '../http/health.ts';
 import { hookRoutes } from '../http/hooks.ts';
+import { mcpEndpoint } from '../http/mcp/endpoint.ts';
 import { listen } from '../http/services.ts';
 import { createLiveFeed } from '../inbox/live.ts';
 import { createOverview } from '../inbox/overview.ts';
@@ -45,7 +46,14 @@ export async function openGateway(shared: Shared): Promise<string> {
   stack.defer(() => intake.close());
   const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
   await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
-  await apiRoutes(app, apiDeps(shared));
+  const api = apiDeps(shared);
+  await apiRoutes(app, api);
+  await app.register(mcpEndpoint, {
+    origins: [config.consoleUrl, config.publicUrl].map((url) => new URL(url).origin),
+    logger,
+    // Its library is for those who use it.
+    open: async () => (await import('../http/mcp/server.ts')).createToolHandler({ ...api, logger, metrics }),
+  });
   await consoleRoutes(app);
   return listen(app, 'gateway', config);
 }

@@ -1,6 +1,10 @@
 // Who asks, as the routes see it. Users and roles come later: they will be principals too, and routes ask for scopes only.
 
-export const SCOPES = ['read', 'write'] as const;
+/**
+ * What a credential may do. `read` and `write`: the /v1 API. `reply` and `send`: what a program may say over MCP, to somebody
+ * who has just texted and to somebody on the operator's list. `chat`: ask agents through the MCP adapter.
+ */
+export const SCOPES = ['read', 'write', 'reply', 'send', 'chat'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export type Principal = {

@@ -110,6 +110,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     DARKSPERE_DATA_DIR: dataDir,
     DARKSPERE_HOST: '127.0.0.1',
     PUBLIC_URL: publicUrl,
+    MCP_ADAPTER_PORT: '0',
     AGENT_REGISTRATION_PORT: '0',
     WORKER_PORT: '0',
     TWILIO_ACCOUNT_SID: account.accountSid,

@@ -13,7 +13,7 @@ describe('every service', () => {
   after(() => world.stop());
 
   test('says that it lives, that it is ready and what it counts', async () => {
-    assert.equal(urls().length, 3);
+    assert.equal(urls().length, 4);
     for (const [, url] of urls()) {
       assert.equal((await fetch(`${url}/health`)).status, 200);
       assert.equal(((await (await fetch(`${url}/ready`)).json()) as { ready: boolean }).ready, true);

@@ -10,6 +10,7 @@ type RoleName = (typeof ROLES)[number];
 
 /** Rights on tables and views: s(elect) i(nsert) u(pdate) d(elete); what is not listed is nothing at all. */
 const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
+  adapter_sessions: { darkspere_web: '', darkspere_worker: 'siud' },
   // Web reads all of it but the column with the secrets.
   agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
   agent_chats: { darkspere_web: 's', darkspere_worker: '' },
@@ -23,6 +24,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   api_keys: { darkspere_web: 's', darkspere_worker: '' },
   // Web ends sessions; they begin in redeem_login_token.
   auth_sessions: { darkspere_web: 'sd', darkspere_worker: '' },
+  allowed_recipients: { darkspere_web: '', darkspere_worker: '' },
   brands: { darkspere_web: '', darkspere_worker: '' },
   campaigns: { darkspere_web: '', darkspere_worker: '' },
   circuit_states: { darkspere_web: 's', darkspere_worker: 's' },
@@ -40,6 +42,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   pacing_windows: { darkspere_web: '', darkspere_worker: '' },
   partitioned_tables: { darkspere_web: 's', darkspere_worker: 's' },
   phone_numbers: { darkspere_web: 's', darkspere_worker: 's' },
+  program_limits: { darkspere_web: '', darkspere_worker: '' },
+  program_texts: { darkspere_web: '', darkspere_worker: '' },
   replays: { darkspere_web: 's', darkspere_worker: '' },
   schema_migrations: { darkspere_web: 's', darkspere_worker: 's' },
   schema_repeatables: { darkspere_web: '', darkspere_worker: '' },
@@ -70,6 +74,8 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'keyword_state',
     'operator_message',
     'post_message',
+    'program_text',
+    'quiet_until',
     'redeem_login_token',
     'register_agent',
     'request_chat',
@@ -220,6 +226,13 @@ describe('the roles of the database', () => {
     ],
     ['overrule an opt-out', ROLES, `update consents set state = 'in'`],
     ['add a number', ROLES, `insert into phone_numbers (address) values ('+15550002222')`],
+    [
+      'let a program text somebody',
+      ROLES,
+      `insert into allowed_recipients (address, consent) values ('+15557654321', 'x')`,
+    ],
+    ['raise what a program may send', ROLES, 'update program_limits set segments_per_day = 1000000'],
+    ['forget what a program has sent', ROLES, 'delete from program_texts'],
     ['raise what a campaign may send', ROLES, 'update campaigns set segments_per_minute = null'],
     ['forget what was sent today', ROLES, 'delete from pacing_windows'],
     ['change how a number behaves', ROLES, 'update phone_numbers set segments_per_second = 1000'],

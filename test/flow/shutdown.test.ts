@@ -84,7 +84,7 @@ describe('what stands in the way of a start', () => {
     await once(taken.listen(0, '127.0.0.1'), 'listening');
     t.after(() => taken.close());
     const port = String((taken.address() as AddressInfo).port);
-    for (const variable of ['PORT', 'AGENT_REGISTRATION_PORT', 'WORKER_PORT']) {
+    for (const variable of ['PORT', 'MCP_ADAPTER_PORT', 'AGENT_REGISTRATION_PORT', 'WORKER_PORT']) {
       const { output, exited } = runProgram(['start'], { ...place.env, [variable]: port });
       assert.deepEqual(await exited, { code: 2, signal: null }, output());
       assert.match(output(), new RegExp(`${port}.*\\b${variable}\\b`));

@@ -90,6 +90,7 @@ export async function install(t: TestContext, options: { external: boolean; env?
     DARKSPERE_HOST: '127.0.0.1',
     PUBLIC_URL: gatewayUrl,
     PORT: new URL(gatewayUrl).port,
+    MCP_ADAPTER_PORT: '0',
     AGENT_REGISTRATION_PORT: '0',
     WORKER_PORT: '0',
     TWILIO_ACCOUNT_SID: accountSid,

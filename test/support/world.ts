@@ -66,6 +66,7 @@ export async function startWorld(options: WorldOptions = {}) {
     DARKSPERE_HOST: '127.0.0.1',
     PUBLIC_URL: 'http://localhost:0',
     PORT: '0',
+    MCP_ADAPTER_PORT: '0',
     AGENT_REGISTRATION_PORT: '0',
     WORKER_PORT: '0',
     ...(options.ownSimulator

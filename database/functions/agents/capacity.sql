@@ -73,9 +73,12 @@ begin
     circuit = case a.circuit when 'open' then 'half_open' else a.circuit end,
     trial_by = p_pool, trial_until = clock_timestamp() + p_for
   where a.id = p_agent and a.status <> 'deactivated'
-    -- Further away than any trial takes: the clock was set back since.
+    -- Further away than any trial takes: the clock was set back since. Who makes a trial holds a place for it; one that died does
+    -- not for long.
     and (a.trial_until is null or a.trial_until not between clock_timestamp() and clock_timestamp() + interval '10 minutes'
-      or not exists (select 1 from worker_pools w where w.pool_id = a.trial_by))
+      or not exists (
+        select 1 from agent_slots s
+        where s.agent_id = a.id and s.pool_id = a.trial_by and s.valid_until > clock_timestamp()))
     and (case when p_urgent then a.last_failure_at is null or a.last_failure_at < clock_timestamp() - interval '1 second'
            or a.last_failure_at > clock_timestamp()
          else a.cooling_until is null or a.cooling_until <= clock_timestamp() end);

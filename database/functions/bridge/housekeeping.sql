@@ -1,5 +1,5 @@
 -- Forgets the ids of webhooks that no carrier delivers again (Twilio gives up within 15 s; people replay for days), and what
--- was counted in windows of pacing that are over. Gives the number of ids.
+-- was counted in windows of pacing that are over, or in days that are. Gives the number of ids.
 create or replace function prune_receipts(p_older_than interval default '30 days')
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
@@ -8,6 +8,7 @@ declare
 begin
   delete from webhook_receipts where received_at < clock_timestamp() - p_older_than;
   get diagnostics n = row_count;
+  delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
   return n;
 end $$;

@@ -26,6 +26,9 @@ grant select on agent_health_history, agent_slots, agent_chats to darkspere_web;
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;
 
+-- The MCP adapter asks agents with their secrets, so it works with the worker's rights.
+grant select, insert, update, delete on adapter_sessions to darkspere_worker;
+
 -- Health, liveness of pools.
 grant update on agent_registry to darkspere_worker;
 grant insert, update, delete on worker_pools to darkspere_worker;

@@ -1,0 +1,39 @@
+// What came of the questions of this process, by agent.
+import type { AgentResult } from '../agents/agent.ts';
+import type { ErrorCode } from '../errors.ts';
+
+export type Counts = {
+  readonly calls: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly lastError: ErrorCode | null;
+};
+
+export type AgentCounts = {
+  note(agentId: string, result: AgentResult): void;
+  of(agentId: string): Counts;
+};
+
+const NONE: Counts = { calls: 0, answered: 0, failed: 0, lastError: null };
+/** Agents come and go; those that were asked least recently are forgotten first. */
+const MOST_AGENTS = 10_000;
+
+/** Calls since the process started, by agent. */
+export function createAgentCounts(): AgentCounts {
+  const counts = new Map<string, Counts>();
+  return {
+    note(agentId, { outcome }) {
+      const { calls, answered, failed, lastError } = counts.get(agentId) ?? NONE;
+      const hasFailed = outcome.kind === 'failed';
+      counts.delete(agentId);
+      counts.set(agentId, {
+        calls: calls + 1,
+        answered: answered + Number(!hasFailed),
+        failed: failed + Number(hasFailed),
+        lastError: hasFailed ? outcome.code : lastError,
+      });
+      if (counts.size > MOST_AGENTS) counts.delete(counts.keys().next().value!);
+    },
+    of: (agentId) => counts.get(agentId) ?? NONE,
+  };
+}

@@ -1,0 +1,210 @@
+// The MCP adapter's API: agents asked over HTTP, whatever protocol they speak.
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Chat } from '../adapter/chat.ts';
+import type { Meet } from '../adapter/handshake.ts';
+import { countSessions } from '../adapter/sessions.ts';
+import type { AgentCounts } from '../adapter/status.ts';
+import type { Agent } from '../agents/agent.ts';
+import { listAgents } from '../agents/agent-list.ts';
+import type { Registry } from '../agents/registry.ts';
+import type { Sql } from '../database/pools.ts';
+import { CATALOGUE, DarkspereError } from '../errors.ts';
+import { type AccessDeps, prepareAccess } from './authentication.ts';
+import {
+  AdapterAnswer,
+  AdapterAsked,
+  AdapterCapabilities,
+  AdapterHealth,
+  AdapterQuestion,
+  AdapterStatus,
+} from './contract/adapter.ts';
+import { apiDocsRoutes } from './docs.ts';
+import { ADAPTER, openApiRoutes } from './openapi.ts';
+import { route } from './routes.ts';
+
+export type AdapterDeps = {
+  readonly access: AccessDeps;
+  readonly sql: Sql;
+  readonly registry: Registry;
+  readonly chat: Chat;
+  readonly meet: Meet;
+  readonly counts: AgentCounts;
+  readonly startedAt: Date;
+  readonly isClosing: () => boolean;
+};
+
+/** Adds the adapter's routes, and their description. */
+export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Promise<void> {
+  app.decorateRequest('principal', null);
+  prepareAccess(app, deps.access);
+  await openApiRoutes(app, ADAPTER);
+  apiDocsRoutes(app);
+  askingRoutes(app, deps);
+  lookingRoutes(app, deps);
+}
+
+function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
+  route(app, {
+    method: 'POST',
+    path: '/mcp/chat',
+    summary: 'Ask an agent',
+    description:
+      'The agent is chosen, called and, when it fails, replaced as for a text. Nothing of the question or the answer is stored. ' +
+      'A question whose client hangs up is cancelled over the agent’s protocol.',
+    tag: 'adapter',
+    scope: 'chat',
+    body: AdapterQuestion,
+    answers: { 200: AdapterAnswer },
+    errors: [
+      'not_found',
+      'agent_none',
+      'agent_deferred',
+      'agent_timeout',
+      'agent_refused',
+      'agent_broken',
+      'agent_busy',
+      'agent_http',
+      'agent_contract',
+      'agent_said_error',
+      'agent_unauthorized',
+      'agent_tls',
+      'agent_too_large',
+      'egress_denied',
+    ],
+    async handle({ body, principal, reply }) {
+      const answer = await deps.chat.ask(
+        {
+          apiKeyId: principal.id,
+          sessionName: body.session_id ?? null,
+          agentId: body.agent_id ?? null,
+          agentType: body.agent_type,
+          message: body.message,
+          history: body.conversation_history.map(({ timestamp, ...entry }) => ({
+            ...entry,
+            timestamp: timestamp === undefined ? null : new Date(timestamp),
+          })),
+        },
+        goneSignal(reply),
+      );
+      return {
+        session_id: answer.session,
+        agent_id: answer.agent.id,
+        agent_name: answer.agent.name,
+        message: answer.text,
+        media: [...answer.mediaUrls],
+        end_session: answer.endSession,
+        timing: { duration_ms: answer.durationMs, agent_ms: answer.agentMs, attempts: answer.attempts },
+      };
+    },
+  });
+}
+
+function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
+  const { sql, registry, counts } = deps;
+
+  async function existing(agentId: string): Promise<Agent> {
+    const known = registry.find(agentId);
+    if (known !== null) return known;
+    await registry.refresh();
+    const found = registry.find(agentId);
+    if (found !== null) return found;
+    throw new DarkspereError('not_found', 'agent_id: there is no agent with this id, or it has left.', {
+      param: 'agent_id',
+    });
+  }
+
+  route(app, {
+    method: 'POST',
+    path: '/mcp/capabilities',
+    summary: 'What an agent can do, in its own words too',
+    tag: 'adapter',
+    scope: 'read',
+    body: AdapterAsked,
+    answers: { 200: AdapterCapabilities },
+    errors: ['not_found', 'agent_timeout', 'agent_refused', 'agent_broken', 'agent_contract', 'agent_unauthorized'],
+    async handle({ body: { agent_id }, reply }) {
+      const agent = await existing(agent_id);
+      const met = await deps.meet(agent, 'capabilities', goneSignal(reply));
+      if (met.kind === 'failed') throw new DarkspereError(met.code, met.reason);
+      const isMet = met.kind === 'met';
+      return {
+        ...named(agent),
+        capabilities: [...agent.capabilities],
+        offers: isMet ? [...met.offers] : null,
+        version: isMet ? met.version : null,
+        limits: isMet ? { ...met.limits } : {},
+        response_ms: isMet ? met.ms : null,
+      };
+    },
+  });
+
+  route(app, {
+    method: 'POST',
+    path: '/mcp/health',
+    summary: 'Whether an agent is there',
+    description:
+      'By the handshake of its protocol, which asks it nothing. What questions say of it stands beside that.',
+    tag: 'adapter',
+    scope: 'read',
+    body: AdapterAsked,
+    answers: { 200: AdapterHealth },
+    errors: ['not_found'],
+    async handle({ body: { agent_id }, reply }) {
+      const agent = await existing(agent_id);
+      const met = await deps.meet(agent, 'health', goneSignal(reply));
+      return {
+        ...named(agent),
+        status: ({ met: 'healthy', failed: 'unhealthy', none: 'unknown' } as const)[met.kind],
+        error: met.kind === 'failed' ? { code: met.code, message: met.reason || CATALOGUE[met.code].title } : null,
+        response_ms: met.kind === 'none' ? null : met.ms,
+        load: met.kind === 'met' ? met.load : null,
+        health_score: agent.healthScore,
+        circuit: agent.circuit,
+      };
+    },
+  });
+
+  route(app, {
+    method: 'GET',
+    path: '/mcp/status',
+    summary: 'How the adapter and the agents are',
+    tag: 'adapter',
+    scope: 'read',
+    answers: { 200: AdapterStatus },
+    async handle() {
+      const [agents, sessions] = await Promise.all([listAgents(deps.access.sql), countSessions(sql)]);
+      return {
+        state: deps.isClosing() ? ('stopping' as const) : ('ready' as const),
+        started_at: deps.startedAt.toISOString(),
+        under_way: deps.chat.underWay,
+        sessions,
+        agents: agents.map((listed) => {
+          const agent = registry.find(listed.id);
+          const { lastError, ...calls } = counts.of(listed.id);
+          return {
+            id: listed.id,
+            name: listed.name,
+            protocol: listed.protocol,
+            status: listed.status,
+            health_score: listed.health_score,
+            circuit: listed.circuit,
+            cooling_until: agent?.coolingUntil?.toISOString() ?? null,
+            consecutive_failures: listed.consecutive_failures,
+            response_ms: listed.response_ms,
+            ...calls,
+            last_error: lastError,
+          };
+        }),
+      };
+    },
+  });
+}
+
+const named = ({ id, name, protocol }: Agent) => ({ agent_id: id, agent_name: name, protocol });
+
+/** Aborted when the client has gone; what comes after the last byte of an answer ends nothing. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => gone.abort());
+  return gone.signal;
+}
