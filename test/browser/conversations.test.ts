@@ -207,10 +207,37 @@ describe('replays', () => {
     await desk.getByRole('textbox', { name: 'What is asked' }).fill('a table for three');
     await desk.getByRole('combobox', { name: 'Which agent' }).selectOption({ label: 'the second' });
     await desk.getByRole('button', { name: 'Replay' }).click();
-    await results.first().getByText('three').last().waitFor();
+    await results.first().getByText('second', { exact: true }).waitFor();
     assert.equal(first.calls.length, 2);
     assert.equal(second.calls.at(-1)?.text, 'a table for three');
     assert.equal(person.texts().length, 1, 'a replay reached the phone');
+  });
+
+  test('its answer is shown once, as the stream tells it, also when the request for it is answered last', async (t) => {
+    const line = await world.line();
+    let n = 0;
+    await line.agent(() => `answer ${++n}`);
+    const { id } = await answered(line);
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'We sent: answer 1').click();
+    const desk = page.getByRole('region', { name: 'Replay' });
+    const results = desk.getByRole('list', { name: 'Replays of this turn' }).getByRole('listitem');
+    const held = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    await page.route('**/v1/turns/*/replays', async (route) => {
+      if (route.request().method() !== 'POST') return route.fallback();
+      const response = await route.fetch();
+      await held.promise;
+      await route.fulfill({ response });
+      released.resolve();
+    });
+    await desk.getByRole('button', { name: 'Replay' }).click();
+    await results.getByText('2', { exact: true }).waitFor();
+    held.resolve();
+    await released.promise;
+    await desk.getByRole('button', { name: 'Replay', disabled: false }).waitFor();
+    assert.equal(await results.count(), 1);
+    await results.getByText('2', { exact: true }).waitFor();
   });
 
   test('a replayed answer goes out only when somebody sends it, and once', async (t) => {
