@@ -159,6 +159,9 @@ describe('by hand', () => {
     await person.text('is anybody there?');
     await bubble(page, 'They wrote: is anybody there?').waitFor();
     await thread(page).getByText('With an operator').waitFor();
+    await field.fill('“Yes” – a human…');
+    await page.getByText('1 segment').waitFor();
+    await page.getByText('GSM-7').waitFor();
     await field.fill('Yes, a human.');
     await field.press('Enter');
     assert.equal((await person.next()).body, 'Yes, a human.');

@@ -107,10 +107,9 @@ function Words({ body }: { body: string }) {
 
 /** `\x1b[31m`, as in a program: the signs for control characters are missing from most fonts. */
 function visible(body: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return body.replace(/\r\n?/g, '\n').replace(/[\0-\x08\x0b-\x1f\x7f]/g, (control) => {
-    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
+  return body
+    .replace(/\r\n?/g, '\n')
+    .replace(/[^\P{Cc}\n\t]/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function Pictures({ urls }: { urls: readonly string[] }) {
@@ -167,7 +166,7 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
       {details.map((detail) => (
         <span key={detail}>· {detail}</span>
       ))}
-      {hasFailed(text) && <span className="basis-full text-bad">{explain(message.error_code)}</span>}
+      {hasFailed(text) && <span className="basis-full text-bad">{explain(message)}</span>}
     </div>
   );
 }
