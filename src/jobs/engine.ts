@@ -2,7 +2,15 @@
 // for minutes; sends and housekeeping must never stand behind them.
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger as JobLogger, parseCrontab, type Runner, run, type TaskList, type WorkerPool } from 'graphile-worker';
+import {
+  type Job,
+  Logger as JobLogger,
+  parseCrontab,
+  type Runner,
+  run,
+  type TaskList,
+  type WorkerPool,
+} from 'graphile-worker';
 import type { Connection } from '../database/connection.ts';
 import { openJobPool } from '../database/job-pool.ts';
 import type { Outage } from '../database/outage.ts';
@@ -62,13 +70,16 @@ const JOB_COMMITS = '-c synchronous_commit=off';
 /** Starts both pools and says that this process lives. */
 export async function startEngine(deps: EngineDeps): Promise<Engine> {
   const { logger, outage, poolId, onDeadPool } = deps;
+  /** Pools that hold jobs, by their runner: what they are called, and what they were given and have not ended or returned. */
+  const running = new Map<Runner, { readonly id: string; readonly jobs: ReadonlySet<string> }>();
   const lockSql = openSql(deps.connection, { role: 'darkspere_worker', max: 1, silenceMs: BEAT_SILENCE_MS });
-  const liveness = await startLiveness({ sql: lockSql, logger, outage, poolId, onDeadPool }).catch(async (error) => {
-    await lockSql.end({ timeout: 1 });
-    throw error;
-  });
-  /** Pools that hold jobs, by their runner. */
-  const running = new Map<Runner, string>();
+  const held = () => [...running.values()].flatMap(({ jobs }) => [...jobs]);
+  const liveness = await startLiveness({ sql: lockSql, logger, outage, poolId, held, onDeadPool }).catch(
+    async (error) => {
+      await lockSql.end({ timeout: 1 });
+      throw error;
+    },
+  );
   /** All there ever were: one that gave up may still write down the end of its last jobs. */
   const workerIds: string[] = [];
   const pool = openJobPool(deps.connection, {
@@ -85,6 +96,14 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
   async function start(spec: PoolSpec): Promise<void> {
     const events = new EventEmitter();
     let workerPoolId = '';
+    const jobs = new Set<string>();
+    events.on('localQueue:getJobs:complete', ({ jobs: taken }: { jobs: readonly Job[] }) => {
+      for (const { id } of taken) jobs.add(id);
+    });
+    events.on('localQueue:returnJobs', ({ jobs: returned }: { jobs: readonly Job[] }) => {
+      for (const { id } of returned) jobs.delete(id);
+    });
+    events.on('job:complete', ({ job }: { job: Job }) => void jobs.delete(job.id));
     events.on('pool:create', ({ workerPool }: { workerPool: WorkerPool }) => {
       workerPoolId = workerPool.id;
       workerIds.push(workerPoolId);
@@ -107,7 +126,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       taskList: spec.tasks,
       events,
       noHandleSignals: true,
-      logger: jobLogger(logger, outage),
+      logger: jobLogger(logger, outage, liveness.suspect),
       parsedCronItems: parseCrontab(spec.crontab),
       preset: {
         worker: {
@@ -119,15 +138,15 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
         },
       },
     });
-    running.set(runner, workerPoolId);
+    running.set(runner, { id: workerPoolId, jobs });
     // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
     runner.promise
       .then(() => giveUp(new Error('a job pool ended by itself')), giveUp)
       .finally(() => {
         running.delete(runner);
-        if (!stopping) void liveness.watch([...running.values()]);
+        if (!stopping) void liveness.watch(workersOf(running));
       });
-    await liveness.watch([...running.values()]);
+    await liveness.watch(workersOf(running));
   }
 
   async function replace(spec: PoolSpec): Promise<void> {
@@ -174,6 +193,10 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
   };
 }
 
+function workersOf(running: ReadonlyMap<Runner, { readonly id: string }>): string[] {
+  return [...running.values()].map(({ id }) => id);
+}
+
 type PoolSpec = {
   readonly tasks: TaskList;
   readonly slots: number;
@@ -187,9 +210,10 @@ type PoolSpec = {
  * The library's own lines. Its "completed task" per job is noise at our rates, its warnings are advice on pool and batch sizes
  * that were chosen on purpose, and what it says of a database that is away, for every look and every job, is said once.
  */
-function jobLogger(logger: Logger, outage: Outage): JobLogger {
+function jobLogger(logger: Logger, outage: Outage, suspect: () => void): JobLogger {
   return new JobLogger(() => (level, message, meta) => {
     if (level === 'error') {
+      suspect();
       if (!outage.noticed(meta?.error)) logger.error({ source: 'jobs' }, message);
     } else if (level === 'warning') logger.debug({ source: 'jobs' }, message);
   });

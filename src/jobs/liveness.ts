@@ -10,6 +10,8 @@ import type { Logger } from '../observability/logger.ts';
 export type Liveness = {
   /** Names the graphile-worker pools of this process: their locks fall with it. */
   watch(workerIds: readonly string[]): Promise<void>;
+  /** Something went wrong between the library and the database: what was locked then may be known to nobody. */
+  suspect(): void;
   /** Gives back whatever this process still has locked and takes it off the list. */
   leave(): Promise<void>;
 };
@@ -25,8 +27,12 @@ const SILENT_SECONDS = 10;
 const UNSTEADY_MS = 2_000;
 /** A beat this far in the future means that the clock was set back; less than that passes by itself. */
 const STEP_SECONDS = 2;
-/** Every how many beats locks of workers that nobody knows are looked for. */
+/** Every how many beats locks that nobody knows of are looked for. */
 const STRAY_EVERY = 20;
+/** How long after a suspicion: by then nothing that was under way comes to its end any more. */
+const SUSPECT_BEATS = 8;
+/** A job of ours that was locked this long ago has reached us, or never will. */
+const LOST_SECONDS = 3;
 
 /** `sql` must be a pool of one connection: it holds the session lock. */
 export async function startLiveness(deps: {
@@ -34,6 +40,8 @@ export async function startLiveness(deps: {
   readonly sql: Sql;
   readonly logger: Logger;
   readonly outage: Outage;
+  /** The jobs that this process knows to be its own. */
+  readonly held: () => Iterable<string>;
   readonly onDeadPool: () => void;
 }): Promise<Liveness> {
   const { sql, logger, outage, poolId } = deps;
@@ -42,6 +50,7 @@ export async function startLiveness(deps: {
   /** Pools of ours that ended: what they could not give back belongs to nobody. */
   let ended: readonly string[] = [];
   let beats = 0;
+  let lookAtBeat = STRAY_EVERY;
   /** The beat before this one, by our clock and by the database's. */
   let last: { readonly monotonicMs: number; readonly databaseMs: number } | null = null;
   /** Since when we have seen every beat of the others, had there been one. */
@@ -69,7 +78,11 @@ export async function startLiveness(deps: {
     }
     await buryDead();
     outage.over();
-    if (beats++ % STRAY_EVERY === STRAY_EVERY - 1) await freeStrays();
+    beats += 1;
+    if (beats < lookAtBeat) return;
+    await freeStrays();
+    await freeLost();
+    lookAtBeat = beats + STRAY_EVERY;
   }
 
   /**
@@ -129,6 +142,22 @@ export async function startLiveness(deps: {
       having count(*) > 0`;
   }
 
+  /**
+   * Locks of our own that we do not know of. The library takes jobs in one statement; when the connection breaks between its commit
+   * and its answer, they are locked for a living pool that never heard of them, and would be until it ends. One that comes
+   * to us after this is run twice, and all but one of the runs find their token stale or their part gone.
+   */
+  async function freeLost(): Promise<void> {
+    const held = [...deps.held()];
+    const freed = await sql<{ id: string }[]>`
+      update graphile_worker._private_jobs set locked_at = null, locked_by = null
+      where locked_by = any (${workerIds as string[]}::text[]) and id <> all (${held}::bigint[])
+        and locked_at < clock_timestamp() - ${LOST_SECONDS} * interval '1 second'
+      returning id`;
+    if (freed.length > 0)
+      logger.warn({ source: 'jobs', jobs: freed.length }, 'jobs whose taking got no answer were given back');
+  }
+
   function tick(): void {
     current = current.then(beat).catch((error) => {
       if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'no heartbeat');
@@ -143,6 +172,9 @@ export async function startLiveness(deps: {
       workerIds = ids;
       tick();
       await current;
+    },
+    suspect() {
+      lookAtBeat = Math.min(lookAtBeat, beats + SUSPECT_BEATS);
     },
     async leave() {
       clearInterval(timer);

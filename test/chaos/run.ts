@@ -110,17 +110,19 @@ const LOOK_MS = 250;
 const UNDER_WAY_MS = 7_000;
 
 /** Waits until nothing is open any more, or the time is over: what is open then is a violation. Gives the unknown parts seen. */
-async function settle({ sql, simulator, posts }: Place, { settleMs, grace }: RunOptions): Promise<number> {
+async function settle({ sql, simulator, posts }: Place, { settleMs, grace, say }: RunOptions): Promise<number> {
   const startedMs = performance.now();
   const unknown = new Set<string>();
   let quietSince = performance.now();
   let textsOut = simulator.counts.textsOut;
+  let last: readonly { what: string; id: string }[] = [];
   while (performance.now() - startedMs < settleMs) {
     const open = await sql<{ what: string; id: string }[]>`
       select 'waiting' as what, id::text from conversations where last_seq > done_seq or running_turn is not null
       union all select state, id::text from outbound_parts where state in ('queued', 'sending', 'unknown')
       union all select state, id::text from turns where state = 'deferred'
-      union all select 'job', id from (${openJobs(sql)}) jobs`.catch(() => null);
+      union all select concat_ws(' ', 'job', task, key, state), id from (${openJobs(sql)}) jobs`.catch(() => null);
+    last = open ?? last;
     for (const row of open ?? []) if (row.what === 'unknown') unknown.add(row.id);
     if (open?.length === 0 && posts.every(({ end }) => end !== 'open')) return unknown.size;
     if (textsOut !== simulator.counts.textsOut) {
@@ -139,6 +141,8 @@ async function settle({ sql, simulator, posts }: Place, { settleMs, grace }: Run
     }
     await pause(LOOK_MS);
   }
+  // Now, with everybody alive: a process that is stopped gives back what it has, and the rows look another way.
+  for (const { what, id } of last.slice(0, 20)) say(`still open: ${what} ${id}`);
   return unknown.size;
 }
 

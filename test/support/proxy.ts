@@ -8,6 +8,7 @@ export type Wire = Awaited<ReturnType<typeof startProxy>>;
 export async function startProxy(target: NetConnectOpts) {
   const open = new Set<Socket>();
   let cutAnswers = 0;
+  let lostWord: string | null = null;
   let isSilent = false;
   let server: Server;
   let port = 0;
@@ -27,8 +28,10 @@ export async function startProxy(target: NetConnectOpts) {
     }
     near.pipe(far);
     far.on('data', (chunk: Buffer) => {
-      if (cutAnswers > 0) {
-        cutAnswers -= 1;
+      const hasIt = lostWord !== null && chunk.includes(lostWord);
+      if (cutAnswers > 0 || hasIt) {
+        cutAnswers = Math.max(0, cutAnswers - 1);
+        if (hasIt) lostWord = null;
         // Half a status line: the request was served, and nobody will hear what became of it.
         near.write(chunk.subarray(0, 12), () => near.destroy());
       } else if (!near.destroyed) near.write(chunk);
@@ -57,6 +60,10 @@ export async function startProxy(target: NetConnectOpts) {
     /** The next answers break off after their first bytes. */
     cutNextAnswers(count: number): void {
       cutAnswers = count;
+    },
+    /** The next answer that has `word` in it breaks off after its first bytes. */
+    cutAnswerWith(word: string): void {
+      lostWord = word;
     },
     /** Connections stay, new ones too are taken, and nothing comes through either way until `speak`. */
     fallSilent(): void {

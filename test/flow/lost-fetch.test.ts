@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Task } from 'graphile-worker';
+import { pino } from 'pino';
+import { createOutage } from '../../src/database/outage.ts';
+import { startEngine } from '../../src/jobs/engine.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { startProxy, type Wire } from '../support/proxy.ts';
+import { until } from '../support/until.ts';
+
+let db: TestDatabase;
+let wire: Wire;
+before(async () => {
+  db = await freshDatabase();
+  const { host, port } = db.connection;
+  wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+});
+after(async () => {
+  await wire.down();
+  await db.drop();
+});
+
+const jobs = () => db.admin<{ attempts: number }[]>`
+  select attempts from graphile_worker._private_jobs order by id`;
+const add = (word: string) => db.admin`select graphile_worker.add_job('turn', ${db.admin.json({ word })}::json)`;
+
+async function engineWith(turn: Task) {
+  const logger = pino({ level: 'silent' });
+  return startEngine({
+    connection: { ...db.connection, host: '127.0.0.1', port: wire.port },
+    poolId: 'the one',
+    logger,
+    outage: createOutage(logger),
+    concurrency: 4,
+    tasks: { turns: { turn }, work: { send: async () => {} }, crontab: '' },
+    onDeadPool: () => assert.fail('nobody died'),
+  });
+}
+
+test('jobs that were taken by a look whose answer got lost are run all the same, by a process that lives on', async () => {
+  const ran: string[] = [];
+  const engine = await engineWith(async (payload) => void ran.push((payload as { word: string }).word));
+  try {
+    wire.cutAnswerWith('swallowed');
+    await add('swallowed');
+    await until(() => ran.length > 0, { what: 'the job to run', timeoutMs: 30_000 });
+    assert.deepEqual(ran, ['swallowed']);
+    await until(async () => (await jobs()).length === 0);
+  } finally {
+    await engine.stop(0, () => {});
+  }
+});
+
+test('a job that takes long stays with whoever runs it', async () => {
+  const started: string[] = [];
+  const { promise: asked, resolve: end } = Promise.withResolvers<void>();
+  const engine = await engineWith(async (payload) => {
+    const { word } = payload as { word: string };
+    started.push(word);
+    if (word === 'long') await asked;
+  });
+  try {
+    await add('long');
+    await until(() => started.includes('long'));
+    // As if it had been taken long ago; then the same trouble as above makes the process look for what it has lost.
+    await db.admin`update graphile_worker._private_jobs set locked_at = now() - interval '1 hour'`;
+    wire.cutAnswerWith('swallowed');
+    await add('swallowed');
+    await until(() => started.includes('swallowed'), { what: 'the lost job to run', timeoutMs: 30_000 });
+    assert.deepEqual(started, ['long', 'swallowed']);
+    assert.equal((await jobs())[0]!.attempts, 1);
+    end();
+    await until(async () => (await jobs()).length === 0);
+  } finally {
+    end();
+    await engine.stop(0, () => {});
+  }
+});
