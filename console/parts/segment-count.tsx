@@ -85,12 +85,9 @@ export function SegmentCount({
 
 function Line({ parts }: { parts: readonly string[] }) {
   return (
-    <p className="figures flex flex-wrap gap-x-1.5 text-small text-ink-3">
-      {parts.map((part, n) => (
-        <span key={part}>
-          {n > 0 && <span aria-hidden>· </span>}
-          {part}
-        </span>
+    <p className="figures dotted text-small text-ink-3">
+      {parts.map((part) => (
+        <span key={part}>{part}</span>
       ))}
     </p>
   );

@@ -72,7 +72,7 @@ describe('the list and the thread', () => {
     assert.equal(await row(page, other.person.phone).count(), 0);
     await page.goBack();
     await page.waitForURL((url) => url.pathname === '/conversations');
-    await page.getByRole('button', { name: 'State: All' }).click();
+    await page.getByRole('button', { name: 'State: Any state' }).click();
     await page.getByRole('menuitemradio', { name: 'Opted out' }).click();
     await page.getByText('None like that').waitFor();
   });

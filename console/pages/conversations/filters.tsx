@@ -13,7 +13,7 @@ import { useShortcut } from '../../parts/shortcuts.tsx';
 import type { Filter } from './use-list.ts';
 
 const STATES = [
-  { value: '', label: 'All' },
+  { value: '', label: 'Any state' },
   { value: 'waiting', label: 'Waiting' },
   { value: 'failed', label: 'Failed' },
   { value: 'taken_over', label: 'By hand' },

@@ -157,16 +157,14 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
   ].filter((detail) => detail !== '');
   return (
     <div
-      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1 px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
+      className={`dotted mt-0.5 max-w-full items-center px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
     >
       <StateLabel look={lookOf(text)} />
-      <span>
-        · <ClockTime at={message.at} />
-      </span>
+      <ClockTime at={message.at} />
       {details.map((detail) => (
-        <span key={detail}>· {detail}</span>
+        <span key={detail}>{detail}</span>
       ))}
-      {hasFailed(text) && <span className="basis-full text-bad">{explain(message)}</span>}
+      {hasFailed(text) && <span className="basis-full text-bad before:hidden">{explain(message)}</span>}
     </div>
   );
 }

@@ -121,8 +121,8 @@ export const TROUBLE_GROUPS: readonly TroubleGroup[] = [
         rule: { for_ms: OUTAGE_MS },
       },
       {
-        label: 'The agent is down for longer',
-        means: 'After a minute the person gets an honest text.',
+        label: 'The agent is down for 90 seconds',
+        means: 'After a minute they are told honestly.',
         fault: 'agents_down',
         rule: { for_ms: LONG_OUTAGE_MS },
       },
