@@ -300,6 +300,17 @@ describe('states', () => {
     await line.agent(() => 'fine');
     const { person, id } = await answered(line);
     const { id: message } = (await line.story(person)).messages[0] as { id: string };
+    const wide = await openConsole(t, world, { path: `/conversations/${id}/messages/${message}` });
+    await path(wide).getByRole('button', { name: 'Replay' }).click();
+    await path(wide).getByRole('button', { name: 'Send it to them' }).click();
+    await wide.getByRole('dialog', { name: 'Send this answer' }).waitFor();
+    await assertAccessible(wide);
+    await wide.keyboard.press('Escape');
+    await wide.goto(`/conversations/${id}`);
+    await wide.getByRole('button', { name: 'Take over' }).click();
+    await wide.getByRole('textbox', { name: 'Your text' }).fill('Győr');
+    await wide.getByText('70 instead of 160').waitFor();
+    await assertAccessible(wide);
     for (const viewport of [{ width: 1600, height: 1000 }, NARROW]) {
       const page = await openConsole(t, world, { path: `/conversations/${id}/messages/${message}`, viewport });
       await path(page).getByRole('list', { name: 'What happened, in order' }).waitFor();

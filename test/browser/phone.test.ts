@@ -484,6 +484,43 @@ describe('for everybody', () => {
     await help.waitFor({ state: 'hidden' });
   });
 
+  it('the whole way without a mouse: a text, its answer, its path, a replay, an answer by hand, back to the agent', async (t) => {
+    const { page, person, agent, number } = await openPhone(t);
+    await page.goto('/');
+    await page.getByRole('navigation', { name: 'Pages' }).filter({ visible: true }).waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('p');
+    const phone = phoneOf(page, person);
+    await hasFocus(phone.field);
+    await page.keyboard.type('hello');
+    await page.keyboard.press('Enter');
+    await phone.sees('You said: hello');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/conversations\/[^/]+\/messages\//);
+    const path = page.getByRole('region', { name: 'Path of a message' });
+    await path.getByRole('list', { name: 'What happened, in order' }).waitFor();
+    await page.keyboard.press('r');
+    const words = path.getByRole('textbox', { name: 'What is asked' });
+    await hasFocus(words);
+    await page.keyboard.press('Control+Enter');
+    await path.getByText('The same answer, word for word.').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await path.waitFor({ state: 'detached' });
+    await page.keyboard.press('t');
+    await hasFocus(page.getByRole('textbox', { name: 'Your text' }));
+    await page.keyboard.type('a human');
+    await page.keyboard.press('Enter');
+    await page.getByRole('list', { name: 'Messages' }).getByText('a human').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('b');
+    await page.getByText('The agent answers.').waitFor();
+    world.ownSimulator!.submit({ from: person, to: number, body: 'and now?', mediaUrls: [] });
+    await page.getByRole('list', { name: 'Messages' }).getByText('You said: and now?').waitFor();
+    assert.deepEqual(agent.heard(), ['hello', 'hello', 'and now?']);
+  });
+
   it('is clean for axe, light and dark', async (t) => {
     const { page, phone } = await openPhone(t);
     await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
@@ -494,6 +531,15 @@ describe('for everybody', () => {
     await phone.all.locator('form bdi').waitFor();
     await assertAccessible(page);
     await page.getByRole('status', { name: 'What will go wrong' }).getByRole('button').click();
+    await phone.all.getByRole('button', { name: 'Attach a picture' }).click();
+    await page.getByRole('menuitem', { name: 'The address of a picture …' }).click();
+    await page.getByRole('dialog').getByRole('textbox').waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press('Escape');
+    await page.setViewportSize(NARROW);
+    await page.getByRole('button', { name: 'What shall go wrong?' }).click();
+    await page.getByRole('dialog').getByRole('switch').first().waitFor();
+    await assertAccessible(page);
   });
 
   it('follows a dark system', async (t) => {
