@@ -93,6 +93,8 @@ await prepareWatching(context);
 const page = await context.newPage();
 await signIn(page, sql, origin);
 
+/** Texts of a run before, in a database that was kept, are not those of this one. */
+const run = `c${Date.now().toString(36)}n`;
 let loads = 0;
 say('opening the list');
 const open = await measureOpen();
@@ -134,7 +136,7 @@ async function pixels(path: string, selector: string, forSeconds: number): Promi
   await page.goto(path);
   await page.locator(`${selector} li`).first().waitFor();
   await sleep(500);
-  const load = `c${(loads++).toString(36)}`;
+  const load = `${run}${loads++}`;
   const plan = planTexts({ perSecond: rate, seconds: forSeconds, people: size.conversations, seed: 900 + loads });
   return watched(load, plan, selector, () => true);
 }
@@ -190,7 +192,7 @@ async function threadPixels(): Promise<Pixels> {
     });
     const own = Array.from({ length: TEXTS_OF_ONE }, (_, n) => ({ atMs: 300 + n * 1_000, person }));
     const plan = [...others, ...own].sort((a, b) => a.atMs - b.atMs);
-    all.push(await watched(`t${round}`, plan, MESSAGES, (text) => text.person === person));
+    all.push(await watched(`${run}${loads++}`, plan, MESSAGES, (text) => text.person === person));
   }
   const middle = (pick: (one: Pixels) => number) => median(all.map(pick));
   return {
@@ -209,7 +211,7 @@ async function measureResume() {
   await until(async () => (await page.evaluate<string[]>('heard')).length === 0, { what: 'a quiet stream' });
   await wire.down();
   await chip(page, 'Reconnecting');
-  const load = `r${(loads++).toString(36)}`;
+  const load = `${run}${loads++}`;
   const people = Array.from({ length: MISSED }, (_, n) => 1_000 + n);
   const plan = people.map((person, n) => ({ atMs: n * 10, person }));
   const { ledger, sent } = world.offer(load, plan);
