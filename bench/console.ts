@@ -220,8 +220,11 @@ async function measureResume() {
   await watchTexts(page, load, LIST);
   const upMs = nowMs();
   await wire.up();
-  await until(async () => (await textsSeen(page)).has(MISSED - 1), { what: 'the newest text', timeoutMs: 30_000 });
-  const seenMs = (await textsSeen(page)).get(MISSED - 1)!;
+  // What was answered last stands at the top, whoever texted last.
+  const [last] = await sql<{ body: string }[]>`select body from messages order by id desc limit 1`;
+  const newest = Number(/x(\d+)$/.exec(last!.body)![1]);
+  await until(async () => (await textsSeen(page)).has(newest), { what: 'the newest text', timeoutMs: 30_000 });
+  const seenMs = (await textsSeen(page)).get(newest)!;
   const changed = await until(
     async () => {
       const ids = new Set(await page.evaluate<string[]>('heard'));
