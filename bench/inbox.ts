@@ -18,6 +18,7 @@ import { usage } from './support/processes.ts';
 import { openDatabase } from './support/product.ts';
 import { median, type Spread, seededRandom, spread } from './support/statistics.ts';
 import { figure, table } from './support/table.ts';
+import { compareTrigrams, type Trigrams } from './support/trigrams.ts';
 
 const OURS = '+15550001111';
 const PAGE = 50;
@@ -33,6 +34,7 @@ const { values: options } = parseArgs({
     keep: { type: 'string' },
     searches: { type: 'string', default: '40' },
     'cost-rounds': { type: 'string', default: '6' },
+    trigrams: { type: 'boolean', default: false },
   },
 });
 const size: Size = { conversations: Number(options.conversations), messages: Number(options.messages) };
@@ -43,6 +45,7 @@ const cpuMs = (database: Embedded) => usage(database.pid, true).cpuSeconds * 1_0
 await using stack = new AsyncDisposableStack();
 const year = await open('year', 360);
 const results = {
+  trigrams: options.trigrams ? await measureTrigrams() : null,
   indexing: year.indexing,
   list: await measureList(year.reader),
   searches: await measureSearches(year.reader, year.owner),
@@ -71,6 +74,7 @@ async function open(name: 'year' | 'day', days: number) {
   const messages = blocks * 512;
   await owner.unsafe('vacuum analyze');
   return {
+    database,
     reader,
     owner,
     indexing: {
@@ -185,6 +189,18 @@ async function measureSearches(reader: Reader, owner: Sql) {
   return { searches, all: spread(all) };
 }
 
+/** The same words in an index of PostgreSQL's own trigrams. */
+function measureTrigrams(): Promise<Trigrams> {
+  let n = 0;
+  const queries = [
+    ['a word in half of the texts', () => 'half'],
+    ['a word in one text', () => `needle${n++ * 977}`],
+    ['a word in none', () => `nowhere${n++}`],
+    ['two characters', () => 'zq'],
+  ] as const;
+  return compareTrigrams(year.database, year.owner, queries, Number(options.searches));
+}
+
 /** The first look of a process, and what everybody after it costs when the answer is recomputed. */
 async function measureOverview(reader: Reader) {
   const figures: { window: '1h' | '24h'; firstMs: number; againMs: number; texts: number }[] = [];
@@ -294,5 +310,18 @@ function report(): void {
     `On it: PostgreSQL ${figure(cost.withMs)} ms of CPU and ${figure(cost.withBytes)} bytes of log a text with the three indexes, ${figure(cost.withoutMs)} and ${figure(cost.withoutBytes)} without; ${figure(cost.hotShare * 100)} % of its updates are HOT`,
     `Aim: the list opens within ${OPEN_MS} ms, searches within ${SEARCH_P95_MS} ms at p95: ${isMet ? 'met' : 'missed'}`,
   ];
-  process.stdout.write(`${out.join('\n')}\n`);
+  process.stdout.write(`${[...out, ...trigramLines(results.trigrams)].join('\n')}\n`);
+}
+
+function trigramLines(measured: Trigrams | null): string[] {
+  if (measured === null) return [];
+  const { buildSeconds, indexMb, wordsMb, insertUs, searches } = measured;
+  return [
+    '',
+    table([
+      ['with pg_trgm instead, ms', 'p50', 'p95', 'p99'],
+      ...searches.map(({ name, ms }) => [name, ...[ms.p50, ms.p95, ms.p99].map(figure)]),
+    ]),
+    `Its index: ${figure(indexMb)} MB (message_words ${figure(wordsMb)}), built in ${figure(buildSeconds)} s; an insert ${figure(insertUs.indexed)} µs of CPU a text instead of ${figure(insertUs.plain)}, on the text path`,
+  ];
 }

@@ -11,7 +11,8 @@ import { ErrorBoundary } from './parts/error-boundary.tsx';
 import { PanelError, PanelLoading } from './parts/panel-states.tsx';
 import { Shell } from './parts/shell.tsx';
 import { Toasts } from './parts/toasts.tsx';
-import { queryClient, refreshOnChanges } from './refresh.ts';
+import { queryClient } from './refresh.ts';
+import { refreshOnChanges } from './refresh-on-changes.ts';
 import { PAGES } from './routes.tsx';
 
 export function App() {

@@ -1,9 +1,8 @@
-// Between the stream and the queries: reads again what changed, at most a few times a second however much happens, and never
-// throws away an answer that is on its way.
+// Reads again what changed, at most a few times a second however much happens, and never throws away an answer that is on its
+// way.
 import type { QueryKey } from '@tanstack/react-query';
 import { QueryClient } from '@tanstack/react-query';
 import { ApiError } from './api.ts';
-import { listenLive } from './live.ts';
 
 /** Between two readings of the same thing. Half of the 500 ms in which a text must be on the screen. */
 const APART_MS = 200;
@@ -20,11 +19,6 @@ export const queryClient = new QueryClient({
     },
   },
 });
-
-/** The gateway computes the overview at most that often: what it answers may not know of a change that is younger. */
-const OVERVIEW_OLD_MS = 2_000;
-/** So much later at most the calls of an agent are in its figures: workers write those of a moment together. */
-const CALLS_OLD_MS = 2_000;
 
 /** When what a query shows changed last. */
 const changed = new Map<string, { atMs: number }>();
@@ -44,30 +38,14 @@ export function refreshSoon(queryKey: QueryKey, oldMs = 0): void {
   changed.set(name, last);
   void (async () => {
     let askedMs: number;
+    let isUnderWay: boolean;
     do {
       askedMs = performance.now();
+      // Somebody else asked before us, perhaps before the change: that answer counts for nothing.
+      isUnderWay = queryClient.isFetching({ queryKey }) > 0;
       await queryClient.invalidateQueries({ queryKey }, { cancelRefetch: false }).catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, Math.max(APART_MS, oldMs)));
-    } while (last.atMs > askedMs - oldMs);
+    } while (isUnderWay || last.atMs > askedMs - oldMs);
     changed.delete(name);
   })();
-}
-
-/** What each kind of change makes old. Pages that show more than this listen for themselves. */
-export function refreshOnChanges(): () => void {
-  return listenLive({
-    change: ({ conversation_id }) => {
-      refreshSoon(['conversation', conversation_id]);
-      refreshSoon(['overview'], OVERVIEW_OLD_MS);
-      // An agent was asked, perhaps.
-      refreshSoon(['agents', 'list'], CALLS_OLD_MS);
-      refreshSoon(['agent'], CALLS_OLD_MS);
-    },
-    agent: () => {
-      refreshSoon(['agents']);
-      refreshSoon(['agent']);
-      refreshSoon(['overview'], OVERVIEW_OLD_MS);
-    },
-    reset: () => void queryClient.invalidateQueries(),
-  });
 }

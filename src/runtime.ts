@@ -17,6 +17,7 @@ import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
 import { openSpool } from './bridge/spool/spool.ts';
 import type { Channel } from './channels/channel.ts';
+import { withAgentsDown } from './channels/simulator/agents-down.ts';
 import { type Simulator, startSimulator } from './channels/simulator/simulator.ts';
 import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/twilio.ts';
 import { systemClock } from './clock.ts';
@@ -227,7 +228,7 @@ async function openWorker(shared: Shared): Promise<string> {
   const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
   // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
   stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
-  const invoke = createInvoke(agentHttp);
+  const invoke = createInvoke(shared.simulator ? withAgentsDown(agentHttp, shared.simulator.faults) : agentHttp);
   const mailbox = createMailbox({
     sql,
     logger,

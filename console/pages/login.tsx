@@ -25,6 +25,12 @@ export function LoginPage() {
       },
     );
   }, [token]);
+  useEffect(() => {
+    // The printed address, opened in a tab that shows this page already: for the browser only what stands behind the # is other.
+    const onHash = () => location.hash.length > 1 && location.reload();
+    addEventListener('hashchange', onHash);
+    return () => removeEventListener('hashchange', onHash);
+  }, []);
 
   return (
     <main className="flex min-h-dvh items-center justify-center p-4">

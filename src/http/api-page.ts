@@ -100,7 +100,7 @@ function section(operation: Listed, shapes: Shapes): string {
     body === undefined ? '' : `<h4>Body</h4>${shape(body, shapes)}`,
     ...answers.filter(([status]) => Number(status) < 400).map(([status, response]) => answer(status, response, shapes)),
     errors(answers.filter(([status]) => Number(status) >= 400)),
-    `<pre><code>${escapeHtml(curl(operation, body !== undefined))}</code></pre>`,
+    `<pre><code>${escapeHtml(curl(operation, body, shapes))}</code></pre>`,
   ].join('');
 }
 
@@ -182,14 +182,39 @@ function typeOf(schema: Schema): string {
   return escapeHtml(schema.format === undefined ? type : `${schema.format}`);
 }
 
-/** A request that can be pasted: what is to be filled in are variables of the shell. */
-function curl({ method, path, security }: Listed, hasBody: boolean): string {
-  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`);
+/** A request that can be pasted: what is to be filled in are variables of the shell, and dots in the body. */
+function curl({ method, path, security, parameters = [] }: Listed, body: Schema | undefined, shapes: Shapes): string {
+  const query = parameters.filter((each) => each.in === 'query' && each.required === true);
+  const url =
+    path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`) +
+    query.map(({ name }, n) => `${n === 0 ? '?' : '&'}${name}=$${name.toUpperCase()}`).join('');
   return [
     `curl ${method === 'GET' ? '' : `-X ${method} `}"$DARKSPERE_URL${url}"`,
     ...(security?.length === 0 ? [] : ['  -H "Authorization: Bearer $DARKSPERE_KEY"']),
-    ...(hasBody ? [`  -H 'content-type: application/json' -d "$BODY"`] : []),
+    ...(body === undefined
+      ? []
+      : [
+          `  -H 'content-type: application/json' -d '${JSON.stringify(example(body, shapes)).replaceAll("'", "'\\''")}'`,
+        ]),
   ].join(' \\\n');
+}
+
+/** The least that a body must have. */
+function example(schema: Schema, shapes: Shapes): unknown {
+  const name = schema.$ref?.split('/').at(-1);
+  if (name !== undefined) return example(shapes[name] ?? {}, shapes);
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum !== undefined) return schema.enum[0];
+  if (schema.default !== undefined) return schema.default;
+  const either = schema.anyOf ?? schema.oneOf;
+  if (either !== undefined) return example(either[0] ?? {}, shapes);
+  if (schema.properties !== undefined || schema.type === 'object') {
+    const required = (schema.required ?? []).map((key) => [key, example(schema.properties?.[key] ?? {}, shapes)]);
+    return Object.fromEntries(required);
+  }
+  if (schema.type === 'array') return schema.items === undefined ? [] : [example(schema.items, shapes)];
+  if (schema.type === 'integer' || schema.type === 'number') return Math.max(1, schema.minimum ?? 1);
+  return schema.type === 'boolean' ? true : '…';
 }
 
 /** /llms.txt: what there is, in a form that costs little to read. */

@@ -13,6 +13,8 @@ export type LiveEvent = { readonly id: string; readonly change: ChangeEvent | Ag
 export type LiveFeed = {
   /** What came after `lastEventId` first; `reset` when that is not known any more. Gives the function that ends it. */
   subscribe(listener: (event: LiveEvent | 'reset') => void, lastEventId?: string): () => void;
+  /** Where it is now: what comes after this id has not been told yet. */
+  readonly position: string;
   close(): Promise<void>;
 };
 
@@ -91,7 +93,7 @@ export function createEventHub(deps: EventHubDeps): EventHub {
     for (const client of clients) if (!open.has(client.principalId)) client.response.end();
   };
   const beat = setInterval(() => {
-    tellAll(beatFrame());
+    tellAll(beatFrame(feed.position));
     dropEnded().catch(() => {});
   }, deps.beatMs ?? BEAT_MS);
   beat.unref();
@@ -119,10 +121,12 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       request.raw.socket.setNoDelay(true);
       response.writeHead(200, HEADERS);
       const client: Client = { response, principalId: principal.id, maxBacklog: Number.POSITIVE_INFINITY };
-      write(client, `retry: ${RETRY_MS}\n\n${beatFrame()}`);
+      write(client, `retry: ${RETRY_MS}\n\n`);
       const unsubscribe = feed.subscribe((event) => {
         write(client, event === 'reset' ? frame('reset', {}) : frameOf(event));
       }, lastEventId);
+      // With its place: a stream that is cut before anything happened has one to go on from, too.
+      write(client, beatFrame(feed.position));
       client.maxBacklog = response.writableLength + MAX_BACKLOG;
       clients.add(client);
       response.on('close', () => {
@@ -149,8 +153,8 @@ export function createEventHub(deps: EventHubDeps): EventHub {
   };
 }
 
-function beatFrame(): string {
-  return frame('beat', { at: now().toISOString() });
+function beatFrame(id: string): string {
+  return frame('beat', { at: now().toISOString() }, id);
 }
 
 /** JSON has no line breaks, so one `data` line carries it. */

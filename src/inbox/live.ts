@@ -27,6 +27,8 @@ export type LiveFeed = {
    * nobody was subscribed to needs a moment to begin, and says `reset` when it has.
    */
   subscribe(listener: LiveListener, lastEventId?: string): () => void;
+  /** Where the feed is now, as the id of an event: for whoever has heard of none yet. */
+  readonly position: string;
   close(): Promise<void>;
 };
 
@@ -113,6 +115,9 @@ export function createLiveFeed(deps: LiveDeps): LiveFeed {
         leaving = setTimeout(() => void leave(), lingerMs);
         leaving.unref();
       };
+    },
+    get position() {
+      return `${run}-${kept.last}`;
     },
     async close() {
       listeners.clear();

@@ -2,6 +2,8 @@
 export type Ring<T> = {
   /** Gives its number. */
   push(item: T): number;
+  /** The number of the newest; 0 before there is one. */
+  readonly last: number;
   /** All with a higher number, in order; null when some of them are gone, or the number was never given. */
   after(n: number): [number, T][] | null;
   /** Numbers begin anew. */
@@ -12,6 +14,9 @@ export function createRing<T>(size: number): Ring<T> {
   let items: T[] = [];
   let last = 0;
   return {
+    get last() {
+      return last;
+    },
     push(item) {
       items[last % size] = item;
       last += 1;

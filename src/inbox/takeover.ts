@@ -60,6 +60,9 @@ export async function sendAsOperator(
   policy: OperatorPolicy,
 ): Promise<{ messageId: string; isNew: boolean }> {
   const { body, parts, more } = packWords(text);
+  if (body === '') {
+    throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
+  }
   const [row] = await retryRollbacks(
     () => sql<{ verdict: 'ok' | 'duplicate' | Refusal; message_id: string; taken_by: string | null }[]>`
       select * from operator_message(${conversationId}, ${by}, ${body}, ${JSON.stringify(parts)}::text::json, ${more},
@@ -82,14 +85,11 @@ const MAX_CHARACTERS = 1600;
 const MAX_SEGMENTS = 100;
 
 /**
- * Packs a person's words: characters are mapped as in any text, but a star is a star and no Markdown, and nothing is kept
- * back for MORE, because the number's budget is for agents.
+ * An operator's words as they are sent: characters are mapped as in any text, but a star is a star and no Markdown, and nothing is
+ * kept back for MORE, because the number's budget is for agents. Empty when nothing readable is left.
  */
-function packWords(text: string): PackedReply {
+export function packWords(text: string): PackedReply {
   const body = toGsm7Friendly(text).trim();
-  if (body === '') {
-    throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
-  }
   const { parts } = splitParts(body, { maxCharacters: MAX_CHARACTERS, maxSegments: MAX_SEGMENTS });
   return { body, parts, more: null };
 }

@@ -49,6 +49,16 @@ describe('the console', () => {
     for (const each of [page, other]) await each.context().close();
   });
 
+  test('the printed address signs in also where the page that asks for it is open already', async (t) => {
+    const page = await openWindow(t, world.urls.gateway!);
+    expectProblem(page, '/v1/session', 'status of 401');
+    await page.goto('/');
+    await page.waitForURL('/login');
+    await page.goto(await loginAddress(world));
+    await page.waitForURL('/');
+    await page.getByRole('link', { name: 'Conversations' }).filter({ visible: true }).waitFor();
+  });
+
   test('signing out ends the session, and every page leads to signing in', async (t) => {
     const page = await openConsole(t, world);
     expectProblem(page, '/v1/', 'status of 401');
@@ -185,6 +195,7 @@ describe('the console', () => {
   test('a page that is not there says so', async (t) => {
     const page = await openConsole(t, world, { path: '/no-such-page' });
     await page.getByText('There is no such page').waitFor();
+    await assertAccessible(page);
     await page.getByRole('link', { name: 'To Home' }).click();
     await page.waitForURL('/');
   });

@@ -72,7 +72,7 @@ describe('the list and the thread', () => {
     assert.equal(await row(page, other.person.phone).count(), 0);
     await page.goBack();
     await page.waitForURL((url) => url.pathname === '/conversations');
-    await page.getByRole('button', { name: 'State: All' }).click();
+    await page.getByRole('button', { name: 'State: Any state' }).click();
     await page.getByRole('menuitemradio', { name: 'Opted out' }).click();
     await page.getByText('None like that').waitFor();
   });
@@ -159,6 +159,9 @@ describe('by hand', () => {
     await person.text('is anybody there?');
     await bubble(page, 'They wrote: is anybody there?').waitFor();
     await thread(page).getByText('With an operator').waitFor();
+    await field.fill('“Yes” – a human…');
+    await page.getByText('1 segment').waitFor();
+    await page.getByText('GSM-7').waitFor();
     await field.fill('Yes, a human.');
     await field.press('Enter');
     assert.equal((await person.next()).body, 'Yes, a human.');
@@ -207,10 +210,37 @@ describe('replays', () => {
     await desk.getByRole('textbox', { name: 'What is asked' }).fill('a table for three');
     await desk.getByRole('combobox', { name: 'Which agent' }).selectOption({ label: 'the second' });
     await desk.getByRole('button', { name: 'Replay' }).click();
-    await results.first().getByText('three').last().waitFor();
+    await results.first().getByText('second', { exact: true }).waitFor();
     assert.equal(first.calls.length, 2);
     assert.equal(second.calls.at(-1)?.text, 'a table for three');
     assert.equal(person.texts().length, 1, 'a replay reached the phone');
+  });
+
+  test('its answer is shown once, as the stream tells it, also when the request for it is answered last', async (t) => {
+    const line = await world.line();
+    let n = 0;
+    await line.agent(() => `answer ${++n}`);
+    const { id } = await answered(line);
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'We sent: answer 1').click();
+    const desk = page.getByRole('region', { name: 'Replay' });
+    const results = desk.getByRole('list', { name: 'Replays of this turn' }).getByRole('listitem');
+    const held = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    await page.route('**/v1/turns/*/replays', async (route) => {
+      if (route.request().method() !== 'POST') return route.fallback();
+      const response = await route.fetch();
+      await held.promise;
+      await route.fulfill({ response });
+      released.resolve();
+    });
+    await desk.getByRole('button', { name: 'Replay' }).click();
+    await results.getByText('2', { exact: true }).waitFor();
+    held.resolve();
+    await released.promise;
+    await desk.getByRole('button', { name: 'Replay', disabled: false }).waitFor();
+    assert.equal(await results.count(), 1);
+    await results.getByText('2', { exact: true }).waitFor();
   });
 
   test('a replayed answer goes out only when somebody sends it, and once', async (t) => {
@@ -270,6 +300,17 @@ describe('states', () => {
     await line.agent(() => 'fine');
     const { person, id } = await answered(line);
     const { id: message } = (await line.story(person)).messages[0] as { id: string };
+    const wide = await openConsole(t, world, { path: `/conversations/${id}/messages/${message}` });
+    await path(wide).getByRole('button', { name: 'Replay' }).click();
+    await path(wide).getByRole('button', { name: 'Send it to them' }).click();
+    await wide.getByRole('dialog', { name: 'Send this answer' }).waitFor();
+    await assertAccessible(wide);
+    await wide.keyboard.press('Escape');
+    await wide.goto(`/conversations/${id}`);
+    await wide.getByRole('button', { name: 'Take over' }).click();
+    await wide.getByRole('textbox', { name: 'Your text' }).fill('Győr');
+    await wide.getByText('70 instead of 160').waitFor();
+    await assertAccessible(wide);
     for (const viewport of [{ width: 1600, height: 1000 }, NARROW]) {
       const page = await openConsole(t, world, { path: `/conversations/${id}/messages/${message}`, viewport });
       await path(page).getByRole('list', { name: 'What happened, in order' }).waitFor();

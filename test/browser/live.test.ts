@@ -67,6 +67,22 @@ describe('the stream', () => {
     await until(async () => (await figure(page, 'Texts in').innerText()) !== before, { what: 'the held text' });
   });
 
+  test('a stream that is cut before it told of anything misses nothing either', async (t) => {
+    const wire = await wireTo(t);
+    const other = await openConsole(t, world);
+    await chip(other, 'Live').waitFor();
+    const page = await openConsole(t, world, { through: wire.port, path: '/conversations' });
+    expectProblem(page, 'net::ERR_');
+    await chip(page, 'Live').waitFor();
+    await wire.down();
+    await chip(page, 'Reconnecting').waitFor();
+    const person = line.person();
+    await person.text('said while nobody could hear');
+    await person.next();
+    await wire.up();
+    await page.getByRole('list', { name: 'Conversations' }).getByText('said while nobody could hear').waitFor();
+  });
+
   test(`a stream that is cut again and again misses none of ${CHANGES.toLocaleString('en')} changes`, async (t) => {
     const wire = await wireTo(t);
     const page = await openConsole(t, world, { through: wire.port });

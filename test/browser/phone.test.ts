@@ -1,6 +1,6 @@
 // The phone of the console in a real browser, on a whole Darkspere with its own simulator.
 import assert from 'node:assert/strict';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
 import type { Locator } from 'playwright-core';
 import { answerCalls, assertAccessible, breakCalls, expectProblem, NARROW, type Page } from '../support/browser.ts';
 import { type ConsoleOptions, openConsole } from '../support/console.ts';
@@ -15,6 +15,7 @@ before(async () => {
   world = await startWorld({ ownSimulator: true });
   world.ownSimulator!.setWebhookUrl(`${world.urls.gateway}/webhooks/twilio/messages`);
 });
+afterEach(() => world.ownSimulator!.faults.clear());
 after(() => world.stop());
 
 /** What is asked of elements of the page; the tests themselves run where there are none. */
@@ -258,6 +259,8 @@ describe('what goes wrong', () => {
     await until(async () => (await armed(page).innerText()) === '', { what: 'it has happened' });
     assert.equal(agent.calls.length, 1);
     assert.equal((await texts(phone)).filter((text) => text.includes('You said')).length, 1);
+    await page.reload();
+    await phone.sees('Delivered 2 times');
   });
 
   it('an answer that the carrier filters says so, with its code', async (t) => {
@@ -267,7 +270,37 @@ describe('what goes wrong', () => {
     assert.equal(await page.getByRole('switch', { checked: true }).count(), 1);
     await phone.send('buy now');
     await phone.sees('Not delivered');
-    await phone.sees('30007: the carrier filtered it as spam');
+    await phone.sees('30007: The carrier filtered the text as spam');
+  });
+
+  it('an agent that is down is asked again, and the text is answered', async (t) => {
+    const { page, phone, agent } = await openPhone(t);
+    await page.getByRole('switch', { name: /^The agent is down for 10 seconds/ }).click();
+    await armed(page).getByText('The agent is down for 10 seconds').waitFor();
+    await page.getByRole('switch', { name: /^It refuses one call/ }).click();
+    await armed(page).getByText('It refuses one call').waitFor();
+    await phone.send('anybody there?');
+    await phone.sees('You said: anybody there?');
+    await until(async () => (await armed(page).innerText()) === '', { what: 'it has happened' });
+    assert.equal(agent.calls.length, 1);
+    const calls = await world.sql`
+      select e.error_code from exchanges e join messages m on m.conversation_id = e.conversation_id
+      where m.body = 'anybody there?' and m.direction = 'in' and e.kind = 'agent' order by e.id`;
+    assert.deepEqual(
+      calls.map(({ error_code }) => error_code),
+      ['agent_refused', null],
+    );
+  });
+
+  it('a webhook of ours that fails says so, also to whoever opens the phone later', async (t) => {
+    const { page, phone } = await openPhone(t);
+    world.ownSimulator!.setWebhookUrl(`${world.urls.gateway}/no-such-place`);
+    t.after(() => world.ownSimulator!.setWebhookUrl(`${world.urls.gateway}/webhooks/twilio/messages`));
+    await phone.send('into the void');
+    await phone.sees('Not taken');
+    await phone.sees('11200: Our webhook answered with an error');
+    await page.reload();
+    await phone.sees('Not taken');
   });
 
   it('can be taken back before it happens', async (t) => {
@@ -409,13 +442,14 @@ describe('the path of a text', () => {
     const { page, phone } = await openPhone(t);
     await phone.send('where do I go?');
     await phone.sees('You said: where do I go?');
-    const [message] = await world.sql<{ id: string; conversation_id: string }[]>`
-      select id, conversation_id from messages where body = 'where do I go?'`;
-    const { id, conversation_id: conversation } = message!;
-    const none = { conversations: [], messages: [], agents: [], searched: [] };
-    await answerCalls(page, '/v1/search', { ...none, messages: [{ id, conversation_id: conversation }] });
-    await phone.log.getByRole('button', { name: 'Show its path' }).first().click();
-    await page.waitForURL(`/conversations/${conversation}/messages/${id}`);
+    const [asked, told] = await world.sql<{ id: string; conversation_id: string }[]>`
+      select id, conversation_id from messages where body in ('where do I go?', 'You said: where do I go?') order by id`;
+    const link = phone.log.getByRole('button', { name: 'Show its path' });
+    await link.first().click();
+    await page.waitForURL(`/conversations/${asked!.conversation_id}/messages/${asked!.id}`);
+    await page.goBack();
+    await link.last().click();
+    await page.waitForURL(`/conversations/${told!.conversation_id}/messages/${told!.id}`);
   });
 });
 
@@ -450,16 +484,62 @@ describe('for everybody', () => {
     await help.waitFor({ state: 'hidden' });
   });
 
+  it('the whole way without a mouse: a text, its answer, its path, a replay, an answer by hand, back to the agent', async (t) => {
+    const { page, person, agent, number } = await openPhone(t);
+    await page.goto('/');
+    await page.getByRole('navigation', { name: 'Pages' }).filter({ visible: true }).waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('p');
+    const phone = phoneOf(page, person);
+    await hasFocus(phone.field);
+    await page.keyboard.type('hello');
+    await page.keyboard.press('Enter');
+    await phone.sees('You said: hello');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/conversations\/[^/]+\/messages\//);
+    const path = page.getByRole('region', { name: 'Path of a message' });
+    await path.getByRole('list', { name: 'What happened, in order' }).waitFor();
+    await page.keyboard.press('r');
+    const words = path.getByRole('textbox', { name: 'What is asked' });
+    await hasFocus(words);
+    await page.keyboard.press('Control+Enter');
+    await path.getByText('The same answer, word for word.').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape');
+    await path.waitFor({ state: 'detached' });
+    await page.keyboard.press('t');
+    await hasFocus(page.getByRole('textbox', { name: 'Your text' }));
+    await page.keyboard.type('a human');
+    await page.keyboard.press('Enter');
+    await page.getByRole('list', { name: 'Messages' }).getByText('a human').waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('b');
+    await page.getByText('The agent answers.').waitFor();
+    world.ownSimulator!.submit({ from: person, to: number, body: 'and now?', mediaUrls: [] });
+    await page.getByRole('list', { name: 'Messages' }).getByText('You said: and now?').waitFor();
+    assert.deepEqual(agent.heard(), ['hello', 'hello', 'and now?']);
+  });
+
   it('is clean for axe, light and dark', async (t) => {
     const { page, phone } = await openPhone(t);
     await page.getByRole('switch', { name: /^Filtered as spam/ }).click();
     await phone.send('one');
-    await phone.sees('30007: the carrier filtered it as spam');
+    await phone.sees('30007: The carrier filtered the text as spam');
     await page.getByRole('switch', { name: /^Delivered late/ }).click();
     await phone.field.fill('Győr');
     await phone.all.locator('form bdi').waitFor();
     await assertAccessible(page);
     await page.getByRole('status', { name: 'What will go wrong' }).getByRole('button').click();
+    await phone.all.getByRole('button', { name: 'Attach a picture' }).click();
+    await page.getByRole('menuitem', { name: 'The address of a picture …' }).click();
+    await page.getByRole('dialog').getByRole('textbox').waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press('Escape');
+    await page.setViewportSize(NARROW);
+    await page.getByRole('button', { name: 'What shall go wrong?' }).click();
+    await page.getByRole('dialog').getByRole('switch').first().waitFor();
+    await assertAccessible(page);
   });
 
   it('follows a dark system', async (t) => {

@@ -77,6 +77,11 @@ describe('every route of the API', () => {
     assert.deepEqual([...new Set(ids)], ids);
     const { text } = await call(gateway, 'GET', '/docs', undefined, { accept: 'text/html' });
     for (const id of ids) assert.ok(text.includes(`id="${id}"`), id);
+    for (const { method, path } of routes) {
+      const request = `curl ${method === 'GET' ? '' : `-X ${method} `}&quot;$DARKSPERE_URL${path.replace(/\{(\w+)\}/g, (_, name: string) => `$${name.toUpperCase()}`)}`;
+      assert.ok(text.includes(request), `${request} is not on the page`);
+    }
+    assert.match(text, /-d &#39;\{&quot;text&quot;:&quot;…&quot;\}&#39;/);
     const { text: list } = await call(gateway, 'GET', '/llms.txt');
     for (const { method, path } of routes) assert.ok(list.includes(`[${method} ${path}]`), path);
   });

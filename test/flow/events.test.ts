@@ -62,6 +62,8 @@ describe('a gateway with the simulator', { concurrency: 1 }, () => {
     };
     const failed = await until(() => ended('+15557000002'));
     assert.deepEqual([failed.status, failed.error_code], ['undelivered', 30_007]);
+    assert.match(String(failed.error_reason), /^The carrier filtered the text/);
+    assert.equal(failed.webhook, null);
     assert.equal((await until(() => ended('+15557000003'))).status, 'delivered');
 
     await text('+15557000004', { text: 'twice', fault: { duplicate_webhooks: { copies: 1 } } });
@@ -162,11 +164,19 @@ describe('a gateway with the simulator', { concurrency: 1 }, () => {
       encoding: 'GSM-7',
       characters: 161,
       segments: 2,
+      parts: 1,
       left: 145,
       forced_by: [],
       cost_micro_usd: 16_600,
     });
     assert.equal((await asKey('POST', '/v1/segments', { text: '', media: 1 })).json.cost_micro_usd, 22_000);
+    const typed = { text: '“Quoted” – and so on…' };
+    const asPerson = (await asKey('POST', '/v1/segments', typed)).json;
+    assert.deepEqual([asPerson.encoding, asPerson.forced_by], ['UCS-2', ['“', '”', '–', '…']]);
+    const asOperator = (await asKey('POST', '/v1/segments', { ...typed, by: 'operator' })).json;
+    assert.deepEqual([asOperator.encoding, asOperator.segments, asOperator.forced_by], ['GSM-7', 1, []]);
+    const spelledOut = (await asKey('POST', '/v1/segments', { text: '…'.repeat(600), by: 'operator' })).json;
+    assert.deepEqual([spelledOut.parts, spelledOut.segments], [2, 13]);
   });
 
   test('signing out ends the stream', async () => {

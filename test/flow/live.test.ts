@@ -53,6 +53,19 @@ describe('the live feed', () => {
   const begun = (viewer: { resets(): number }) =>
     until(() => viewer.resets() === 1, { what: 'the beginning of the feed' });
 
+  test('whoever was cut before they heard of anything goes on from the place that they were told', async () => {
+    const feed = feedOn(db.pools.web);
+    const witness = viewerOf(feed);
+    await begun(witness);
+    const { position } = feed;
+    const ids = await announce(3);
+    await until(() => witness.changes().length === 3);
+    const late = viewerOf(feed, position);
+    assert.deepEqual([sorted(late.changes()), late.resets()], [ids.toSorted(), 0]);
+    assert.equal(feed.position, late.lastId());
+    await feed.close();
+  });
+
   test('loses none of 1,000 changes over cut subscriptions, and repeats none', async () => {
     const feed = feedOn(db.pools.web);
     const witness = viewerOf(feed);

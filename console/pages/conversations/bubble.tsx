@@ -92,18 +92,20 @@ function Foot({ message, first }: { message: Message; first: Message | null }) {
   const isUsual = direction === 'in' && state === 'answered';
   return (
     <p
-      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1.5 px-1 text-small text-ink-3 ${direction === 'out' ? 'justify-end' : ''}`}
+      className={`dotted mt-0.5 max-w-full items-center px-1 text-small text-ink-3 ${direction === 'out' ? 'justify-end text-right' : ''}`}
     >
       <ClockTime at={message.at} />
       {details.map((detail) => (
         <span key={detail} className={kind === 'operator' ? 'text-hand' : ''}>
-          · {detail}
+          {detail}
         </span>
       ))}
       {!isUsual && <StateLabel look={MESSAGE_LOOKS[state]} />}
       {reason !== null && <span>because {REASONS[reason] ?? reason}</span>}
       {failed && state !== 'delivered' && state !== 'read' && (
-        <span className="text-bad">{[failed.error_code, failed.error_reason].filter(Boolean).join(': ')}</span>
+        <span className="basis-full text-bad before:hidden">
+          {[failed.error_code, failed.error_reason].filter(Boolean).join(': ')}
+        </span>
       )}
     </p>
   );

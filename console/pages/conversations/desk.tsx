@@ -6,12 +6,11 @@ import { useEffect, useRef, useState } from 'react';
 import type { ConversationDetail, Takeover } from '../../../src/http/contract.ts';
 import { change } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
-import { MOD } from '../../parts/kbd.tsx';
+import { GrowingField } from '../../parts/growing-field.tsx';
+import { MAX_CHARACTERS, SegmentCount } from '../../parts/segment-count.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { duration, useNow } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
-
-const MAX_LENGTH = 1600;
 
 export function Desk({ conversation }: { conversation: ConversationDetail }) {
   const client = useQueryClient();
@@ -107,45 +106,45 @@ function Composer({ id, isBlocked }: { id: string; isBlocked: boolean }) {
     onError: toastError,
   });
   useEffect(() => field.current?.focus(), []);
-  const canSend = text.trim() !== '' && !send.isPending && !isBlocked;
+  const canSend = text.trim() !== '' && text.length <= MAX_CHARACTERS && !send.isPending && !isBlocked;
   return (
     <form
-      className="flex items-end gap-2"
       onSubmit={(event) => {
         event.preventDefault();
         if (canSend) send.mutate();
       }}
     >
-      <label className="sr-only" htmlFor="by-hand">
-        Your text
-      </label>
-      <textarea
-        id="by-hand"
-        ref={field}
-        value={text}
-        maxLength={MAX_LENGTH}
-        rows={Math.min(6, Math.max(1, text.split('\n').length, Math.ceil(text.length / 70)))}
-        placeholder={isBlocked ? 'They have opted out' : 'Text them yourself'}
-        disabled={isBlocked}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key === 'Escape') event.currentTarget.blur();
-          if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
-          event.preventDefault();
-          if (canSend) send.mutate();
-        }}
-        className="min-h-8 flex-1 resize-none rounded-lg border border-line-strong bg-page px-3 py-1.5 text-[0.875rem]/[1.25rem]"
-      />
-      <Button
-        type="submit"
-        look="primary"
-        icon={SendHorizontal}
-        disabled={!canSend}
-        title={`Enter, or ${MOD} Enter`}
-        className="h-8"
-      >
-        Send
-      </Button>
+      <div className="flex items-end gap-2">
+        <GrowingField
+          ref={field}
+          value={text}
+          aria-label="Your text"
+          placeholder={isBlocked ? 'They have opted out' : 'Text them yourself'}
+          disabled={isBlocked}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') event.currentTarget.blur();
+            if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+            event.preventDefault();
+            if (canSend) send.mutate();
+          }}
+          className="flex-1 rounded-lg border border-line-strong bg-page text-[0.875rem]/[1.25rem] [--field-most:8.5rem] [--field-pad:0.3125rem_0.75rem] focus-within:border-focus focus-within:outline-1 focus-within:outline-focus pointer-coarse:text-[1rem]/[1.375rem] pointer-coarse:[--field-pad:0.5625rem_0.75rem]"
+          fieldClassName="outline-none"
+        />
+        <Button
+          type="submit"
+          look="primary"
+          icon={SendHorizontal}
+          disabled={!canSend}
+          title="Send (Enter)"
+          className="h-8"
+        >
+          Send
+        </Button>
+      </div>
+      <div className="min-h-4 px-1 pt-1">
+        <SegmentCount by="operator" text={text} />
+      </div>
     </form>
   );
 }

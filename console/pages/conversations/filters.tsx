@@ -11,7 +11,7 @@ import { useInstance } from '../../parts/shell.tsx';
 import type { Filter } from './use-list.ts';
 
 const STATES = [
-  { value: '', label: 'All' },
+  { value: '', label: 'Any state' },
   { value: 'waiting', label: 'Waiting' },
   { value: 'failed', label: 'Failed' },
   { value: 'taken_over', label: 'By hand' },

@@ -20,7 +20,7 @@ const READ_AHEAD = 40;
 type List = ReturnType<typeof useConversationList>;
 
 export function ConversationList({ list, filter, openId }: { list: List; filter: Filter; openId: string | null }) {
-  const { items, hasOlder, isLoadingOlder, olderError, loadOlder } = list;
+  const { items, hasOlder, isLoadingOlder, olderError, loadOlder, setDrawn } = list;
   const scroller = useRef<HTMLDivElement>(null);
   const search = useSearch();
   const [, navigate] = useLocation();
@@ -32,7 +32,12 @@ export function ConversationList({ list, filter, openId }: { list: List; filter:
     getItemKey: (index) => items[index]!.id,
   });
   const drawn = rows.getVirtualItems();
+  const firstDrawn = drawn[0]?.index ?? 0;
   const lastDrawn = drawn.at(-1)?.index ?? 0;
+  useEffect(
+    () => setDrawn(items.slice(firstDrawn, lastDrawn + 1).map(({ id }) => id)),
+    [items, firstDrawn, lastDrawn, setDrawn],
+  );
   useEffect(() => {
     if (hasOlder && !isLoadingOlder && !olderError && lastDrawn > items.length - READ_AHEAD) void loadOlder();
   }, [hasOlder, isLoadingOlder, olderError, lastDrawn, items.length, loadOlder]);

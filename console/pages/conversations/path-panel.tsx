@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { X } from 'lucide-react';
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import type { MessagePath, Span } from '../../../src/http/contract.ts';
+import type { MessageKind, MessagePath, Span } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { IconButton } from '../../parts/button.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
@@ -46,14 +46,23 @@ export function PathPanel({
   );
 }
 
+const TITLES: Readonly<Record<MessageKind, string>> = {
+  text: 'A text and its answer',
+  keyword: 'A keyword',
+  reply: 'An answer',
+  operator: 'An answer by hand',
+  proactive: 'A text of the agent’s own',
+  notice: 'An automatic text',
+  holding: 'Told to wait',
+  fallback: 'Told that nobody could answer',
+};
+
 function Head({ path, close }: { path: MessagePath; close: () => void }) {
   const { message, total_ms: totalMs } = path;
   return (
     <header className="border-b border-line px-4 pt-2 pb-2.5">
       <div className="flex items-center justify-between">
-        <h2 className="text-large font-semibold">
-          {message.direction === 'in' ? 'A text and its answer' : 'An answer'}
-        </h2>
+        <h2 className="text-large font-semibold">{TITLES[message.kind]}</h2>
         <IconButton icon={X} label="Close the path" keyHint="Esc" onClick={close} />
       </div>
       <p dir="auto" className="line-clamp-3 [unicode-bidi:isolate] text-ink-2">
@@ -76,7 +85,7 @@ function Head({ path, close }: { path: MessagePath; close: () => void }) {
 function Spans({ spans }: { spans: readonly Span[] }) {
   // What went wrong is open at first: it is what somebody came to see.
   const [openId, setOpenId] = useState(
-    () => spans.find((span) => span.outcome === 'failed' && span.exchange)?.id ?? null,
+    () => spans.find((span) => span.outcome === 'failed' && (span.exchange || span.note))?.id ?? null,
   );
   const open = spans.find(({ id }) => id === openId) ?? null;
   if (spans.length === 0)

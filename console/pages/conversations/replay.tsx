@@ -4,6 +4,7 @@ import { RotateCcw, SendHorizontal } from 'lucide-react';
 import { useId, useRef, useState } from 'react';
 import type { Agent, MessagePath, Replay, ReplayList } from '../../../src/http/contract.ts';
 import { change, get } from '../../api.ts';
+import { useLiveState } from '../../live.ts';
 import { Button } from '../../parts/button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
@@ -26,7 +27,10 @@ export function ReplayDesk({ path }: { path: MessagePath }) {
   return <Desk turnId={turn.id} words={unique.map(({ body }) => body).join('\n')} answer={answer} path={path} />;
 }
 
+/** Without the stream it is asked for. */
 const LOOK_AGAIN_MS = 1_000;
+/** Under the conversation's key: what happens to a replay is told as a change of its conversation. */
+const keyOf = (conversationId: string, turnId: string) => ['conversation', conversationId, 'replays', turnId];
 const isUnderWay = ({ state }: Replay) => state === 'queued' || state === 'running';
 
 function Desk({
@@ -49,11 +53,13 @@ function Desk({
     queryKey: ['agents'],
     queryFn: ({ signal }) => get<{ data: Agent[] }>('/v1/agents', { limit: '200' }, signal),
   });
+  const live = useLiveState();
+  const key = keyOf(path.conversation.id, turnId);
   const replays = useQuery({
-    queryKey: ['replays', turnId],
+    queryKey: key,
     queryFn: ({ signal }) => get<ReplayList>(`/v1/turns/${turnId}/replays`, {}, signal),
-    // The stream says when there is news; somebody who waits for an answer does not depend on it.
-    refetchInterval: ({ state }) => (state.data?.data.some(isUnderWay) ? LOOK_AGAIN_MS : false),
+    // Somebody who has asked waits for this answer also where the page stands still.
+    refetchInterval: ({ state }) => (live !== 'live' && state.data?.data.some(isUnderWay) ? LOOK_AGAIN_MS : false),
   });
   const run = useMutation({
     mutationFn: () =>
@@ -62,7 +68,10 @@ function Desk({
         ...(agentId === '' ? {} : { agent_id: agentId }),
       }),
     onSuccess: (replay) =>
-      client.setQueryData<ReplayList>(['replays', turnId], (old) => ({ data: [replay, ...(old?.data ?? [])] })),
+      client.setQueryData<ReplayList>(key, (old = { data: [] }) =>
+        // The stream may have been quicker than this answer, and knows more.
+        old.data.some(({ id }) => id === replay.id) ? old : { data: [replay, ...old.data] },
+      ),
     onError: toastError,
   });
   useShortcut({ keys: 'r', label: 'Replay', group: 'Conversation' }, () => {
@@ -239,7 +248,7 @@ function SendDialog({
     onSuccess: () => {
       onClose();
       toast('On its way to them.');
-      void client.invalidateQueries({ queryKey: ['replays', replay.turn_id] });
+      void client.invalidateQueries({ queryKey: keyOf(replay.conversation_id, replay.turn_id) });
     },
     onError: toastError,
   });

@@ -1,6 +1,6 @@
 // The conversations of a filter, newest first, kept up to date by the stream.
 import { useQuery } from '@tanstack/react-query';
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Conversation, ConversationDetail, ConversationPage } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { listenLive } from '../../live.ts';
@@ -16,8 +16,8 @@ export type Filter = {
 type List = Paged<Conversation> & { readonly searchedBackTo: string | null };
 
 const PAGE = 50;
-/** Rows below the head that are read one by one when something happens in them. */
-const SINGLE_READS = 8;
+/** Rows below the head that are read one by one, at a time: a browser has six connections, and the head must not wait. */
+const SINGLE_READS = 2;
 const ACCESS = {
   id: (conversation: Conversation) => conversation.id,
   order: (conversation: Conversation) => conversation.last_message?.id ?? '',
@@ -59,23 +59,17 @@ export function useConversationList(filter: Filter) {
     }
   }, [key, filter]);
 
-  useEffect(() => {
-    let reading = 0;
-    return listenLive({
-      change: ({ conversation_id }) => {
-        refreshSoon(key);
-        const at = queryClient.getQueryData<List>(key)?.items.findIndex(({ id }) => id === conversation_id) ?? -1;
-        if (at < PAGE || reading >= SINGLE_READS) return;
-        reading++;
-        void get<ConversationDetail>(`/v1/conversations/${conversation_id}`)
-          .then((item) =>
-            queryClient.setQueryData<List>(key, (now) => now && { ...now, ...withItem(now, item, ACCESS) }),
-          )
-          .catch(() => {})
-          .finally(() => reading--);
-      },
-    });
-  }, [key]);
+  const { changed, setDrawn } = useRowsBelow(key);
+  useEffect(
+    () =>
+      listenLive({
+        change: ({ conversation_id }) => {
+          refreshSoon(key);
+          changed(conversation_id);
+        },
+      }),
+    [key, changed],
+  );
 
   return {
     items: query.data?.items ?? [],
@@ -90,5 +84,45 @@ export function useConversationList(filter: Filter) {
     loadOlder,
     isLoadingOlder,
     olderError,
+    /** Which conversations can be seen. */
+    setDrawn,
   };
+}
+
+/** Below the head, which is read as a whole, rows that have changed are read when somebody sees them. */
+function useRowsBelow(key: readonly ['conversations', Filter]) {
+  const old = useRef(new Set<string>());
+  const drawn = useRef<readonly string[]>([]);
+  const reading = useRef(0);
+  const readSeen = useCallback(() => {
+    for (const id of drawn.current) {
+      if (reading.current >= SINGLE_READS) return;
+      if (!old.current.delete(id)) continue;
+      reading.current++;
+      void get<ConversationDetail>(`/v1/conversations/${id}`)
+        .then((item) => queryClient.setQueryData<List>(key, (now) => now && { ...now, ...withItem(now, item, ACCESS) }))
+        .catch(() => {})
+        .finally(() => {
+          reading.current--;
+          readSeen();
+        });
+    }
+  }, [key]);
+  const changed = useCallback(
+    (id: string) => {
+      const at = queryClient.getQueryData<List>(key)?.items.findIndex((item) => item.id === id) ?? -1;
+      if (at < PAGE) return;
+      old.current.add(id);
+      readSeen();
+    },
+    [key, readSeen],
+  );
+  const setDrawn = useCallback(
+    (ids: readonly string[]) => {
+      drawn.current = ids;
+      readSeen();
+    },
+    [readSeen],
+  );
+  return { changed, setDrawn };
 }

@@ -66,7 +66,7 @@ function Row({
         type="button"
         aria-expanded={isOpen}
         onClick={onOpen}
-        className={`grid w-full grid-cols-[minmax(6.5rem,34%)_1fr_4rem] items-center gap-x-3 px-4 py-[3px] text-left -outline-offset-2 ${isOpen ? 'bg-selected' : 'hover:bg-hover'}`}
+        className={`grid w-full grid-cols-[minmax(8.75rem,34%)_1fr_3.5rem] items-center gap-x-3 px-4 py-[3px] text-left -outline-offset-2 ${isOpen ? 'bg-selected' : 'hover:bg-hover'}`}
       >
         <span
           className={`truncate ${span.outcome === 'failed' ? 'font-medium text-bad' : isWait ? 'text-ink-3' : 'text-ink'}`}

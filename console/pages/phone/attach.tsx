@@ -106,11 +106,10 @@ export function Attached({ urls, remove }: { urls: readonly string[]; remove: (a
   if (urls.length === 0) return null;
   return (
     <ul aria-label="Attached pictures" className="flex flex-wrap gap-2 px-2.5 pt-2.5">
-      {urls.map((url, at) => {
+      {eachOnce(urls).map(({ key, url }, at) => {
         const path = shownFrom(url, samples);
         return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the same picture may be attached twice, and they never move.
-          <li key={`${at} ${url}`} className="relative">
+          <li key={key} className="relative">
             {path === null ? (
               <span
                 title={url}
@@ -135,4 +134,9 @@ export function Attached({ urls, remove }: { urls: readonly string[]; remove: (a
       })}
     </ul>
   );
+}
+
+/** The same picture may be attached twice. */
+function eachOnce(urls: readonly string[]): { key: string; url: string }[] {
+  return urls.map((url, at) => ({ key: `${url} ${urls.slice(0, at).filter((other) => other === url).length}`, url }));
 }

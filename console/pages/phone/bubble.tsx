@@ -107,10 +107,9 @@ function Words({ body }: { body: string }) {
 
 /** `\x1b[31m`, as in a program: the signs for control characters are missing from most fonts. */
 function visible(body: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return body.replace(/\r\n?/g, '\n').replace(/[\0-\x08\x0b-\x1f\x7f]/g, (control) => {
-    return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  });
+  return body
+    .replace(/\r\n?/g, '\n')
+    .replace(/[^\P{Cc}\n\t]/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function Pictures({ urls }: { urls: readonly string[] }) {
@@ -158,16 +157,14 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
   ].filter((detail) => detail !== '');
   return (
     <div
-      className={`mt-0.5 flex max-w-full flex-wrap items-center gap-x-1 px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
+      className={`dotted mt-0.5 max-w-full items-center px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
     >
       <StateLabel look={lookOf(text)} />
-      <span>
-        · <ClockTime at={message.at} />
-      </span>
+      <ClockTime at={message.at} />
       {details.map((detail) => (
-        <span key={detail}>· {detail}</span>
+        <span key={detail}>{detail}</span>
       ))}
-      {hasFailed(text) && <span className="basis-full text-bad">{explain(message.error_code)}</span>}
+      {hasFailed(text) && <span className="basis-full text-bad before:hidden">{explain(message)}</span>}
     </div>
   );
 }

@@ -1,9 +1,10 @@
 // Where the person types.
 import { ArrowUp } from 'lucide-react';
-import { type Ref, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from 'react';
+import { type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react';
+import { GrowingField } from '../../parts/growing-field.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
+import { MAX_CHARACTERS, SegmentCount } from '../../parts/segment-count.tsx';
 import { AddressDialog, Attached, AttachMenu, MAX_PICTURES } from './attach.tsx';
-import { MAX_CHARACTERS, SegmentCount } from './segment-count.tsx';
 
 export type ComposerHandle = {
   focus(): void;
@@ -50,13 +51,6 @@ export function Composer({
     // On a touch screen it would open the keyboard over what one came to read.
     if (startsHere && !matchMedia('(pointer: coarse)').matches) field.current?.focus();
   }, [startsHere]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the text decides the height.
-  useLayoutEffect(() => {
-    const element = field.current;
-    if (!element) return;
-    element.style.height = 'auto';
-    element.style.height = `${element.scrollHeight}px`;
-  }, [text]);
 
   const canSend = (text.trim() !== '' || pictures.length > 0) && text.length <= MAX_CHARACTERS;
   const submit = () => {
@@ -84,9 +78,8 @@ export function Composer({
         <div className="flex flex-col rounded-bubble border border-line-strong bg-raised focus-within:border-focus focus-within:outline-1 focus-within:outline-focus">
           <Attached urls={pictures} remove={(at) => setPictures(pictures.toSpliced(at, 1))} />
           <div className="flex items-end">
-            <textarea
+            <GrowingField
               ref={field}
-              rows={1}
               value={text}
               onChange={(event) => setText(event.target.value)}
               onKeyDown={(event) => {
@@ -98,8 +91,8 @@ export function Composer({
               aria-label={label}
               placeholder="Text"
               enterKeyHint="send"
-              dir="auto"
-              className="scroll-y max-h-44 min-w-0 flex-1 resize-none bg-transparent py-2 pl-3.5 text-[0.9375rem]/[1.3125rem] outline-none pointer-coarse:py-2.75 pointer-coarse:text-[1rem]/[1.375rem]"
+              className="flex-1 text-[0.9375rem]/[1.3125rem] [--field-most:11rem] [--field-pad:0.5rem_0_0.5rem_0.875rem] pointer-coarse:text-[1rem]/[1.375rem] pointer-coarse:[--field-pad:0.6875rem_0_0.6875rem_0.875rem]"
+              fieldClassName="outline-none"
             />
             <button
               type="submit"
@@ -127,7 +120,7 @@ export function Composer({
           ))}
         </div>
         <div className="min-h-4 px-1 pt-1">
-          <SegmentCount text={text} pictures={pictures.length} />
+          <SegmentCount by="person" text={text} pictures={pictures.length} />
         </div>
       </form>
       <AddressDialog isOpen={isAsking} close={() => setAsking(false)} attach={attach} />

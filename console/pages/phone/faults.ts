@@ -19,6 +19,8 @@ export type Trouble = {
 export type TroubleGroup = { readonly title: string; readonly troubles: readonly Trouble[] };
 
 const OUTAGE_MS = 10_000;
+/** Longer than the minute in which a turn is tried again. */
+const LONG_OUTAGE_MS = 90_000;
 const LATE_MS = 5_000;
 
 export const TROUBLE_GROUPS: readonly TroubleGroup[] = [
@@ -100,6 +102,29 @@ export const TROUBLE_GROUPS: readonly TroubleGroup[] = [
         means: 'It arrives, and nobody says so.',
         fault: 'missing_callbacks',
         rule: { count: 1 },
+      },
+    ],
+  },
+  {
+    title: 'With the agent',
+    troubles: [
+      {
+        label: 'It refuses one call',
+        means: 'Another one is asked, or it once more.',
+        fault: 'agents_down',
+        rule: { count: 1 },
+      },
+      {
+        label: 'The agent is down for 10 seconds',
+        means: 'Texts wait, and are answered then.',
+        fault: 'agents_down',
+        rule: { for_ms: OUTAGE_MS },
+      },
+      {
+        label: 'The agent is down for 90 seconds',
+        means: 'After a minute they are told honestly.',
+        fault: 'agents_down',
+        rule: { for_ms: LONG_OUTAGE_MS },
       },
     ],
   },

@@ -25,8 +25,7 @@ export function Switcher({
     });
   }, [behind]);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what a form sends.
-    <div role="group" aria-label="Phones" className="flex flex-1 gap-1 @3xl:hidden">
+    <fieldset aria-label="Phones" className="flex min-w-0 flex-1 gap-1 @3xl:hidden">
       {SLOTS.map((slot) => {
         const { phone } = lines[slot];
         return (
@@ -42,6 +41,6 @@ export function Switcher({
           </button>
         );
       })}
-    </div>
+    </fieldset>
   );
 }

@@ -37,7 +37,8 @@ export function Thread({
   useLayoutEffect(() => {
     if (drafts.length > 0) toEnd();
   }, [drafts.length, toEnd]);
-  if (query.isPending) return <PanelLoading what="the texts" className="flex-1" />;
+  const isOld = !query.isFetchedAfterMount && texts.length === 0;
+  if (query.isPending || (isOld && query.isFetching)) return <PanelLoading what="the texts" className="flex-1" />;
   if (!query.data && texts.length === 0)
     return <PanelError error={query.error} retry={() => void query.refetch()} className="flex-1" />;
   const newest = new Set([texts.findLast(({ isMine }) => isMine), texts.findLast(({ isMine }) => !isMine)]);
@@ -67,7 +68,7 @@ export function Thread({
                   before={page[n - 1]}
                   after={page[n + 1]}
                   answered={newest.has(text) ? answeredBy(texts, text) : null}
-                  hasFoot={hasFailed(text) || (newest.has(text) && hasNews(texts, text))}
+                  hasFoot={hasFailed(text) || newest.has(text)}
                   isLast={n === page.length - 1}
                 />
               ))}
@@ -179,11 +180,6 @@ function answeredBy(texts: readonly Text[], text: Text): Answered | null {
   if (text.isMine) return texts.slice(at + 1).some(({ isMine }) => !isMine) ? null : 'not yet';
   const asked = texts.slice(0, at).findLast(({ isMine }) => isMine);
   return asked === undefined ? null : { afterMs: gap(asked, text) };
-}
-
-/** Of a text that was answered before this page was opened nothing is known but that it was answered, which one sees. */
-function hasNews(texts: readonly Text[], text: Text): boolean {
-  return !text.isMine || text.webhooks > 0 || answeredBy(texts, text) === 'not yet';
 }
 
 /** One tab stop for all bubbles; the arrows go from one to the next, so that Tab leads past them to the composer. */

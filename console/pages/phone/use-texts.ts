@@ -6,13 +6,7 @@ import { change, get } from '../../api.ts';
 import { listenLive, useLiveState } from '../../live.ts';
 import { refreshSoon } from '../../refresh.ts';
 
-/** What the carrier did with a text of the person: it has it, our webhook took it (how often), or the webhook failed. */
-export type Text = {
-  readonly message: PhoneMessage;
-  readonly isMine: boolean;
-  /** Webhooks that were answered since this page is open; 0 when none was, or when nobody watched. */
-  readonly webhooks: number;
-};
+export type Text = { readonly message: PhoneMessage; readonly isMine: boolean };
 /** On its way to the carrier, or refused on the way. */
 export type Draft = {
   readonly key: string;
@@ -21,8 +15,6 @@ export type Draft = {
   readonly mediaUrls: readonly string[];
   readonly error: unknown;
 };
-
-type Heard = { readonly message: PhoneMessage; readonly webhooks: number };
 
 /** A status never goes back: an answer that was read before an event and arrives after it must not undo it. */
 const PROGRESS: readonly string[] = [
@@ -46,11 +38,13 @@ export function useTexts(phone: string, ours: string) {
     queryFn: ({ signal }) =>
       get<{ data: PhoneMessage[] }>(`/v1/simulator/phones/${encodeURIComponent(phone)}/messages`, {}, signal),
     staleTime: Number.POSITIVE_INFINITY,
+    // What is heard after it was read is kept by this page alone: who comes back reads anew.
+    refetchOnMount: 'always',
     refetchInterval: live === 'reconnecting' || live === 'stale' ? ASK_AGAIN_MS : false,
   });
-  const [heard, setHeard] = useState<ReadonlyMap<string, Heard>>(new Map());
+  const [heard, setHeard] = useState<ReadonlyMap<string, PhoneMessage>>(new Map());
   const { drafts, send, discard, settle } = useDrafts(phone, ours, (message) =>
-    setHeard((known) => (known.has(message.sid) ? known : new Map(known).set(message.sid, { message, webhooks: 0 }))),
+    setHeard((known) => (known.has(message.sid) ? known : new Map(known).set(message.sid, message))),
   );
   useEffect(
     () =>
@@ -59,12 +53,7 @@ export function useTexts(phone: string, ours: string) {
         phone: ({ type, message }) => {
           if (message.from !== phone && message.to !== phone) return;
           if (type === 'text-in') settle(message.body);
-          setHeard((known) => {
-            const before = known.get(message.sid);
-            const wasTaken = type === 'status' && message.from === phone && message.status !== 'failed';
-            const webhooks = (before?.webhooks ?? 0) + (wasTaken ? 1 : 0);
-            return new Map(known).set(message.sid, { message: further(before?.message, message, phone), webhooks });
-          });
+          setHeard((known) => new Map(known).set(message.sid, further(known.get(message.sid), message)));
         },
       }),
     [phone, settle],
@@ -73,26 +62,34 @@ export function useTexts(phone: string, ours: string) {
   return { query, texts, drafts: drafts.filter((draft) => draft.to === ours), send, discard };
 }
 
-function further(before: PhoneMessage | undefined, after: PhoneMessage, phone: string): PhoneMessage {
-  if (before === undefined || after.from === phone) return after;
-  return PROGRESS.indexOf(after.status) >= PROGRESS.indexOf(before.status) ? after : before;
+/** Of two states of a message the one that came later. */
+function further(before: PhoneMessage | undefined, after: PhoneMessage): PhoneMessage {
+  return before === undefined || progress(after) >= progress(before) ? after : before;
+}
+
+function progress({ status, webhook }: PhoneMessage): number {
+  if (webhook === null) return PROGRESS.indexOf(status);
+  return 2 * webhook.taken + (webhook.http_status === null ? 0 : 1);
 }
 
 /** Oldest first, only between this phone and the chosen number of ours. */
-function merged(read: readonly PhoneMessage[], heard: ReadonlyMap<string, Heard>, phone: string, ours: string): Text[] {
-  const all = new Map(read.map((message) => [message.sid, { message, webhooks: 0 }]));
-  for (const [sid, { message, webhooks }] of heard) {
-    all.set(sid, { message: further(all.get(sid)?.message, message, phone), webhooks });
-  }
+function merged(
+  read: readonly PhoneMessage[],
+  heard: ReadonlyMap<string, PhoneMessage>,
+  phone: string,
+  ours: string,
+): Text[] {
+  const all = new Map(read.map((message) => [message.sid, message]));
+  for (const [sid, message] of heard) all.set(sid, further(all.get(sid), message));
   return [...all.values()]
-    .map(({ message, webhooks }) => ({ message, webhooks, isMine: message.from === phone }))
+    .map((message) => ({ message, isMine: message.from === phone }))
     .filter(({ message, isMine }) => (isMine ? message.to : message.from) === ours)
     .sort((a, b) => a.message.at.localeCompare(b.message.at));
 }
 
 function asSent(sid: string, draft: Draft & { readonly to: string }, phone: string): PhoneMessage {
   const { at, to, body, mediaUrls } = draft;
-  const shape = { direction: 'in', segments: 1, status: 'received', error_code: null } as const;
+  const shape = { direction: 'in', segments: 1, status: 'received', error_code: null, error_reason: null } as const;
   return {
     sid,
     at,
@@ -101,6 +98,7 @@ function asSent(sid: string, draft: Draft & { readonly to: string }, phone: stri
     body,
     media_urls: mediaUrls.map((_, n) => `/v1/simulator/media/${sid}/${n}`),
     ...shape,
+    webhook: { taken: 0, http_status: null },
   };
 }
 

@@ -80,6 +80,7 @@ export function createCarrier(parts: CarrierParts): Carrier {
       updatedAtMs: nowMs,
       status: isInbound ? 'received' : draft.sendAtMs === null ? 'queued' : 'scheduled',
       errorCode: null,
+      webhook: isInbound ? { taken: 0, httpStatus: null, code: null } : null,
     };
     parts.store.add(message);
     return message;

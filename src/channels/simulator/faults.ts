@@ -1,8 +1,11 @@
 // Misbehaviour on demand: which fault happens to which text, request or message. Everything asks `take` at the one place
 // where the fault would occur. What each fault does there is in the file that asks.
 
-/** What a fault happens to: a text of a person, a request to create a message, a message that was accepted, a lookup. */
-export type FaultPoint = 'text' | 'create' | 'message' | 'lookup' | 'listener';
+/**
+ * What a fault happens to: a text of a person, a request to create a message, a message that was accepted, a lookup; a request to an
+ * agent, which is no carrier's, but somebody who tries Darkspere has one place to break things.
+ */
+export type FaultPoint = 'text' | 'create' | 'message' | 'lookup' | 'listener' | 'agent';
 
 /** Name → where it is asked and what one occurrence is. */
 export const FAULTS = {
@@ -43,6 +46,10 @@ export const FAULTS = {
   foreignCallbacks: ['message', 'messages with one more callback each, for another account'],
   failWith: ['message', 'accepted messages that end as failed or undelivered with `code`'],
   http500OnLookup: ['lookup', 'list and fetch requests answered `status` (500)'],
+  agentsDown: [
+    'agent',
+    'requests to agents refused as if nobody listened there, whoever texts; `match` narrows nothing',
+  ],
   refuseConnections: [
     'listener',
     'nobody listens for `forMs`, or until it is taken away; new connections to /simulator are refused too',

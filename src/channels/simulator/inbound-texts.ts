@@ -40,17 +40,24 @@ export function createInboundTexts(parts: InboundParts): InboundTexts {
       history.add({ kind: 'webhook', sid: message.sid, url: name, copy, ...attempt });
     });
 
-  const fail = (message: Message, code: number, detail: string): void => {
+  /** What it became is told with the event, and kept for whoever looks later. */
+  const took = (message: Message, httpStatus: number): void => {
+    Object.assign(message.webhook!, { taken: message.webhook!.taken + 1, httpStatus, code: null });
+    events.emit('status', message);
+  };
+
+  const fail = (message: Message, code: number, httpStatus: number, detail: string): void => {
+    Object.assign(message.webhook!, { httpStatus, code });
     events.counts.webhookFailures += 1;
     events.noteProblem(message.sid, code, `webhook: ${detail}`);
     events.emit('status', message, { status: 'failed', errorCode: code, detail });
   };
 
   /** True when the answer could be carried out. */
-  const obey = (message: Message, { contentType, body }: PostResult): boolean => {
+  const obey = (message: Message, { status, contentType, body }: PostResult): boolean => {
     const answer = readWebhookAnswer(contentType, body);
     if (answer.kind === 'problem') {
-      fail(message, answer.code, answer.detail);
+      fail(message, answer.code, status, answer.detail);
       return false;
     }
     for (const reply of answer.messages) {
@@ -64,15 +71,15 @@ export function createInboundTexts(parts: InboundParts): InboundTexts {
     const primary = webhookUrl;
     const first = await postTo(primary, 'primary', copy, message, fields);
     if (first.problem === null) {
-      if (obey(message, first)) events.emit('status', message);
+      if (obey(message, first)) took(message, first.status);
       return first.status;
     }
-    fail(message, first.code ?? 11_200, first.problem);
+    fail(message, first.code ?? 11_200, first.status, first.problem);
     if (fallbackUrl === null) return first.status;
     const why = { ErrorCode: String(first.code ?? 11_200), ErrorUrl: primary.split('#', 1)[0]! };
     const second = await postTo(fallbackUrl, 'fallback', copy, message, { ...fields, ...why });
-    if (second.problem !== null) fail(message, second.code ?? 11_200, `fallback: ${second.problem}`);
-    else if (obey(message, second)) events.emit('status', message);
+    if (second.problem !== null) fail(message, second.code ?? 11_200, second.status, `fallback: ${second.problem}`);
+    else if (obey(message, second)) took(message, second.status);
     return second.status;
   };
 

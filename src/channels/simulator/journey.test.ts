@@ -30,6 +30,7 @@ function message(sid: string, segments: number): Message {
     updatedAtMs: 0,
     status: 'queued',
     errorCode: null,
+    webhook: null,
   };
 }
 

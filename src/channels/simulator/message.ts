@@ -11,6 +11,9 @@ export type Status =
   | 'failed'
   | 'canceled';
 
+/** How the customer's webhook took a text of a person; `code` is the debugger's for the last delivery, null when it went well. */
+export type WebhookState = { taken: number; httpStatus: number | null; code: number | null };
+
 export type Message = {
   readonly sid: string;
   readonly from: string;
@@ -33,6 +36,8 @@ export type Message = {
   updatedAtMs: number;
   status: Status;
   errorCode: number | null;
+  /** Null for all but texts of people. */
+  readonly webhook: WebhookState | null;
 };
 
 export type MessageStore = {

@@ -15,7 +15,7 @@ export function eventRoutes(app: FastifyInstance, { events }: EventsDeps): void 
     summary: 'What happens, as it happens',
     description: [
       'Server-sent events. `change` (ChangeEvent) is a hint of what changed, to be read anew, `agent` (AgentEvent) one of an agent; `phone` (PhoneEvent) is something at the simulated carrier;',
-      '`beat` (BeatEvent) comes every five seconds, so that silence can be told from a cut; `reset` says that something may have been missed: read everything anew.',
+      '`beat` (BeatEvent) comes at once and every five seconds, so that silence can be told from a cut, and has an id to go on from; `reset` says that something may have been missed: read everything anew.',
       'After a cut give the id of the last event, in `Last-Event-ID` as browsers do by themselves or in `last_event_id` on a first connection, and what came in between follows.',
     ].join(' '),
     tag: 'console',

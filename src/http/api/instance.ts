@@ -5,6 +5,7 @@ import { listAddresses } from '../../accounts/number-settings.ts';
 import { describeSegments } from '../../channels/segments.ts';
 import type { Config } from '../../config.ts';
 import type { Sql } from '../../database/pools.ts';
+import { packWords } from '../../inbox/takeover.ts';
 import { Instance } from '../contract/access.ts';
 import { Segments, SegmentsBody } from '../contract/phone.ts';
 import { route } from '../routes.ts';
@@ -35,15 +36,18 @@ export function instanceRoutes(app: FastifyInstance, { sql, config }: InstanceDe
     path: '/v1/segments',
     summary: 'How many segments a text takes, and what it costs',
     description:
-      'Counted as carriers do. The price is that of `DARKSPERE_SEGMENT_MICRO_USD`, or of `DARKSPERE_MMS_MICRO_USD` with pictures; the fees of the mobile networks come on top.',
+      'Counted as carriers do, after what happens to the words of an operator before they are sent. The price is that of `DARKSPERE_SEGMENT_MICRO_USD`, or of `DARKSPERE_MMS_MICRO_USD` with pictures; the fees of the mobile networks come on top.',
     tag: 'console',
     scope: 'read',
     body: SegmentsBody,
     answers: { 200: Segments },
-    handle: async ({ body: { text, media } }) => {
-      const { encoding, characters, segments, left, forcedBy } = describeSegments(text);
+    handle: async ({ body: { text, media, by } }) => {
+      const sent = by === 'operator' ? packWords(text) : { body: text, parts: null };
+      const { encoding, characters, segments: whole, left, forcedBy } = describeSegments(sent.body);
+      const segments = sent.parts?.reduce((sum, part) => sum + part.segments, 0) ?? whole;
       const cost = media > 0 ? config.prices.mms : segments * config.prices.segment;
-      return { encoding, characters, segments, left, forced_by: [...forcedBy], cost_micro_usd: cost };
+      const parts = sent.parts?.length ?? 1;
+      return { encoding, characters, segments, parts, left, forced_by: [...forcedBy], cost_micro_usd: cost };
     },
   });
 }

@@ -2,12 +2,14 @@
 import type { FastifyInstance } from 'fastify';
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
+import { explainDebuggerCode } from '../../channels/simulator/debugger-codes.ts';
 import type { CarrierEvent } from '../../channels/simulator/events.ts';
 import { FaultRequest, faultsWire } from '../../channels/simulator/fault-request.ts';
 import type { Message } from '../../channels/simulator/message.ts';
 import { PICTURE_NAMES, pictureOf } from '../../channels/simulator/pictures.ts';
 import type { Simulator } from '../../channels/simulator/simulator.ts';
 import { call } from '../../channels/twilio/call.ts';
+import { explainErrorCode } from '../../channels/twilio/error-codes.ts';
 import { DarkspereError } from '../../errors.ts';
 import { parseBody } from '../body.ts';
 import {
@@ -182,11 +184,14 @@ export function phoneEvents(simulator: Simulator) {
 }
 
 function phoneEvent({ type, message, status, errorCode }: CarrierEvent): PhoneEvent {
-  return { type, message: { ...phoneMessage(message), status, error_code: errorCode } };
+  return { type, message: phoneMessage({ ...message, status, errorCode }) };
 }
 
 /** Pictures go through us: a page of ours loads nothing from elsewhere. */
-function phoneMessage({ sid, direction, from, to, body, mediaUrls, ...message }: Message): PhoneMessage {
+function phoneMessage({ sid, direction, from, to, body, mediaUrls, webhook, ...message }: Message): PhoneMessage {
+  // A text that any delivery brought has arrived, whatever became of the others.
+  const failed = webhook !== null && webhook.taken === 0 ? webhook.code : null;
+  const code = webhook === null ? message.errorCode : failed;
   return {
     sid,
     at: new Date(message.createdAtMs).toISOString(),
@@ -196,8 +201,10 @@ function phoneMessage({ sid, direction, from, to, body, mediaUrls, ...message }:
     body,
     media_urls: mediaUrls.map((_, n) => `/v1/simulator/media/${sid}/${n}`),
     segments: message.segments,
-    status: message.status,
-    error_code: message.errorCode,
+    status: failed === null ? message.status : 'failed',
+    error_code: code,
+    error_reason: code === null ? null : (explainErrorCode(String(code))?.meaning ?? explainDebuggerCode(code)),
+    webhook: webhook && { taken: webhook.taken, http_status: webhook.httpStatus },
   };
 }
 

@@ -7,17 +7,29 @@ export const SegmentsBody = z.strictObject({
   text: z.string().max(10_000),
   /** Pictures that go along: then it is one MMS, whatever its length. */
   media: z.number().int().min(0).max(10).default(0),
+  /** Whose words: a person's leave as they are typed, an operator's with quotes, dashes and the like put into GSM-7. */
+  by: z.enum(['person', 'operator']).default('person'),
 });
 export const Segments = z.object({
   encoding: z.enum(['GSM-7', 'UCS-2']),
   characters: z.number().int(),
   segments: z.number().int(),
+  /** Messages of the carrier that they make: one, or more of an operator's text whose characters had to be spelled out. */
+  parts: z.number().int(),
   /** Units left in the last segment. */
   left: z.number().int(),
   /** Characters that force UCS-2, each once. */
   forced_by: z.array(z.string()),
   /** What the carrier charges for it, in micro-dollars. */
   cost_micro_usd: z.number().int(),
+});
+
+/** How our webhook took a text of the person. */
+export const PhoneWebhook = z.object({
+  /** Deliveries that were answered as they should be: two of a text that came twice. */
+  taken: z.number().int(),
+  /** What the last delivery was answered: 0 when nothing answered, null before it ended. */
+  http_status: z.number().int().nullable(),
 });
 
 export const PhoneMessage = z.object({
@@ -31,6 +43,10 @@ export const PhoneMessage = z.object({
   segments: z.number().int(),
   status: z.string(),
   error_code: z.number().int().nullable(),
+  /** What the code means; null where there is none, or nobody knows. */
+  error_reason: z.string().nullable(),
+  /** Null for texts of ours. */
+  webhook: PhoneWebhook.nullable(),
 });
 export const PhoneMessages = z.object({ data: z.array(PhoneMessage) });
 /** One fault or several, each happening to this text or to what answers it: `{ "fail_with": { "code": 30007 } }`. */
@@ -63,6 +79,7 @@ export const SimulatorState = z.object({
   pictures: z.array(z.object({ title: z.string(), url: z.string(), preview_url: z.string() })),
 });
 
+export type SegmentsBody = z.infer<typeof SegmentsBody>;
 export type Segments = z.infer<typeof Segments>;
 export type PhoneMessage = z.infer<typeof PhoneMessage>;
 export type SimulatorState = z.infer<typeof SimulatorState>;

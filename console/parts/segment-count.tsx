@@ -1,8 +1,8 @@
 // What a text costs, while it is typed. The gateway counts, because only its count is the one that is billed.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import type { Segments } from '../../../src/http/contract.ts';
-import { change } from '../../api.ts';
+import type { Segments, SegmentsBody } from '../../src/http/contract.ts';
+import { change } from '../api.ts';
 
 const PAUSE_MS = 120;
 export const MAX_CHARACTERS = 1_600;
@@ -18,12 +18,21 @@ function usePaused(text: string): string {
   return paused;
 }
 
-export function SegmentCount({ text, pictures }: { text: string; pictures: number }) {
+export function SegmentCount({
+  text,
+  by,
+  pictures = 0,
+}: {
+  text: string;
+  /** An operator's words are made plain before they are sent, a person's are not. */
+  by: SegmentsBody['by'];
+  pictures?: number;
+}) {
   const paused = usePaused(text);
   const isCounted = (paused !== '' || pictures > 0) && paused.length <= MAX_CHARACTERS;
   const counted = useQuery({
-    queryKey: ['segments', paused, pictures],
-    queryFn: () => change<Segments>('POST', '/v1/segments', { text: paused, media: pictures }),
+    queryKey: ['segments', by, paused, pictures],
+    queryFn: () => change<Segments>('POST', '/v1/segments', { by, text: paused, media: pictures }),
     enabled: isCounted,
     placeholderData: keepPreviousData,
     staleTime: Number.POSITIVE_INFINITY,
@@ -46,12 +55,13 @@ export function SegmentCount({ text, pictures }: { text: string; pictures: numbe
   if (counted.error) return <Line parts={[characters, 'not counted: the gateway did not answer']} />;
   if (!counted.data) return <Line parts={[characters]} />;
   if (pictures > 0) return <Line parts={[characters, 'one MMS', dollars(counted.data.cost_micro_usd)]} />;
-  const { segments, left, encoding, cost_micro_usd: cost, forced_by: reasons } = counted.data;
+  const { segments, parts, left, encoding, cost_micro_usd: cost, forced_by: reasons } = counted.data;
   return (
     <div className={counted.isPlaceholderData ? 'opacity-70' : ''}>
       <Line
         parts={[
           characters,
+          ...(parts > 1 ? [`${parts} messages`] : []),
           `${segments} ${segments === 1 ? 'segment' : 'segments'}`,
           `${left} left`,
           dollars(cost),
@@ -75,12 +85,9 @@ export function SegmentCount({ text, pictures }: { text: string; pictures: numbe
 
 function Line({ parts }: { parts: readonly string[] }) {
   return (
-    <p className="figures flex flex-wrap gap-x-1.5 text-small text-ink-3">
-      {parts.map((part, n) => (
-        <span key={part}>
-          {n > 0 && <span aria-hidden>· </span>}
-          {part}
-        </span>
+    <p className="figures dotted text-small text-ink-3">
+      {parts.map((part) => (
+        <span key={part}>{part}</span>
       ))}
     </p>
   );
