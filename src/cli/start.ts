@@ -126,7 +126,7 @@ function announce(config: Config, runtime: Runtime, { hasDemo, ms, login }: Anno
     `Darkspere is ready (${(ms / 1000).toFixed(1)} s).`,
     '',
     ...(urls.gateway ? [`  gateway        ${urls.gateway}`] : []),
-    ...(urls.mcpAdapter ? [`  mcp adapter    ${urls.mcpAdapter}/mcp/status`] : []),
+    ...(urls.mcpAdapter ? [`  mcp adapter    ${urls.mcpAdapter}/docs`] : []),
     ...(urls.agentRegistration ? [`  agents         ${urls.agentRegistration}/api/agents/register`] : []),
     ...(urls.worker ? [`  worker         ${urls.worker}/metrics`] : []),
     ...(urls.simulator
