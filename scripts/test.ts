@@ -102,6 +102,10 @@ async function runFiles(files: string[], where: string): Promise<void> {
     count(false);
     console.log(`✖ ${nameOf(file)}: ${name}\n${inspect(details.error.cause ?? details.error).replace(/^/gm, '    ')}`);
   });
+  // What a file threw outside of its tests fails it as well; the counts at the end are of no file.
+  stream.on('test:diagnostic', ({ message, file }) => {
+    if (file !== undefined) console.log(`${nameOf(file)}: ${message}`);
+  });
   stream.on('test:stderr', ({ message }) => process.stderr.write(message));
   stream.on('test:stdout', ({ message }) => process.stdout.write(message));
   stream.on('test:summary', ({ file, counts, duration_ms, success }) => {

@@ -125,8 +125,8 @@ describe('the figures', () => {
       .getByRole('row', { name: /parrot/ })
       .getByRole('link', { name: 'parrot' })
       .click();
-    await page.waitForURL(/\/conversations\?agent=[0-9a-f-]{36}$/);
-    await page.getByRole('list', { name: 'Conversations' }).getByRole('link').first().waitFor();
+    await page.waitForURL(/\/agents\/[0-9a-f-]{36}$/);
+    await page.getByRole('heading', { name: 'parrot', level: 1 }).waitFor();
   });
 
   test('the window lives in the URL, and the back button undoes it', async (t) => {

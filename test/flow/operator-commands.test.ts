@@ -48,7 +48,7 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
     ].flat();
     const changed = await darkspere('numbers', 'set', '+18005550100', ...whole);
     assert.deepEqual([changed.code, changed.complained], [0, '']);
-    assert.match(changed.said, /^\+18005550100 +yes +sales +interrupt +0 ms +8000 ms +4 +3 +2 hours +none$/m);
+    assert.match(changed.said, /^\+18005550100 +yes +sales +interrupt +0 ms +8000 ms +4 +3 +2 hours +on +none +none$/m);
     assert.deepEqual(await settingsOf('+18005550100'), {
       address: '+18005550100',
       is_active: true,
@@ -61,6 +61,8 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
       // Toll-free.
       segments_per_second: 3,
       session_idle_seconds: 7_200,
+      agent_choice: true,
+      keywords: {},
       campaign: null,
     });
     const undone = await darkspere(
