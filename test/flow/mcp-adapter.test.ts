@@ -160,7 +160,7 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
       assert.deepEqual([offered.json.protocol, offered.json.offers, offered.json.version], ['mcp', ['chat'], '1.0.0']);
       const health = await post('/mcp/health', { agent_id: mcpId });
       assert.deepEqual([health.json.status, health.json.error, health.json.circuit], ['healthy', null, 'closed']);
-      said = 'on fire';
+      said = 'unhealthy';
       const odd = await post('/mcp/health', { agent_id: agent.id });
       assert.deepEqual([odd.status, odd.json.status, odd.json.error.code], [200, 'unhealthy', 'agent_said_error']);
       await agent.down();
