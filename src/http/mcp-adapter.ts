@@ -36,6 +36,21 @@ export type AdapterDeps = {
   readonly isClosing: () => boolean;
 };
 
+/** What asking an agent, or meeting it, can fail of. */
+const FAILURES = [
+  'agent_timeout',
+  'agent_refused',
+  'agent_broken',
+  'agent_busy',
+  'agent_http',
+  'agent_contract',
+  'agent_said_error',
+  'agent_unauthorized',
+  'agent_tls',
+  'agent_too_large',
+  'egress_denied',
+] as const;
+
 /** Adds the adapter's routes, and their description. */
 export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Promise<void> {
   app.decorateRequest('principal', null);
@@ -58,22 +73,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'chat',
     body: AdapterQuestion,
     answers: { 200: AdapterAnswer },
-    errors: [
-      'not_found',
-      'agent_none',
-      'agent_deferred',
-      'agent_timeout',
-      'agent_refused',
-      'agent_broken',
-      'agent_busy',
-      'agent_http',
-      'agent_contract',
-      'agent_said_error',
-      'agent_unauthorized',
-      'agent_tls',
-      'agent_too_large',
-      'egress_denied',
-    ],
+    errors: ['not_found', 'agent_none', 'agent_deferred', ...FAILURES],
     async handle({ body, principal, reply }) {
       const answer = await deps.chat.ask(
         {
@@ -133,7 +133,7 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterCapabilities },
-    errors: ['not_found', 'agent_timeout', 'agent_refused', 'agent_broken', 'agent_contract', 'agent_unauthorized'],
+    errors: ['not_found', ...FAILURES],
     async handle({ body: { agent_id }, reply }) {
       const { agent, outcome, ms } = await meet(agent_id, 'capabilities', reply);
       if (outcome.kind === 'failed') throw new DarkspereError(outcome.code, outcome.reason);

@@ -67,6 +67,8 @@ describe('meetings', () => {
     ['webhook', 'a page', raw('hello'), 'up', null],
     ['webhook', 'POST only', raw('', 405), 'unknown', null],
     ['webhook', 'POST with a key only', raw('', 403), 'unknown', null],
+    ['webhook', 'a teapot', raw('', 418), 'unknown', null],
+    ['webhook', '429', raw('', 429), 'up', null],
     ['webhook', '502', raw('', 502), 'down', 'agent_http'],
     ['a2a', 'a card', a2aDress('1.0').beside!, 'up', null],
     ['a2a', 'a card of before', a2aDress('0.3').beside!, 'up', null],

@@ -8,6 +8,7 @@ import { type Meeting, met, none } from '../../src/agents/protocols/meeting.ts';
 import { failed } from '../../src/agents/protocols/wire.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
+import { disableAgent, enableAgent } from '../../src/agents/standing.ts';
 import { newId } from '../../src/ids.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -162,6 +163,26 @@ describe('probes on a real database', () => {
     assert.ok((await nextIn())! < 2);
     for (let n = 0; n < 5; n++) await a.prober.run({ agent: agentId });
     assert.deepEqual([(await row()).status, (await row()).consecutive_failures], ['disabled', 3]);
+    await stack.disposeAsync();
+  });
+
+  test('whom an operator has disabled is not asked, until it is enabled', async () => {
+    let probes = 0;
+    const { agentId, stack, run, a, nextIn } = await world(async () => {
+      if (++probes === 1) await disableAgent(db.pools.web, agentId, 'Ada', 'wrong answers');
+      return up;
+    });
+    await run();
+    // The one that was under way plans no other.
+    assert.equal(await nextIn(), null);
+    await a.prober.ensure();
+    await run();
+    assert.deepEqual([probes, await nextIn()], [1, null]);
+    await enableAgent(db.pools.web, agentId);
+    await a.prober.ensure();
+    assert.ok((await nextIn())! <= 30);
+    await run();
+    assert.equal(probes, 2);
     await stack.disposeAsync();
   });
 

@@ -51,8 +51,8 @@ function read(answer: PostAnswer, about: About, id: string): Meeting['outcome'] 
   const said = envelope.safeParse(parsed?.value);
   const byStatus = failureOfStatus(answer, now());
   // A refusal in an envelope is one by somebody who speaks it.
-  const knows = byStatus?.code !== 'agent_http' || (said.data?.type !== 'error' && !UNKNOWN_TYPE.has(answer.status));
-  if (!knows) return none(`it answered ${question.type} with ${answer.status}`);
+  const isRefusal = said.data?.type === 'error' || UNKNOWN_TYPE.has(answer.status);
+  if (byStatus?.code === 'agent_http' && isRefusal) return none(`it answered ${question.type} with ${answer.status}`);
   if (byStatus !== null) return byStatus;
   if (parsed === null) return notJson(answer);
   if (!said.success) return failed('agent_contract', 'The answer is JSON, but no envelope.');

@@ -72,7 +72,7 @@ export async function meetByGet(
     status = answer.status;
     if (answer.ok) return { outcome: await read(answer), status };
     await answer.body?.cancel();
-    if (UNASKED.has(status)) return { outcome: none(`it answers a GET with ${status}`), status };
+    if (UNASKED.has(status)) return { outcome: none(`it answers GET ${url.pathname} with ${status}`), status };
     return { outcome: failureOfStatus({ status, headers: {} }, now())!, status };
   } catch (error) {
     return { outcome: failureOf(error), status };

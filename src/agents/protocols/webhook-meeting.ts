@@ -18,8 +18,9 @@ export async function meetWebhook(approach: Approach, http: Dispatcher, about: A
     return met('it answers a GET');
   });
   const { outcome, status } = meeting;
+  const isRefusal = status !== null && status >= 400 && status < 500;
   // Whoever may not GET may still POST.
-  if (outcome.kind === 'failed' && outcome.code === 'agent_unauthorized')
-    return { outcome: none(`it answers a GET with ${status}`), status };
-  return meeting;
+  return isRefusal && outcome.kind === 'failed' && outcome.code !== 'agent_busy'
+    ? { outcome: none(`it answers a GET with ${status}`), status }
+    : meeting;
 }
