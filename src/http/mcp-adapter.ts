@@ -119,9 +119,10 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
   type Met = { readonly agent: Agent; readonly outcome: Meeting['outcome']; readonly ms: number };
 
   async function meet(agentId: string, about: About, reply: FastifyReply): Promise<Met> {
+    const signal = goneSignal(reply);
     const agent = await existing(agentId);
     const startedMs = performance.now();
-    const { outcome } = await deps.meet({ agent, deadlines, signal: goneSignal(reply) }, about);
+    const { outcome } = await deps.meet({ agent, deadlines, signal }, about);
     return { agent, outcome, ms: performance.now() - startedMs };
   }
 
