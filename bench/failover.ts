@@ -117,7 +117,12 @@ async function startAgent() {
     const request = JSON.parse(bytes.toString('utf8'));
     const isProbe = request.type === 'health.check';
     if (mood === 'hanging') return new Promise<never>(() => {});
-    if (isProbe) return jsonAnswer('200 OK', { type: 'health.status', payload: { status: 'healthy', load: 0 } });
+    if (isProbe)
+      return jsonAnswer('200 OK', {
+        type: 'health.status',
+        in_reply_to: request.message_id,
+        payload: { status: 'healthy', load: 0 },
+      });
     if (mood === 'lying') return jsonAnswer('200 OK', { type: 'chat.response', payload: {} });
     const said = jsonAnswer('200 OK', {
       type: 'chat.response',

@@ -1115,7 +1115,7 @@ CREATE OR REPLACE FUNCTION public.begin_probe(p_agent uuid, p_pool text, p_for i
 AS $function$
 begin
   update agent_registry a set probe_by = p_pool, probe_until = clock_timestamp() + p_for
-  where a.id = p_agent and a.status <> 'deactivated'
+  where a.id = p_agent and a.status <> 'deactivated' and a.disabled_at is null
     and (a.probe_until is null or a.probe_by = p_pool or a.probe_until not between clock_timestamp() and clock_timestamp() + p_for
       or not exists (select 1 from worker_pools w where w.pool_id = a.probe_by));
   return found;
@@ -1488,7 +1488,8 @@ begin
     select a.id, p_outcome, p_error_code, p_duration_ms, p_load, a.health_score, a.status
     from agent_registry a where a.id = p_agent;
   end if;
-  perform schedule_probe(a.id, p_next_at) from agent_registry a where a.id = p_agent and a.status <> 'deactivated';
+  perform schedule_probe(a.id, p_next_at) from agent_registry a
+  where a.id = p_agent and a.status <> 'deactivated' and a.disabled_at is null;
 end $function$;
 grant execute on function end_probe(uuid,text,text,text,real,real,timestamp with time zone) to darkspere_worker;
 
@@ -1604,7 +1605,7 @@ CREATE OR REPLACE FUNCTION public.ensure_probes(p_interval interval)
 AS $function$
   select schedule_probe(a.id, clock_timestamp() + random() * p_interval)
   from agent_registry a
-  where a.status <> 'deactivated'
+  where a.status <> 'deactivated' and a.disabled_at is null
     and not exists (select 1 from graphile_worker._private_jobs j where j.key = 'probe:' || a.id)
     -- While it runs its job has no key any more.
     and (a.probe_until is null or a.probe_until < clock_timestamp())

@@ -8,7 +8,7 @@ import { createCapacity } from './agents/capacity.ts';
 import { createHealthRecorder } from './agents/health-recorder.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createInvoke } from './agents/invoke.ts';
-import { createProbe } from './agents/probe.ts';
+import { createMeet } from './agents/meet.ts';
 import { createProber } from './agents/prober.ts';
 import { createRegistry } from './agents/registry.ts';
 import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
@@ -265,7 +265,7 @@ async function openWorker(shared: Shared): Promise<string> {
   const prober =
     config.probeMs === null
       ? null
-      : createProber({ sql, poolId, registry, health, probe: createProbe(agentHttp), intervalMs: config.probeMs });
+      : createProber({ sql, poolId, registry, health, meet: createMeet(agentHttp), intervalMs: config.probeMs });
   const settle = createSettle({ sql, channel, outbound, logger });
   const engine = await startEngine({
     connection: shared.connection,

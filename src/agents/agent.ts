@@ -46,8 +46,14 @@ export type HistoryEntry = {
   readonly timestamp: Date;
 };
 
-export type AgentCall = {
+/** Whom to reach, how long that may take, and what ends it: what calls and meetings have in common. */
+export type Approach = {
   readonly agent: Agent;
+  readonly deadlines: Deadlines;
+  readonly signal: AbortSignal;
+};
+
+export type AgentCall = Approach & {
   /** Id of the question: stable over attempts, agents and crashes, so that an agent can recognise a repeat. */
   readonly messageId: string;
   readonly conversationId: string;
@@ -58,8 +64,6 @@ export type AgentCall = {
   /** Oldest first, without the text itself. */
   readonly history: readonly HistoryEntry[];
   readonly replyBudget: { readonly maxCharacters: number; readonly maxSegments: number };
-  readonly deadlines: Deadlines;
-  readonly signal: AbortSignal;
   /** Where this agent's own memory of the session is, when it answered in it before. */
   readonly thread: Thread | null;
   /** The agent says that it is at work and will take longer. */

@@ -2,9 +2,11 @@
 // an agent answers people nobody has to ask it how it is.
 import { now } from '../clock.ts';
 import type { Sql } from '../database/pools.ts';
-import type { Agent, Deadlines } from './agent.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Agent, Deadlines, Protocol } from './agent.ts';
 import { CALL_OUTRANKS_MS, type HealthRecorder } from './health-recorder.ts';
-import type { Finding, ProbeAgent } from './probe.ts';
+import type { Meet } from './meet.ts';
+import type { Meeting } from './protocols/meeting.ts';
 import type { Registry } from './registry.ts';
 
 export type ProbePayload = { readonly agent: string };
@@ -17,6 +19,14 @@ export type Prober = {
   stop(): void;
 };
 
+/** What a meeting says of health. unknown: the agent answers, and has no way to say how it is. */
+export type Finding = {
+  readonly outcome: 'up' | 'down' | 'unknown';
+  readonly code: ErrorCode | null;
+  /** What the agent says of its own load, 0–1. */
+  readonly load: number | null;
+};
+
 const DEADLINES: Deadlines = { connectMs: 3_000, firstByteMs: 5_000, totalMs: 8_000 };
 /** A probe that was begun holds off others for this long, unless its process dies before. */
 const LEASE_SECONDS = 15;
@@ -24,13 +34,15 @@ const LEASE_SECONDS = 15;
 const UNKNOWN_TIMES = 10;
 const FIRST_RETRY_MS = 2_000;
 const JITTER = 0.2;
+/** Their question is no part of a call: an odd answer to it does not show that calls fail, and three bad probes disable an agent. */
+const ASKED_BESIDE: ReadonlySet<Protocol> = new Set(['envelope', 'openai', 'webhook']);
 
 export function createProber(deps: {
   readonly sql: Sql;
   readonly poolId: string;
   readonly registry: Pick<Registry, 'find' | 'refresh'>;
   readonly health: HealthRecorder;
-  readonly probe: ProbeAgent;
+  readonly meet: Meet;
   /** Between probes of an agent that is well, milliseconds. */
   readonly intervalMs: number;
 }): Prober {
@@ -45,8 +57,10 @@ export function createProber(deps: {
     if (row?.is_answering) return { finding: null, durationMs: 0 };
     const startedAt = now();
     const startedMs = performance.now();
-    const finding = await deps.probe(agent, DEADLINES, shutdown.signal);
+    const meeting = await deps.meet({ agent, deadlines: DEADLINES, signal: shutdown.signal }, 'health');
+    // What our own stop has cut off says nothing.
     shutdown.signal.throwIfAborted();
+    const finding = findingOf(agent.protocol, meeting);
     const durationMs = performance.now() - startedMs;
     // Who cannot say how it is has answered at least: it is not gone.
     await deps.health.recordProbe(agent.id, finding.outcome !== 'down', startedAt);
@@ -86,4 +100,16 @@ export function createProber(deps: {
       shutdown.abort();
     },
   };
+}
+
+/** What a meeting about its health says of an agent of this protocol. */
+export function findingOf(protocol: Protocol, { outcome, status }: Meeting): Finding {
+  if (outcome.kind === 'met') return { outcome: 'up', code: null, load: outcome.load };
+  if (outcome.kind === 'none') return { outcome: 'unknown', code: null, load: null };
+  const { code } = outcome;
+  // An agent at its limit lives.
+  if (code === 'agent_busy') return { outcome: 'up', code: null, load: null };
+  const isOdd = code === 'agent_contract' && status !== null;
+  if (isOdd && ASKED_BESIDE.has(protocol)) return { outcome: 'unknown', code: null, load: null };
+  return { outcome: 'down', code, load: null };
 }

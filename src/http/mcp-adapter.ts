@@ -1,14 +1,15 @@
 // The MCP adapter's API: agents asked over HTTP, whatever protocol they speak.
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Chat } from '../adapter/chat.ts';
-import type { Meet } from '../adapter/handshake.ts';
 import { countSessions } from '../adapter/sessions.ts';
 import type { AgentCounts } from '../adapter/status.ts';
-import type { Agent } from '../agents/agent.ts';
+import type { Agent, Deadlines } from '../agents/agent.ts';
 import { listAgents } from '../agents/agent-list.ts';
+import type { Meet } from '../agents/meet.ts';
+import type { About, Meeting } from '../agents/protocols/meeting.ts';
 import type { Registry } from '../agents/registry.ts';
 import type { Sql } from '../database/pools.ts';
-import { CATALOGUE, DarkspereError } from '../errors.ts';
+import { DarkspereError } from '../errors.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
 import {
   AdapterAnswer,
@@ -28,10 +29,27 @@ export type AdapterDeps = {
   readonly registry: Registry;
   readonly chat: Chat;
   readonly meet: Meet;
+  /** Of meetings. */
+  readonly deadlines: Deadlines;
   readonly counts: AgentCounts;
   readonly startedAt: Date;
   readonly isClosing: () => boolean;
 };
+
+/** What asking an agent, or meeting it, can fail of. */
+const FAILURES = [
+  'agent_timeout',
+  'agent_refused',
+  'agent_broken',
+  'agent_busy',
+  'agent_http',
+  'agent_contract',
+  'agent_said_error',
+  'agent_unauthorized',
+  'agent_tls',
+  'agent_too_large',
+  'egress_denied',
+] as const;
 
 /** Adds the adapter's routes, and their description. */
 export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Promise<void> {
@@ -55,22 +73,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'chat',
     body: AdapterQuestion,
     answers: { 200: AdapterAnswer },
-    errors: [
-      'not_found',
-      'agent_none',
-      'agent_deferred',
-      'agent_timeout',
-      'agent_refused',
-      'agent_broken',
-      'agent_busy',
-      'agent_http',
-      'agent_contract',
-      'agent_said_error',
-      'agent_unauthorized',
-      'agent_tls',
-      'agent_too_large',
-      'egress_denied',
-    ],
+    errors: ['not_found', 'agent_none', 'agent_deferred', ...FAILURES],
     async handle({ body, principal, reply }) {
       const answer = await deps.chat.ask(
         {
@@ -100,7 +103,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
 }
 
 function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
-  const { sql, registry, counts } = deps;
+  const { sql, registry, counts, deadlines } = deps;
 
   async function existing(agentId: string): Promise<Agent> {
     const known = registry.find(agentId);
@@ -113,6 +116,16 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     });
   }
 
+  type Met = { readonly agent: Agent; readonly outcome: Meeting['outcome']; readonly ms: number };
+
+  async function meet(agentId: string, about: About, reply: FastifyReply): Promise<Met> {
+    const signal = goneSignal(reply);
+    const agent = await existing(agentId);
+    const startedMs = performance.now();
+    const { outcome } = await deps.meet({ agent, deadlines, signal }, about);
+    return { agent, outcome, ms: performance.now() - startedMs };
+  }
+
   route(app, {
     method: 'POST',
     path: '/mcp/capabilities',
@@ -121,19 +134,18 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterCapabilities },
-    errors: ['not_found', 'agent_timeout', 'agent_refused', 'agent_broken', 'agent_contract', 'agent_unauthorized'],
+    errors: ['not_found', ...FAILURES],
     async handle({ body: { agent_id }, reply }) {
-      const agent = await existing(agent_id);
-      const met = await deps.meet(agent, 'capabilities', goneSignal(reply));
-      if (met.kind === 'failed') throw new DarkspereError(met.code, met.reason);
-      const isMet = met.kind === 'met';
+      const { agent, outcome, ms } = await meet(agent_id, 'capabilities', reply);
+      if (outcome.kind === 'failed') throw new DarkspereError(outcome.code, outcome.reason);
+      const met = outcome.kind === 'met' ? outcome : null;
       return {
         ...named(agent),
         capabilities: [...agent.capabilities],
-        offers: isMet ? [...met.offers] : null,
-        version: isMet ? met.version : null,
-        limits: isMet ? { ...met.limits } : {},
-        response_ms: isMet ? met.ms : null,
+        offers: met && [...met.offers],
+        version: met?.version ?? null,
+        limits: { ...met?.limits },
+        response_ms: met && ms,
       };
     },
   });
@@ -142,22 +154,20 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     method: 'POST',
     path: '/mcp/health',
     summary: 'Whether an agent is there',
-    description:
-      'By the handshake of its protocol, which asks it nothing. What questions say of it stands beside that.',
+    description: 'By the means of its protocol, without a question. What questions say of it stands beside that.',
     tag: 'adapter',
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterHealth },
     errors: ['not_found'],
     async handle({ body: { agent_id }, reply }) {
-      const agent = await existing(agent_id);
-      const met = await deps.meet(agent, 'health', goneSignal(reply));
+      const { agent, outcome, ms } = await meet(agent_id, 'health', reply);
       return {
         ...named(agent),
-        status: ({ met: 'healthy', failed: 'unhealthy', none: 'unknown' } as const)[met.kind],
-        error: met.kind === 'failed' ? { code: met.code, message: met.reason || CATALOGUE[met.code].title } : null,
-        response_ms: met.kind === 'none' ? null : met.ms,
-        load: met.kind === 'met' ? met.load : null,
+        status: ({ met: 'healthy', failed: 'unhealthy', none: 'unknown' } as const)[outcome.kind],
+        error: outcome.kind === 'failed' ? { code: outcome.code, message: outcome.reason } : null,
+        response_ms: outcome.kind === 'none' ? null : ms,
+        load: outcome.kind === 'met' ? outcome.load : null,
         health_score: agent.healthScore,
         circuit: agent.circuit,
       };

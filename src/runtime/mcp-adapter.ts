@@ -1,11 +1,11 @@
 // The MCP adapter: agents for programs.
 import { createChat } from '../adapter/chat.ts';
-import { createMeet } from '../adapter/handshake.ts';
 import { createAgentCounts } from '../adapter/status.ts';
 import { createAdmission } from '../agents/admission.ts';
 import { createCapacity } from '../agents/capacity.ts';
 import { createHealthRecorder } from '../agents/health-recorder.ts';
 import { createInvoke } from '../agents/invoke.ts';
+import { createMeet } from '../agents/meet.ts';
 import { createRegistry } from '../agents/registry.ts';
 import { now, systemClock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -67,7 +67,8 @@ export async function openMcpAdapter(shared: Shared): Promise<string> {
     registry,
     chat,
     counts,
-    meet: createMeet(http, config.agentDeadlines),
+    meet: createMeet(http),
+    deadlines: config.agentDeadlines,
     startedAt: now(),
     isClosing: () => shared.state.closing,
   });

@@ -281,6 +281,13 @@ describe('good agents', () => {
     assert.match(detailOf(found, 'handshake'), /capabilities \(2\)/);
   });
 
+  test('an envelope that says that it is not well has answered', async () => {
+    const sick = { ...WELL, payload: { status: 'draining' } };
+    peer.behave(envelope({ 'capabilities.request': () => ABILITIES, 'health.check': () => sick }));
+    const found = await passing(peer.agent('envelope'));
+    assert.equal(outcomes(found).echo, 'passed');
+  });
+
   test('an envelope that knows only questions is asked one, marked as one that goes to nobody', async () => {
     for (const unknown of [400, 500]) {
       let asked: { payload: Record<string, unknown> } | null = null;

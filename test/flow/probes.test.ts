@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createHealthRecorder } from '../../src/agents/health-recorder.ts';
-import type { Finding } from '../../src/agents/probe.ts';
 import { createProber } from '../../src/agents/prober.ts';
+import { type Meeting, met, none } from '../../src/agents/protocols/meeting.ts';
+import { failed } from '../../src/agents/protocols/wire.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
+import { disableAgent, enableAgent } from '../../src/agents/standing.ts';
 import { newId } from '../../src/ids.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -40,8 +42,8 @@ describe('probes on a real database', () => {
     credential: null,
   };
 
-  /** Two processes with one agent; `find` is what a probe of either finds. */
-  async function world(find: () => Promise<Finding> | Finding) {
+  /** Two processes with one agent; `meeting` is what comes of meeting it. */
+  async function world(meeting: () => Promise<Meeting> | Meeting) {
     const resolve = async () => ['93.184.216.34'];
     // The same name at the same address would be the agent of the test before.
     const wanted = { ...NEW, endpointUrl: `https://agent.example/${newId()}` };
@@ -54,11 +56,11 @@ describe('probes on a real database', () => {
       stack.defer(() => registry.close());
       const health = createHealthRecorder({ sql, registry, onError, flushMs: NEVER, probes: true });
       stack.defer(() => health.close());
-      const probe = async () => find();
+      const meet = async () => meeting();
       return {
         registry,
         health,
-        prober: createProber({ sql, poolId, registry, health, probe, intervalMs: INTERVAL_MS }),
+        prober: createProber({ sql, poolId, registry, health, meet, intervalMs: INTERVAL_MS }),
       };
     };
     const row = async () => (await db.admin`select * from agent_health_summary where agent_id = ${agentId}`)[0]!;
@@ -83,11 +85,12 @@ describe('probes on a real database', () => {
     return { agentId, stack, run, a, b: await open(`b ${agentId}`), row, checks, nextIn };
   }
 
-  const up: Finding = { outcome: 'up', code: null, load: 0.2 };
-  const gone: Finding = { outcome: 'down', code: 'agent_refused', load: null };
+  const up: Meeting = { outcome: met('', { load: 0.2 }), status: 200 };
+  const gone: Meeting = { outcome: failed('agent_refused', ''), status: null };
+  const unasked: Meeting = { outcome: none(''), status: 405 };
 
   test('two processes never probe an agent at once; one that dies leaves it to the other', async () => {
-    const hold = Promise.withResolvers<Finding>();
+    const hold = Promise.withResolvers<Meeting>();
     const begun = Promise.withResolvers<void>();
     let probes = 0;
     const { agentId, stack, a, b, checks } = await world(() => {
@@ -109,8 +112,8 @@ describe('probes on a real database', () => {
   });
 
   test('three bad ones disable an agent, sooner each time; a good one brings it back; all of it is kept', async () => {
-    let finding = gone;
-    const { stack, run, row, checks, nextIn } = await world(() => finding);
+    let meeting = gone;
+    const { stack, run, row, checks, nextIn } = await world(() => meeting);
     const waits: number[] = [];
     for (let n = 0; n < 3; n++) {
       await run();
@@ -121,7 +124,7 @@ describe('probes on a real database', () => {
       waits.join(' '),
     );
     assert.deepEqual([(await row()).status, (await row()).probe_failures], ['disabled', 3]);
-    finding = up;
+    meeting = up;
     await run();
     assert.deepEqual(
       [(await row()).status, (await row()).health_score, (await row()).last_check],
@@ -137,7 +140,7 @@ describe('probes on a real database', () => {
     let probes = 0;
     const { agentId, stack, run, a, checks, nextIn } = await world(() => {
       probes += 1;
-      return { outcome: 'unknown', code: null, load: null };
+      return unasked;
     });
     a.health.recordSuccess(agentId, 100);
     await a.health.flush();
@@ -160,6 +163,26 @@ describe('probes on a real database', () => {
     assert.ok((await nextIn())! < 2);
     for (let n = 0; n < 5; n++) await a.prober.run({ agent: agentId });
     assert.deepEqual([(await row()).status, (await row()).consecutive_failures], ['disabled', 3]);
+    await stack.disposeAsync();
+  });
+
+  test('whom an operator has disabled is not asked, until it is enabled', async () => {
+    let probes = 0;
+    const { agentId, stack, run, a, nextIn } = await world(async () => {
+      if (++probes === 1) await disableAgent(db.pools.web, agentId, 'Ada', 'wrong answers');
+      return up;
+    });
+    await run();
+    // The one that was under way plans no other.
+    assert.equal(await nextIn(), null);
+    await a.prober.ensure();
+    await run();
+    assert.deepEqual([probes, await nextIn()], [1, null]);
+    await enableAgent(db.pools.web, agentId);
+    await a.prober.ensure();
+    assert.ok((await nextIn())! <= 30);
+    await run();
+    assert.equal(probes, 2);
     await stack.disposeAsync();
   });
 

@@ -88,7 +88,7 @@ export function mcpDress(era: '2026-07-28' | '2025-11-25', tools: readonly objec
 }
 
 /** An A2A agent of one version, but for the message itself. */
-export function a2aDress(version: '1.0' | '0.3', { streams = false } = {}): Dress {
+export function a2aDress(version: '1.0' | '0.3', { streams = false, skills = [] as readonly object[] } = {}): Dress {
   const isNew = version === '1.0';
   const asks = new Set(['SendMessage', 'SendStreamingMessage', 'message/send', 'message/stream']);
   const message = (text: string) =>
@@ -120,7 +120,7 @@ export function a2aDress(version: '1.0' | '0.3', { streams = false } = {}): Dres
         capabilities: { streaming: streams },
         defaultInputModes: ['text/plain'],
         defaultOutputModes: ['text/plain'],
-        skills: [],
+        skills,
         ...(isNew
           ? { supportedInterfaces: [{ url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }] }
           : { url, preferredTransport: 'JSONRPC', protocolVersion: '0.3.0' }),

@@ -83,7 +83,7 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
-    if (isProbe(request, chunks)) return await answerProbe(response, options.probe?.() ?? 'healthy');
+    if (isProbe(request, chunks)) return await answerProbe(response, chunks, options.probe?.() ?? 'healthy');
     const call = readCall(Buffer.concat(chunks).toString('utf8'), request.headers, protocol);
     calls.push(call);
     response.on('close', () => {
@@ -151,10 +151,16 @@ function isProbe({ method }: IncomingMessage, chunks: readonly Buffer[]): boolea
   return method !== 'POST' || JSON.parse(Buffer.concat(chunks).toString('utf8')).type === 'health.check';
 }
 
-async function answerProbe(response: ServerResponse, says: string | Promise<never>): Promise<void> {
+async function answerProbe(
+  response: ServerResponse,
+  chunks: readonly Buffer[],
+  says: string | Promise<never>,
+): Promise<void> {
   const status = await says;
   response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(JSON.stringify({ type: 'health.status', payload: { status, load: 0 } }));
+  // A GET has no body, and its answer is not read.
+  const { message_id } = JSON.parse(Buffer.concat(chunks).toString('utf8') || '{}');
+  response.end(JSON.stringify({ type: 'health.status', in_reply_to: message_id, payload: { status, load: 0 } }));
 }
 
 function readCall(text: string, headers: IncomingHttpHeaders, protocol: Protocol): Call {

@@ -67,13 +67,14 @@ begin
   end if;
 end $$;
 
--- Takes an agent's probe for a pool: one process at a time. False: another has it, or there is nothing to probe.
+-- Takes an agent's probe for a pool: one process at a time. False: another has it, or there is nothing to probe. Whom an operator
+-- has disabled is asked nothing at all: no process knows it any more, and what a probe found would bring nothing back.
 create or replace function begin_probe(p_agent uuid, p_pool text, p_for interval)
 returns boolean language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
   update agent_registry a set probe_by = p_pool, probe_until = clock_timestamp() + p_for
-  where a.id = p_agent and a.status <> 'deactivated'
+  where a.id = p_agent and a.status <> 'deactivated' and a.disabled_at is null
     and (a.probe_until is null or a.probe_by = p_pool or a.probe_until not between clock_timestamp() and clock_timestamp() + p_for
       or not exists (select 1 from worker_pools w where w.pool_id = a.probe_by));
   return found;
@@ -91,16 +92,17 @@ begin
     select a.id, p_outcome, p_error_code, p_duration_ms, p_load, a.health_score, a.status
     from agent_registry a where a.id = p_agent;
   end if;
-  perform schedule_probe(a.id, p_next_at) from agent_registry a where a.id = p_agent and a.status <> 'deactivated';
+  perform schedule_probe(a.id, p_next_at) from agent_registry a
+  where a.id = p_agent and a.status <> 'deactivated' and a.disabled_at is null;
 end $$;
 
--- Plans the first probe of agents that have none: spread over the interval, or all would be asked in the same second for ever.
+-- Plans the first probe of agents that have none, as after an operator's enable: spread over the interval, or all would be asked in the same second for ever.
 create or replace function ensure_probes(p_interval interval)
 returns void language sql security definer set search_path = public, pg_temp
 as $$
   select schedule_probe(a.id, clock_timestamp() + random() * p_interval)
   from agent_registry a
-  where a.status <> 'deactivated'
+  where a.status <> 'deactivated' and a.disabled_at is null
     and not exists (select 1 from graphile_worker._private_jobs j where j.key = 'probe:' || a.id)
     -- While it runs its job has no key any more.
     and (a.probe_until is null or a.probe_until < clock_timestamp())

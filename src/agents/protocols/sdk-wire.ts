@@ -7,7 +7,7 @@ import { now } from '../../clock.ts';
 import { DarkspereError } from '../../errors.ts';
 import { egressFetch } from '../../security/egress-fetch.ts';
 import { MAX_ANSWER_BYTES } from '../../security/post-json.ts';
-import type { AgentCall, AgentExchange } from '../agent.ts';
+import type { AgentExchange, Approach } from '../agent.ts';
 import { type Failed, failed, failureOf, failureOfStatus, head, KEPT_REQUEST, storable } from './wire.ts';
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
@@ -33,7 +33,9 @@ export type Wire = {
   failure(): Failed | null;
   /** The status of the newest answer; null before the first. */
   status(): number | null;
-  /** The record of the call; `request` is what the agent was asked. */
+  /** Nothing more is asked: its deadlines end. */
+  close(): void;
+  /** Closes it and gives the record of the call; `request` is what the agent was asked. */
   exchange(request: string): AgentExchange;
   /** Waits a moment for what is said beside the call: a cancellation must be out before its connection is closed. */
   settled(): Promise<void>;
@@ -46,7 +48,7 @@ const MAX_STREAM_BYTES = 1_048_576;
 const ASIDE_DEADLINES = { connectMs: ASIDE_MS, firstByteMs: ASIDE_MS, totalMs: ASIDE_MS };
 
 /** Opens the wire of one call: the deadlines of the call hold over all its requests together. */
-export function openWire(call: AgentCall, http: Dispatcher, options: WireOptions): Wire {
+export function openWire(call: Approach, http: Dispatcher, options: WireOptions): Wire {
   const home = new URL(call.agent.endpointUrl);
   const { credential } = call.agent;
   const startedAt = now();
@@ -65,7 +67,8 @@ export function openWire(call: AgentCall, http: Dispatcher, options: WireOptions
   const timer = setTimeout(onTotal, call.deadlines.totalMs);
   timer.unref();
   const signal = AbortSignal.any([call.signal, broken.signal]);
-  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  const close = () => clearTimeout(timer);
+  signal.addEventListener('abort', close, { once: true });
   const leftMs = () => Math.max(1, call.deadlines.totalMs - (performance.now() - startedMs));
 
   /** The credential belongs to the address that was registered: whatever else an answer names does not get it. */
@@ -140,8 +143,9 @@ export function openWire(call: AgentCall, http: Dispatcher, options: WireOptions
       return answer === null ? null : failureOfStatus(answer, now());
     },
     status: () => answer?.status ?? null,
+    close,
     exchange(request) {
-      clearTimeout(timer);
+      close();
       return {
         // A query string may hold a key.
         target: `${home.origin}${home.pathname}`,

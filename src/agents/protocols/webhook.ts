@@ -3,8 +3,7 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
-import type { AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
-import { type Finding, type Probing, probeWithGet } from './probing.ts';
+import type { Agent, AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
 import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
 import { exchange, failed, failureOfStatus, MAX_TEXT, notCalled, notJson, parseJson, storable } from './wire.ts';
 
@@ -52,32 +51,23 @@ export async function callWebhook(call: AgentCall, http: Dispatcher): Promise<Ag
     call,
     http,
     urlOf(call.agent.endpointUrl, settings.path ?? ''),
-    headersOf(call, settings),
+    headersOf(call.agent, settings),
     JSON.stringify(fill(settings.body, call, conversation)),
   );
   return { outcome: 'kind' in answer ? answer : read(answer, settings, now()), exchange: record };
 }
 
-/** A GET of the address: most of these interfaces take POST only, which is an answer too. */
-export async function probeWebhook(probing: Probing): Promise<Finding> {
-  const parsed = webhookSettings.safeParse(probing.agent.metadata);
-  const path = parsed.success ? (parsed.data.path ?? '') : '';
-  const finding = await probeWithGet(probing, urlOf(probing.agent.endpointUrl, path));
-  // Whoever may not GET may still POST.
-  return finding.code === 'agent_unauthorized' ? { ...finding, outcome: 'unknown', code: null } : finding;
-}
-
-function urlOf(endpoint: string, more: string): URL {
+export function urlOf(endpoint: string, more: string): URL {
   const url = new URL(endpoint);
   const base = url.pathname.replace(/\/+$/, '');
   if (more !== '' && !base.endsWith(more)) url.pathname = `${base}${more}`;
   return url;
 }
 
-function headersOf(call: AgentCall, settings: WebhookSettings): Record<string, string> {
-  const { credential } = call.agent;
+/** The credential in the header that the endpoint wants it in. */
+export function headersOf({ credential }: Agent, settings: WebhookSettings | undefined): Record<string, string> {
   if (credential === null) return {};
-  const header = settings.api_key_header?.toLowerCase();
+  const header = settings?.api_key_header?.toLowerCase();
   return header === undefined ? { authorization: `Bearer ${credential}` } : { [header]: credential };
 }
 

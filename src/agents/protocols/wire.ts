@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { now } from '../../clock.ts';
 import { DarkspereError, type ErrorCode } from '../../errors.ts';
 import { type PostAnswer, postJson, type Seen } from '../../security/post-json.ts';
-import type { AgentCall, AgentExchange, AgentOutcome } from '../agent.ts';
+import type { AgentCall, AgentExchange, AgentOutcome, Approach } from '../agent.ts';
 
 export type Failed = Extract<AgentOutcome, { kind: 'failed' }>;
 
@@ -18,9 +18,9 @@ const MAX_RETRY_AFTER_MS = 30_000;
 
 export type Exchanged = { readonly answer: PostAnswer | Failed; readonly exchange: AgentExchange };
 
-/** Posts `body` for a call and records it. Never throws. */
+/** Posts `body` to an agent and records it. Never throws. */
 export async function exchange(
-  call: AgentCall,
+  call: Approach,
   http: Dispatcher,
   target: URL,
   headers: Readonly<Record<string, string>>,

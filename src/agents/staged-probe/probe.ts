@@ -5,11 +5,10 @@ import type { Dispatcher } from 'undici';
 import { now } from '../../clock.ts';
 import { DarkspereError, messageOf } from '../../errors.ts';
 import { parseCidrs, type Resolve, resolveHost } from '../../security/egress-rules.ts';
-import type { Agent, AgentCall, AgentOutcome } from '../agent.ts';
-import { greet } from '../greet.ts';
-import { createInvoke } from '../invoke.ts';
-import { echoEnvelope } from '../protocols/envelope-greeting.ts';
-import type { Failed } from '../protocols/wire.ts';
+import type { Agent, AgentCall } from '../agent.ts';
+import { createInvoke, type InvokeAgent } from '../invoke.ts';
+import { createMeet, type Meet } from '../meet.ts';
+import { type Failed, failed } from '../protocols/wire.ts';
 import { type Reached, resolveStage, since, tcpStage, tlsStage } from './reach.ts';
 import { type Depth, hintFor, type Probe, STAGES, type Stage, type StageResult } from './stages.ts';
 
@@ -62,7 +61,8 @@ export function createProbe(deps: {
       if (url.protocol === 'https:') await run.reach('tls', (ms) => tlsStage(url, socket, ms));
       else run.note('tls', 'skipped', 0, 'the address begins with http://');
       socket.destroy();
-      await converse(run, deps.http);
+      // Anew each time: what earlier calls have taught must not stand in for an answer.
+      await converse(run, { meet: createMeet(deps.http), invoke: createInvoke(deps.http) });
     } catch (error) {
       if (!(error instanceof Stop)) run.failed('http', { code: 'internal_error', reason: messageOf(error) }, 0);
     }
@@ -163,10 +163,12 @@ class Run {
   }
 }
 
+type Ways = { readonly meet: Meet; readonly invoke: InvokeAgent };
+
 /** From the first HTTP request on: the handshake of the protocol, then its echo. */
-async function converse(run: Run, http: Dispatcher): Promise<void> {
+async function converse(run: Run, ways: Ways): Promise<void> {
   const startedMs = performance.now();
-  const { outcome, status } = await greet(run.call(), http);
+  const { outcome, status } = await ways.meet(run.call(), 'capabilities');
   const ms = since(startedMs);
   if (outcome.kind === 'failed') {
     if (isExpectedRefusal(run, outcome)) {
@@ -185,19 +187,24 @@ async function converse(run: Run, http: Dispatcher): Promise<void> {
   }
   if (outcome.kind === 'met' || (status !== null && !NO_SUCH_PATH.has(status))) run.answered(status);
   run.note('handshake', outcome.kind === 'met' ? 'passed' : 'skipped', ms, outcome.detail);
-  if (run.options.depth === 'full') await echo(run, http, outcome.kind === 'met' && outcome.canEcho === true);
+  if (run.options.depth === 'full') await echo(run, ways, outcome.kind === 'met' && run.agent.protocol === 'envelope');
   else if (!run.has('http')) run.note('http', 'unknown', 0, 'the protocol has no question without work');
 }
 
-/** What a server says that has nothing at the address, and an agent that only has no greeting. */
+/** What a server says that has nothing at the address, and an agent that only has no such question. */
 const NO_SUCH_PATH = new Set([404, 405, 410]);
 
-async function echo(run: Run, http: Dispatcher, hasOwn: boolean): Promise<void> {
+type Echo = {
+  readonly outcome: { readonly kind: 'reply' } | { readonly kind: 'deferred' } | Failed;
+  readonly status: number | null;
+  /** Whatever the status, the answer is one of an API and not of a server that knows no such path. */
+  readonly isApi: boolean;
+};
+
+async function echo(run: Run, { meet, invoke }: Ways, hasOwn: boolean): Promise<void> {
   const startedMs = performance.now();
   const call = run.call();
-  const { outcome, status, isApi } = hasOwn
-    ? { outcome: await echoEnvelope(call, http), status: 200, isApi: true }
-    : await question(call, http);
+  const { outcome, status, isApi } = hasOwn ? await ownEcho(call, meet) : await question(call, invoke);
   const ms = since(startedMs);
   const detail = passable(run, outcome, status);
   if (detail !== null) {
@@ -210,15 +217,24 @@ async function echo(run: Run, http: Dispatcher, hasOwn: boolean): Promise<void> 
   run.failed(stage, outcome as Failed, ms);
 }
 
-/** A real question. `isApi`: whatever the status, the answer is one of an API and not of a server that knows no such path. */
-async function question(call: AgentCall, http: Dispatcher) {
-  const { outcome, exchange } = await createInvoke(http)(call);
+/** The echo that the envelope has, so that nobody is asked a question. That the agent is not well is an answer too. */
+async function ownEcho(call: AgentCall, meet: Meet): Promise<Echo> {
+  const { outcome, status } = await meet(call, 'health');
+  const isAnswer = outcome.kind === 'met' || (outcome.kind === 'failed' && outcome.code === 'agent_said_error');
+  if (isAnswer) return { outcome: { kind: 'reply' }, status, isApi: true };
+  const why = outcome.kind === 'none' ? failed('agent_contract', outcome.detail) : outcome;
+  return { outcome: why, status, isApi: true };
+}
+
+/** A real question. */
+async function question(call: AgentCall, invoke: InvokeAgent): Promise<Echo> {
+  const { outcome, exchange } = await invoke(call);
   const isApi = call.agent.protocol === 'openai' && /^\s*\{\s*"error"/.test(exchange.response);
   return { outcome, status: exchange.status, isApi };
 }
 
 /** What an echo shows that is no failure; null: it is one. */
-function passable(run: Run, outcome: AgentOutcome, status: number | null): string | null {
+function passable(run: Run, outcome: Echo['outcome'], status: number | null): string | null {
   if (outcome.kind === 'reply') return 'it answered';
   if (outcome.kind === 'deferred') return 'it took the question and will answer later (202)';
   const { code } = outcome;

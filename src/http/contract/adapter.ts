@@ -57,7 +57,7 @@ export const AdapterCapabilities = z.object({
   protocol: z.string(),
   /** What it was registered with, and is chosen by. */
   capabilities: z.array(z.string()),
-  /** What it names itself when it is asked: capabilities, tools, skills or models. Null: its protocol has no such question. */
+  /** What it names itself when it is asked: capabilities, tools, skills or models. Null: it has no answer to that, or its protocol no such question. */
   offers: z.array(z.string()).nullable(),
   version: z.string().nullable(),
   limits: z.record(z.string(), z.unknown()),
@@ -72,7 +72,7 @@ export const AdapterHealth = z.object({
   agent_id: id,
   agent_name: z.string(),
   protocol: z.string(),
-  /** Of the handshake just made. `unknown`: the protocol has none. */
+  /** Of the meeting just now. `unknown`: it answers, but does not know the question how it is. */
   status: z.enum(['healthy', 'unhealthy', 'unknown']),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   response_ms: z.number().nullable(),

@@ -6,7 +6,6 @@ import type { Client } from '@a2a-js/sdk/client';
 import { A2AError } from '@a2a-js/sdk/errors';
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
-import type { Greeting } from '../greeting.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted, type Wire } from '../sdk-wire.ts';
 import { transcriptOf, wordsOf } from '../template.ts';
@@ -27,26 +26,6 @@ export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMem
   return { outcome, exchange: wire.exchange(attempt.asked) };
 }
 
-/** Reads the agent's card and finds a binding that is spoken here. Never throws. */
-export async function greetA2a(call: AgentCall, http: Dispatcher): Promise<Greeting> {
-  const wire = openA2aWire(call, http);
-  const end = (outcome: Greeting['outcome']): Greeting => ({ outcome, status: wire.status() });
-  try {
-    const card = await orAborted(fetchCard(call, wire), wire.signal);
-    // No card is about the agent and not about the server, which has answered.
-    if (card === null) return end(wire.status() === 404 ? noCard() : (wire.failure() ?? noCard()));
-    const { transport } = await clientFor(card, wire);
-    return end({
-      kind: 'met',
-      detail: `its card is read; it speaks ${transport.protocolName} ${transport.protocolVersion}`,
-    });
-  } catch (error) {
-    return end(failureOf(error, { call, wire, asked: '', progress: NOTHING }));
-  } finally {
-    wire.exchange('');
-  }
-}
-
 type Attempt = {
   readonly call: AgentCall;
   readonly wire: Wire;
@@ -63,7 +42,7 @@ async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<
   let client: Client | null = null;
   try {
     const card = cards.recall(call.agent) ?? (await orAborted(fetchCard(call, wire), wire.signal));
-    if (card === null) return wire.status() === 404 ? noCard() : (wire.failure() ?? noCard());
+    if (card === null) return noCard(wire);
     client = await clientFor(card, wire);
     cards.keep(call.agent, card);
     return await converse(attempt, client, settings.data);
@@ -183,12 +162,14 @@ function saidIn(error: unknown): A2AError | null {
   return error instanceof Error && error.cause instanceof A2AError ? error.cause : null;
 }
 
-function noCard(): Failed {
-  return failed('agent_contract', 'There is no agent card (/.well-known/agent-card.json) at the address.');
+/** Why no card came. That there is none is about the agent and not about the server, which has answered. */
+export function noCard(wire: Wire): Failed {
+  const none = failed('agent_contract', 'There is no agent card (/.well-known/agent-card.json) at the address.');
+  return wire.status() === 404 ? none : (wire.failure() ?? none);
 }
 
 /** What the wire knows comes first; only names get into reasons, since an error's words may repeat the person's. */
-function failureOf(error: unknown, { wire, asked }: Attempt): Failed {
+export function failureOf(error: unknown, { wire, asked }: Pick<Attempt, 'wire' | 'asked'>): Failed {
   const broken = wire.failure();
   if (broken !== null) {
     // Whether a message that was sent before is recognised is unknown; another agent is the better next try.

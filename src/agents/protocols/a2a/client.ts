@@ -9,7 +9,7 @@ import {
   type TransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Dispatcher } from 'undici';
-import type { AgentCall } from '../../agent.ts';
+import type { Approach } from '../../agent.ts';
 import { openWire, type Role, type Wire } from '../sdk-wire.ts';
 
 /** A card as it came, read anew by the library for each client. */
@@ -18,7 +18,7 @@ export type AgentCard = object;
 /** A card lists skills, so it may be longer than an answer. */
 const MAX_CARD_BYTES = 262_144;
 
-export function openA2aWire(call: AgentCall, http: Dispatcher): Wire {
+export function openA2aWire(call: Approach, http: Dispatcher): Wire {
   return openWire(call, http, { roleOf });
 }
 
@@ -73,8 +73,8 @@ function* cardUrls(endpoint: string): Generator<URL> {
 }
 
 /** Fetches the card, null when there is none. Throws what the wire throws, and for what is no JSON. */
-export async function fetchCard(call: AgentCall, wire: Wire): Promise<AgentCard | null> {
-  for (const url of cardUrls(call.agent.endpointUrl)) {
+export async function fetchCard({ agent }: Approach, wire: Wire): Promise<AgentCard | null> {
+  for (const url of cardUrls(agent.endpointUrl)) {
     const response = await wire.fetch(url, { headers: { accept: 'application/json', 'a2a-version': '1.0' } });
     if (response.ok) {
       const card: unknown = await response.json();

@@ -11,7 +11,7 @@ import {
   type VersionNegotiationMode,
 } from '@modelcontextprotocol/client';
 import type { Dispatcher } from 'undici';
-import type { AgentCall } from '../../agent.ts';
+import type { Approach } from '../../agent.ts';
 import { isStream, openWire, orAborted, type Role, type Wire } from '../sdk-wire.ts';
 import { failed } from '../wire.ts';
 import type { McpSettings } from './settings.ts';
@@ -48,7 +48,7 @@ export type McpWire = Wire & {
 };
 
 /** The wire of an MCP call: it also notices answers that end without an answer, which the library waits for. */
-export function openMcpWire(call: AgentCall, http: Dispatcher): McpWire {
+export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
   let step = 0;
   const lost = () => wire.fail(failed('agent_broken', 'The stream of the answer ended before the answer came.'));
   const odd = () => wire.fail(failed('agent_contract', 'The answer does not answer the call.'));
@@ -97,7 +97,7 @@ function roleOf(init: RequestInit): Role {
  * wrong (some servers answer the probe with nonsense), the old way is tried once.
  */
 export async function connect(
-  call: AgentCall,
+  call: Approach,
   wire: McpWire,
   settings: McpSettings,
   known: PriorDiscovery | null,
@@ -125,7 +125,7 @@ function wasOnlyTheProbe(error: unknown, wire: Wire): boolean {
 }
 
 async function open(
-  call: AgentCall,
+  call: Approach,
   wire: McpWire,
   mode: VersionNegotiationMode,
   known: PriorDiscovery | null,

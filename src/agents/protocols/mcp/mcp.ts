@@ -2,7 +2,6 @@
 import { type PriorDiscovery, ProtocolError, SdkError, SdkErrorCode, type Tool } from '@modelcontextprotocol/client';
 import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
-import type { Greeting } from '../greeting.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted } from '../sdk-wire.ts';
 import { type Failed, failed } from '../wire.ts';
@@ -28,31 +27,6 @@ export async function callMcp(
   const outcome = await answer(attempt);
   return { outcome, exchange: wire.exchange(attempt.asked) };
 }
-
-/** Connects and finds the tool that texts would go to, without calling it. Never throws. */
-export async function greetMcp(call: AgentCall, http: Dispatcher): Promise<Greeting> {
-  const wire = openMcpWire(call, http);
-  const attempt: Attempt = { call, wire, memory: NO_MEMORY, asked: '', isIdempotent: false };
-  const end = (outcome: Greeting['outcome']): Greeting => ({ outcome, status: wire.status() });
-  const settings = mcpSettings.safeParse(call.agent.metadata);
-  if (!settings.success)
-    return end(failed('agent_contract', `metadata.${settings.error.issues[0]?.path.join('.')} is misshapen`));
-  let connection: Connection | null = null;
-  try {
-    connection = await connect(call, wire, settings.data, null);
-    const plan = await findPlan(connection, wire, settings.data);
-    if ('refusal' in plan) return end(failed('agent_contract', plan.refusal));
-    const era = connection.era.kind === 'legacy' ? 'a revision before 2026-07-28' : '2026-07-28';
-    return end({ kind: 'met', detail: `it speaks ${era}; texts go to the tool ${plan.name.slice(0, 100)}` });
-  } catch (error) {
-    return end(failureOf(error, attempt));
-  } finally {
-    wire.exchange('');
-    void connection?.release();
-  }
-}
-
-const NO_MEMORY: AgentMemory<KnownServer> = { recall: () => null, keep: () => {}, forget: () => {} };
 
 type Attempt = {
   readonly call: AgentCall;
@@ -89,7 +63,8 @@ async function ask(
   let connection: Connection | null = null;
   try {
     connection = await connect(call, wire, settings, known?.era ?? null);
-    const plan = known?.plan ?? (await findPlan(connection, wire, settings));
+    const plan =
+      known?.plan ?? knownPlan(connection, settings) ?? choosePlan(await listTools(connection, wire), settings);
     if ('refusal' in plan) return { outcome: failed('agent_contract', plan.refusal), wasRefused: false };
     const now = { era: connection.era, plan };
     // The very same question would get the same refusal.
@@ -110,21 +85,26 @@ function isSame(a: KnownServer, b: KnownServer): boolean {
 }
 
 /**
- * The tool to call. Servers of the older era are not asked for their list where the settings say everything; the newer ones
+ * The tool to call, where the settings say everything: servers of the older era are not asked for their list then. The newer ones
  * are, because a tool's schema may ask for headers.
  */
-async function findPlan(
-  { client, era }: Connection,
-  wire: McpWire,
-  settings: McpSettings,
-): Promise<Plan<Tool> | { readonly refusal: string }> {
-  if (era.kind === 'legacy' && settings.tool !== undefined && settings.arguments !== undefined)
-    return { name: settings.tool, tool: null, arguments: { kind: 'template', template: settings.arguments } };
+export function knownPlan({ era }: Connection, settings: McpSettings): Plan<Tool> | null {
+  if (era.kind !== 'legacy' || settings.tool === undefined || settings.arguments === undefined) return null;
+  return { name: settings.tool, tool: null, arguments: { kind: 'template', template: settings.arguments } };
+}
+
+/** The tools of a server. Throws what its library throws. */
+export async function listTools({ client }: Connection, wire: McpWire): Promise<Tool[]> {
   const { tools } = await orAborted(
     client.listTools(undefined, { signal: wire.signal, timeout: wire.leftMs() + 1_000 }),
     wire.signal,
   );
   wire.stepDone();
+  return tools;
+}
+
+/** The tool to call among those listed, or why none of them can be meant. */
+export function choosePlan(tools: readonly Tool[], settings: McpSettings): Plan<Tool> | { readonly refusal: string } {
   if (settings.tool === undefined && tools.length > MAX_TOOLS)
     return { refusal: `The server has ${tools.length} tools. Name the one to call in metadata.tool.` };
   const choice = chooseTool(tools, settings);
@@ -162,7 +142,10 @@ function isRefusal(error: unknown, wire: McpWire): boolean {
 }
 
 /** What the wire knows comes first; only codes get into reasons, since an error's words may repeat the person's. */
-function failureOf(error: unknown, { wire, asked, isIdempotent }: Attempt): Failed {
+export function failureOf(
+  error: unknown,
+  { wire, asked, isIdempotent }: Pick<Attempt, 'wire' | 'asked' | 'isIdempotent'>,
+): Failed {
   const broken = wire.failure();
   if (broken !== null && (wire.signal.aborted || !(error instanceof ProtocolError))) {
     // Unlike our own message id, what a repeat means is unknown to most tools; another agent is the better next try.

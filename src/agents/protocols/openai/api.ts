@@ -2,7 +2,7 @@
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import type { PostAnswer } from '../../../security/post-json.ts';
-import type { AgentCall, AgentOutcome } from '../../agent.ts';
+import type { Agent, AgentCall, AgentOutcome } from '../../agent.ts';
 import {
   type Exchanged,
   exchange,
@@ -26,8 +26,7 @@ export const openaiSettings = z.object({
 export type OpenaiSettings = z.infer<typeof openaiSettings>;
 
 /** The settings of an agent; what is misshapen in a row that nobody checked falls back to its default. */
-export function settingsOf(call: AgentCall): OpenaiSettings {
-  const { metadata } = call.agent;
+export function settingsOf({ metadata }: Agent): OpenaiSettings {
   const sound = Object.entries(openaiSettings.shape).filter(
     ([name, schema]) => schema.safeParse(metadata[name]).success,
   );
@@ -42,13 +41,17 @@ export function ask(
   body: object,
   totalMs: number,
 ): Promise<Exchanged> {
-  const { credential } = call.agent;
-  const headers = credential === null ? {} : { authorization: `Bearer ${credential}` };
-  return exchange(call, http, urlOf(call.agent.endpointUrl, path), headers, JSON.stringify(body), totalMs);
+  const { agent } = call;
+  const url = urlOf(agent.endpointUrl, path);
+  return exchange(call, http, url, authorizationOf(agent), JSON.stringify(body), totalMs);
+}
+
+export function authorizationOf({ credential }: Agent): Record<string, string> {
+  return credential === null ? {} : { authorization: `Bearer ${credential}` };
 }
 
 /** A query string stays where it is. */
-export function urlOf(endpoint: string, path: string): URL {
+function urlOf(endpoint: string, path: string): URL {
   const url = new URL(endpoint);
   const base = url.pathname.replace(/\/+$/, '');
   url.pathname = base.endsWith(path) ? base : `${base}${path}`;

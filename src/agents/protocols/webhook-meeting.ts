@@ -1,0 +1,26 @@
+import type { Dispatcher } from 'undici';
+import type { Approach } from '../agent.ts';
+import { type About, type Meeting, meetByGet, met, none } from './meeting.ts';
+import { headersOf, urlOf, webhookSettings } from './webhook.ts';
+
+/**
+ * A webhook has no question but the person's: whatever is posted starts its workflow. How it is shows in a GET of the address; most take
+ * POST only, which is an answer too. Never throws.
+ */
+export async function meetWebhook(approach: Approach, http: Dispatcher, about: About): Promise<Meeting> {
+  if (about === 'capabilities') return { outcome: none('a webhook does not say what it can do'), status: null };
+  const { agent } = approach;
+  const { data: settings } = webhookSettings.safeParse(agent.metadata);
+  const url = urlOf(agent.endpointUrl, settings?.path ?? '');
+  const meeting = await meetByGet(approach, http, url, headersOf(agent, settings), async (answer) => {
+    // What is in it does not matter, and may be long.
+    await answer.body?.cancel();
+    return met('it answers a GET');
+  });
+  const { outcome, status } = meeting;
+  const isRefusal = status !== null && status >= 400 && status < 500;
+  // Whoever may not GET may still POST.
+  return isRefusal && outcome.kind === 'failed' && outcome.code !== 'agent_busy'
+    ? { outcome: none(`it answers a GET with ${status}`), status }
+    : meeting;
+}
