@@ -112,6 +112,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     });
     // A pool that cannot write down the end of a job, as when its connection breaks over it, shuts itself down (graphile-worker
     // 0.18 gives up after one try). Its running jobs may take a minute: another pool starts meanwhile.
+    let runner: Runner | undefined;
     let isReplaced = false;
     const giveUp = (error: unknown) => {
       if (isReplaced || stopping) return;
@@ -121,12 +122,25 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       void replace(spec);
     };
     events.once('pool:fatalError', ({ error }: { error: unknown }) => giveUp(error));
-    const runner = await run({
+    events.once('pool:gracefulShutdown', ({ message }: { message: string }) => giveUp(new Error(message)));
+    // What it may run it asks once. When that question fails it keeps the failure for an answer and never takes a job, so a pool
+    // in trouble before its first look is none.
+    let hasLooked = false;
+    events.once('localQueue:getJobs:complete', () => {
+      hasLooked = true;
+    });
+    const troubled = (error: unknown) => {
+      liveness.suspect();
+      if (hasLooked || runner === undefined) return;
+      giveUp(error);
+      void runner.stop().catch(() => {});
+    };
+    runner = await run({
       pgPool: pool,
       taskList: spec.tasks,
       events,
       noHandleSignals: true,
-      logger: jobLogger(logger, outage, liveness.suspect),
+      logger: jobLogger(logger, outage, troubled),
       parsedCronItems: parseCrontab(spec.crontab),
       preset: {
         worker: {
@@ -210,10 +224,10 @@ type PoolSpec = {
  * The library's own lines. Its "completed task" per job is noise at our rates, its warnings are advice on pool and batch sizes
  * that were chosen on purpose, and what it says of a database that is away, for every look and every job, is said once.
  */
-function jobLogger(logger: Logger, outage: Outage, suspect: () => void): JobLogger {
+function jobLogger(logger: Logger, outage: Outage, troubled: (error: unknown) => void): JobLogger {
   return new JobLogger(() => (level, message, meta) => {
     if (level === 'error') {
-      suspect();
+      troubled(meta?.error ?? new Error(message));
       if (!outage.noticed(meta?.error)) logger.error({ source: 'jobs' }, message);
     } else if (level === 'warning') logger.debug({ source: 'jobs' }, message);
   });

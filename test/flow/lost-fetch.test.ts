@@ -76,3 +76,27 @@ test('a job that takes long stays with whoever runs it', async () => {
     await engine.stop(0, () => {});
   }
 });
+
+test('a pool that was cut off while it learned its tasks, which it asks once, gives way to one that knows them', async () => {
+  const ran: string[] = [];
+  const learning = () => db.admin<{ pid: number }[]>`
+    select pid from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like '%graphile_worker%tasks%'`;
+  // Whoever asks for the tasks waits here.
+  const lock = await db.admin.reserve();
+  await lock`begin`;
+  await lock`lock table graphile_worker._private_tasks in access exclusive mode`;
+  const engine = await engineWith(async (payload) => void ran.push((payload as { word: string }).word));
+  try {
+    await until(async () => (await learning()).length === 2, { what: 'both pools to ask' });
+    for (const { pid } of await learning()) await lock`select pg_terminate_backend(${pid})`;
+    await lock`commit`;
+    await add('after all');
+    await until(() => ran.length > 0, { what: 'the job to run', timeoutMs: 20_000 });
+    assert.deepEqual(ran, ['after all']);
+  } finally {
+    await lock`rollback`;
+    lock.release();
+    await engine.stop(0, () => {});
+  }
+});
