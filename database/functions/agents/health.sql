@@ -116,7 +116,7 @@ begin
   delete from agent_health_checks where id < id_at(clock_timestamp() - p_checks_older_than);
   get diagnostics n = row_count;
   delete from agent_call_times where slot < clock_timestamp() - interval '2 hours';
-  delete from agent_slots where valid_until < clock_timestamp() - interval '1 minute';
+  delete from agent_slots where valid_until < clock_timestamp() - interval '2 minutes';
   delete from session_failovers where id < id_at(clock_timestamp() - (
     select p.keep_months from partitioned_tables p where p.table_name = 'messages') * interval '1 month');
   -- An agent that nobody has called for so long is no slower than it is.
