@@ -7,6 +7,9 @@ returns table (agent_id uuid, p95_ms real)
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
+declare
+  -- A variable: what a volatile function gives is compared with every row instead of being looked up in the index.
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
 begin
   insert into agent_call_times as known (agent_id, slot, bucket, calls)
   select c.agent_id, date_bin('5 minutes', clock_timestamp(), 'epoch'), b.key::smallint, b.value::int
@@ -23,7 +26,7 @@ begin
   ), recent as (
     select t.agent_id, t.bucket, sum(t.calls) as calls
     from agent_call_times t join asked on asked.agent_id = t.agent_id
-    where t.slot > clock_timestamp() - interval '15 minutes' and t.bucket >= 0
+    where t.slot > recent_from and t.bucket >= 0
     group by 1, 2
   ), running as (
     select r.agent_id, r.bucket, sum(r.calls) over (partition by r.agent_id order by r.bucket) as upto,
@@ -112,17 +115,22 @@ returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
   n int;
+  -- Variables, so that indexes are used (see above).
+  first_check uuid := id_at(clock_timestamp() - p_checks_older_than);
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
+  first_failover uuid;
 begin
-  delete from agent_health_checks where id < id_at(clock_timestamp() - p_checks_older_than);
+  delete from agent_health_checks where id < first_check;
   get diagnostics n = row_count;
   delete from agent_call_times where slot < clock_timestamp() - interval '2 hours';
   delete from agent_slots where valid_until < clock_timestamp() - interval '2 minutes';
-  delete from session_failovers where id < id_at(clock_timestamp() - (
-    select p.keep_months from partitioned_tables p where p.table_name = 'messages') * interval '1 month');
+  select id_at(clock_timestamp() - p.keep_months * interval '1 month') into first_failover
+  from partitioned_tables p where p.table_name = 'messages';
+  delete from session_failovers where id < first_failover;
   -- An agent that nobody has called for so long is no slower than it is.
   update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null
   where a.p95_ms is not null and not exists (
-    select 1 from agent_call_times t where t.agent_id = a.id and t.slot > clock_timestamp() - interval '15 minutes');
+    select 1 from agent_call_times t where t.agent_id = a.id and t.slot > recent_from);
   return n;
 end $$;
 
