@@ -72,6 +72,11 @@ export function chooseAgent(agents: readonly Agent[], wish: Wish): Choice | null
   return staying === null || any?.as !== 'last resort' ? any : staying;
 }
 
+/** Whether anybody who fits is healthy, and could take over. */
+export function isAnybodyWell(agents: readonly Agent[], wish: Wish): boolean {
+  return agents.some((agent) => fits(agent, wish) && isHealthy(agent, wish.now));
+}
+
 /** Not draining. */
 function isStaying(agent: Agent): boolean {
   return agent.isDraining !== true;

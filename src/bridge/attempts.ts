@@ -1,18 +1,18 @@
 // The search for an answer: which agent is asked next, for how long, and when it is over. The only place where agents are retried.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admission, Admitted } from '../agents/admission.ts';
-import type { Agent, AgentOutcome, AgentResult, Deadlines } from '../agents/agent.ts';
+import type { Agent, AgentExchange, AgentOutcome, Deadlines } from '../agents/agent.ts';
 import type { Capacity } from '../agents/capacity.ts';
 import type { HealthRecorder } from '../agents/health-recorder.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
-import { type Choice, chooseAgent, hasRoom, isHealthy } from '../agents/routing.ts';
+import { type Choice, chooseAgent, hasRoom, isAnybodyWell, type Wish } from '../agents/routing.ts';
 import type { Media } from '../channels/channel.ts';
 import type { Clock } from '../clock.ts';
 import { CATALOGUE, type ErrorCode } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { agentExchange } from './exchange.ts';
-import { replyBudget } from './reply.ts';
+import { type PackedReply, packAnswer, replyBudget } from './reply.ts';
 import { type Exchange, type Failover, FIRST_OF_FLOOD, type Turn } from './store.ts';
 
 export type AttemptDeps = {
@@ -46,6 +46,18 @@ const MOST_FULL_ASKED = 3;
 /** A trial is made with the text of a person whom others could answer: it may not cost them much. */
 const TRIAL_FIRST_BYTE_MS = 5_000;
 const LEAST_FIRST_BYTE_MS = 8_000;
+
+const NOTHING_SAID = {
+  kind: 'failed',
+  code: 'agent_contract',
+  reason: 'Nothing is left to read of the reply.',
+  retry: 'other',
+  afterMs: null,
+} as const;
+
+export type Called =
+  | { readonly outcome: Extract<AgentOutcome, { kind: 'reply' }>; readonly packed: PackedReply }
+  | { readonly outcome: Exclude<AgentOutcome, { kind: 'reply' }>; readonly packed?: never };
 
 /** Who failed, what was exchanged, how much time is left. */
 export class Attempts {
@@ -91,16 +103,20 @@ export class Attempts {
     return this.endsAtMs - this.deps.clock.monotonicMs();
   }
 
-  private choose(turnedAway: ReadonlySet<string>, trials = true): Choice | null {
-    const { turn, deps, excluded } = this;
-    return chooseAgent(deps.registry.agents(turn.agentType), {
+  private choose(turnedAway: ReadonlySet<string>, trials: boolean): Choice | null {
+    return chooseAgent(this.deps.registry.agents(this.turn.agentType), this.wish(turnedAway, trials));
+  }
+
+  private wish(turnedAway: ReadonlySet<string>, trials: boolean): Wish {
+    const { turn, excluded } = this;
+    return {
       type: turn.agentType,
       capabilities: turn.requiredCapabilities,
       sticky: turn.agentId,
       exclude: { has: (id) => excluded.has(id) || turnedAway.has(id) },
       trials,
-      now: deps.clock.now(),
-    });
+      now: this.deps.clock.now(),
+    };
   }
 
   /**
@@ -153,11 +169,13 @@ export class Attempts {
     return this.deps.admission.admit(choice, Math.min(deadlines.totalMs, this.leftMs()));
   }
 
-  async call({ agent, isTrial, leave }: Admitted): Promise<AgentOutcome> {
+  /** Asks an agent and notes how it did; `packed` is what a phone shows of its reply. */
+  async call({ agent, isTrial, leave }: Admitted): Promise<Called> {
     const { turn, deps } = this;
-    let result: AgentResult;
+    let exchange: AgentExchange;
+    let called: Called;
     try {
-      result = await deps.invoke({
+      const result = await deps.invoke({
         agent,
         messageId: turn.requestId,
         conversationId: turn.conversationId,
@@ -173,12 +191,14 @@ export class Attempts {
         thread: turn.thread?.agentId === agent.id ? turn.thread : null,
         onProgress: this.onProgress,
       });
+      exchange = result.exchange;
+      called = packed(result.outcome, turn.maxSegments);
     } catch (error) {
       leave(true);
       throw error;
     }
-    const { outcome, exchange } = result;
-    this.exchanges.push(agentExchange(agent.id, this.count + 1, result));
+    const { outcome } = called;
+    this.exchanges.push(agentExchange(agent.id, this.count + 1, { outcome, exchange }));
     deps.metrics.agentSeconds.observe(
       { protocol: agent.protocol, outcome: outcome.kind === 'failed' ? outcome.code : 'ok' },
       exchange.durationMs / 1000,
@@ -190,25 +210,22 @@ export class Attempts {
       this.failed(agent, outcome);
     }
     leave(wasCutOff);
-    return outcome;
+    return called;
   }
 
   /** While others could answer, nobody waits for an agent that is silent for far longer than it ever takes. */
   private deadlinesFor(agent: Agent, isTrial: boolean): Deadlines {
-    const { deadlines, clock, registry } = this.deps;
+    const { deadlines, registry } = this.deps;
     const totalMs = Math.min(deadlines.totalMs, this.leftMs());
-    const now = clock.now();
-    const others = registry
-      .agents(this.turn.agentType)
-      .some((one) => one.id !== agent.id && !this.excluded.has(one.id) && isHealthy(one, now));
     const isKnown = isTrial || agent.p99Ms !== null;
-    if (!others || !isKnown) return { ...deadlines, totalMs };
+    const others = registry.agents(this.turn.agentType);
+    if (!isKnown || !isAnybodyWell(others, this.wish(new Set([agent.id]), false))) return { ...deadlines, totalMs };
     const patienceMs = Math.max(isTrial ? TRIAL_FIRST_BYTE_MS : LEAST_FIRST_BYTE_MS, 4 * (agent.p99Ms ?? 0));
     return { ...deadlines, firstByteMs: Math.min(deadlines.firstByteMs, patienceMs), totalMs };
   }
 
   /** Notes a failure: once more on the same agent where the failure allows it, else on another. */
-  failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
+  private failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
     this.lastError = outcome.code;
     this.errors.set(agent.id, outcome.code);
     this.passing ||= PASSING.has(CATALOGUE[outcome.code].category) || outcome.retry === 'same';
@@ -226,7 +243,7 @@ export class Attempts {
   private async lookAgain(): Promise<boolean> {
     this.round++;
     await this.deps.registry.refresh().catch(() => {});
-    return this.choose(new Set()) !== null;
+    return this.choose(new Set(), true) !== null;
   }
 
   /**
@@ -258,6 +275,13 @@ export class Attempts {
     this.excluded.clear();
     this.repeated.clear();
   }
+}
+
+/** A reply of which nothing is left to read is none: its agent has failed. */
+function packed(outcome: AgentOutcome, maxSegments: number): Called {
+  if (outcome.kind !== 'reply') return { outcome };
+  const reply = packAnswer(outcome.text, outcome.mediaUrls, maxSegments);
+  return reply === null ? { outcome: NOTHING_SAID } : { outcome, packed: reply };
 }
 
 /** What the person said, text by text. */
