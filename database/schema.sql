@@ -2193,6 +2193,27 @@ begin
   return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_configured_agent(p_id uuid, p_url text, p_protocol text, p_metadata jsonb, p_key_hash bytea, p_secrets bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  -- Two processes that start at the same moment make one agent.
+  perform pg_advisory_xact_lock(hashtextextended('keep_configured_agent', 0));
+  update agent_registry a set
+    endpoint_url = p_url, protocol = p_protocol, metadata = p_metadata, secrets = p_secrets, signing_secret = null,
+    credential = null, updated_at = clock_timestamp()
+  where a.metadata ->> 'source' = p_metadata ->> 'source' and a.registered_with = 'operator' and a.status <> 'deactivated';
+  if not found then
+    insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with, api_key_hash, secrets)
+    values (p_id, 'configured', 'chat', p_protocol, p_url, '{chat}', p_metadata, 'operator', p_key_hash, p_secrets);
+  end if;
+  perform pg_notify('agents_changed', 'configured');
+end $function$;
+grant execute on function keep_configured_agent(uuid,text,text,jsonb,bytea,bytea) to darkspere_admin;
+
 CREATE OR REPLACE FUNCTION public.keep_health_history()
  RETURNS void
  LANGUAGE plpgsql
@@ -3510,6 +3531,16 @@ begin
   return session;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.shift_agent_times(p_step interval)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
+  update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+$function$;
+
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
  RETURNS void
  LANGUAGE plpgsql
@@ -3528,8 +3559,7 @@ begin
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
   where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
-  update agent_slots set valid_until = valid_until - step where valid_until > clock_timestamp();
-  update agent_registry set cooling_until = cooling_until - step where cooling_until > clock_timestamp();
+  perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $function$;
 grant execute on function shift_times(double precision) to darkspere_worker;

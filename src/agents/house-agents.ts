@@ -39,23 +39,10 @@ export async function keepConfiguredAgent(
   await assertReachableAddress(url, allow);
   const metadata = sql.json({ ...agent.metadata, source: SOURCE });
   const secrets = deps.secretBox.seal({ signingSecret: agent.signingSecret ?? '', credential: agent.credential });
-  await sql.begin(async (tx) => {
-    // Two processes that start at the same moment make one agent.
-    await tx`select pg_advisory_xact_lock(hashtextextended('keep_configured_agent', 0))`;
-    // Whoever registers may write the same into metadata; that must not make our secrets theirs.
-    const updated = await tx`
-      update agent_registry set endpoint_url = ${url.href}, protocol = ${agent.protocol}, metadata = ${metadata},
-        secrets = ${secrets}, signing_secret = null, credential = null, updated_at = now()
-      where metadata ->> 'source' = ${SOURCE} and registered_with = 'operator' and status <> 'deactivated'`;
-    if (updated.count > 0) return;
-    // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
-    await tx`
-      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with,
-        api_key_hash, secrets)
-      values (${newId()}, 'configured', 'chat', ${agent.protocol}, ${url.href}, ${['chat']}, ${metadata}, 'operator',
-        ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
-  });
-  await sql`select pg_notify('agents_changed', 'configured')`;
+  // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
+  await sql`
+    select keep_configured_agent(${newId()}, ${url.href}, ${agent.protocol}, ${metadata},
+      ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
 }
 
 /** Without this, a demo agent that no longer runs would be asked first and fail. */

@@ -134,7 +134,15 @@ begin
   return n;
 end $$;
 
-revoke execute on function record_call_times(json), call_ms(smallint), schedule_probe(uuid, timestamptz),
+-- What was promised to agents for a time of a clock that has been set back: pauses, and places of processes that may be dead.
+create or replace function shift_agent_times(p_step interval)
+returns void language sql security definer set search_path = public, pg_temp
+as $$
+  update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
+  update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+$$;
+
+revoke execute on function shift_agent_times(interval), record_call_times(json), call_ms(smallint), schedule_probe(uuid, timestamptz),
   begin_probe(uuid, text, interval), end_probe(uuid, text, text, text, real, real, timestamptz), ensure_probes(interval),
   prune_health(interval) from public;
 grant execute on function record_call_times(json), schedule_probe(uuid, timestamptz), begin_probe(uuid, text, interval),
