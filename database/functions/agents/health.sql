@@ -103,7 +103,8 @@ returns void language sql security definer set search_path = public, pg_temp
 as $$
   select schedule_probe(a.id, clock_timestamp() + random() * p_interval)
   from agent_registry a
-  where a.status <> 'deactivated'
+  -- Whom an operator has disabled is asked nothing.
+  where a.status <> 'deactivated' and a.disabled_at is null
     and not exists (select 1 from graphile_worker._private_jobs j where j.key = 'probe:' || a.id)
     -- While it runs its job has no key any more.
     and (a.probe_until is null or a.probe_until < clock_timestamp())
@@ -127,10 +128,14 @@ begin
   select id_at(clock_timestamp() - p.keep_months * interval '1 month') into first_failover
   from partitioned_tables p where p.table_name = 'messages';
   delete from session_failovers where id < first_failover;
-  -- An agent that nobody has called for so long is no slower than it is.
-  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null
-  where a.p95_ms is not null and not exists (
-    select 1 from agent_call_times t where t.agent_id = a.id and t.slot > recent_from);
+  -- An agent that nobody has called for so long is no slower than it is. Locked in the order of record_call_times.
+  with idle as (
+    select a.id from agent_registry a
+    where a.p95_ms is not null and not exists (
+      select 1 from agent_call_times t where t.agent_id = a.id and t.slot > recent_from)
+    order by a.id for no key update
+  )
+  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null from idle where a.id = idle.id;
   return n;
 end $$;
 
