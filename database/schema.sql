@@ -149,7 +149,7 @@ create table agent_registry (
   constraint agent_registry_status_check CHECK ((status = ANY (ARRAY['registered'::text, 'active'::text, 'degraded'::text, 'disabled'::text, 'deactivated'::text]))),
   constraint agent_registry_success_rate_check CHECK (((success_rate >= (0)::double precision) AND (success_rate <= (1)::double precision))),
   constraint agent_registry_trickle_check CHECK ((trickle > 0))
-);
+) with (fillfactor=50);
 comment on table agent_registry is 'Remote agents, how to reach them and how well they do.';
 CREATE INDEX agent_registry_account_id ON public.agent_registry USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE UNIQUE INDEX agent_registry_old_key_hash ON public.agent_registry USING btree (old_key_hash) WHERE (old_key_hash IS NOT NULL);
@@ -1171,7 +1171,9 @@ AS $function$
       sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot order by t.bucket) as upto,
       sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot) as answered
     from agent_call_times t
-    where (p_agent is null or t.agent_id = p_agent) and t.slot >= p_from and t.slot < p_before
+    -- Not `p_agent is null or …`: the plan for both would read the whole table for one agent.
+    where t.agent_id = any (case when p_agent is null then array(select a.id from agent_registry a) else array[p_agent] end)
+      and t.slot >= p_from and t.slot < p_before
   )
   select c.agent_id, c.slot, sum(c.calls)::int, coalesce(sum(c.calls) filter (where c.bucket < 0), 0)::int,
     call_ms(min(c.bucket) filter (where c.bucket >= 0 and c.upto >= 0.5 * c.answered)),
@@ -1274,17 +1276,20 @@ CREATE OR REPLACE FUNCTION public.claim_slots(p_agent uuid, p_pool text, p_total
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  most int;
+  own int;
   others int;
   granted int;
 begin
   -- One claim of an agent at a time: each must see what the one before it was given.
   perform pg_advisory_xact_lock(7358004, hashtext(p_agent::text));
-  select least(a.max_concurrent_sessions, coalesce(a.trickle, a.max_concurrent_sessions)) into most
-  from agent_registry a where a.id = p_agent and a.status <> 'deactivated';
-  select coalesce(sum(s.slots), 0) into others
-  from agent_slots s where s.agent_id = p_agent and s.pool_id <> p_pool and s.valid_until > clock_timestamp();
-  granted := greatest(0, least(p_total, coalesce(most, 0) - others));
+  -- And each renewal either before or after it: what is counted as gone here must not be renewed meanwhile.
+  perform 1 from agent_slots s
+  where s.agent_id = p_agent and s.valid_until > clock_timestamp() - interval '1 minute' order by s.pool_id for update;
+  select coalesce(sum(s.slots) filter (where s.pool_id = p_pool), 0), coalesce(sum(s.slots) filter (where s.pool_id <> p_pool), 0)
+  into own, others
+  from agent_slots s where s.agent_id = p_agent and s.valid_until > clock_timestamp();
+  -- What it has is not taken here, even where the agent takes less than before: it may be in use.
+  granted := greatest(0, least(p_total, greatest(own, coalesce(most_slots(p_agent), 0) - others)));
   if granted = 0 then
     delete from agent_slots where agent_id = p_agent and pool_id = p_pool;
   else
@@ -1605,6 +1610,7 @@ CREATE OR REPLACE FUNCTION public.ensure_probes(p_interval interval)
 AS $function$
   select schedule_probe(a.id, clock_timestamp() + random() * p_interval)
   from agent_registry a
+  -- Whom an operator has disabled is asked nothing.
   where a.status <> 'deactivated' and a.disabled_at is null
     and not exists (select 1 from graphile_worker._private_jobs j where j.key = 'probe:' || a.id)
     -- While it runs its job has no key any more.
@@ -1829,8 +1835,8 @@ begin
 
   update agent_sessions s set
     last_active_at = clock_timestamp(),
-    -- An agent that the person chose while this one answered is not overruled.
-    agent_id = case when s.agent_id is null or s.agent_id = t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
+    -- An agent or a type that the person chose while this one answered is not overruled.
+    agent_id = case when s.agent_id is not distinct from t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
     failovers = s.failovers + case when t.failover is null then 0 else 1 end,
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
@@ -1991,7 +1997,7 @@ AS $function$
     -- What the number asks of its own agents, it does not ask of a type that the person has chosen.
     and (a.capabilities @> coalesce(n.required_capabilities, '{}') or coalesce(s.agent_type, n.agent_type) <> n.agent_type)
   cross join lateral (
-    select greatest(0, 1 - coalesce(sum(slots.in_use), 0) / a.max_concurrent_sessions::float8) as free
+    select greatest(0, 1 - coalesce(sum(slots.in_use), 0) / least(a.max_concurrent_sessions, a.trickle)::float8) as free
     from agent_slots slots where slots.agent_id = a.id and slots.valid_until > clock_timestamp()
   ) room
   where s.id = p_session and a.id is distinct from s.agent_id and a.status = 'active' and a.circuit = 'closed'
@@ -2189,6 +2195,27 @@ begin
   return exists (select from live_watchers where seen_at > clock_timestamp() - interval '10 seconds');
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.keep_configured_agent(p_id uuid, p_url text, p_protocol text, p_metadata jsonb, p_key_hash bytea, p_secrets bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  -- Two processes that start at the same moment make one agent.
+  perform pg_advisory_xact_lock(hashtextextended('keep_configured_agent', 0));
+  update agent_registry a set
+    endpoint_url = p_url, protocol = p_protocol, metadata = p_metadata, secrets = p_secrets, signing_secret = null,
+    credential = null, updated_at = clock_timestamp()
+  where a.metadata ->> 'source' = p_metadata ->> 'source' and a.registered_with = 'operator' and a.status <> 'deactivated';
+  if not found then
+    insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with, api_key_hash, secrets)
+    values (p_id, 'configured', 'chat', p_protocol, p_url, '{chat}', p_metadata, 'operator', p_key_hash, p_secrets);
+  end if;
+  perform pg_notify('agents_changed', 'configured');
+end $function$;
+grant execute on function keep_configured_agent(uuid,text,text,jsonb,bytea,bytea) to darkspere_admin;
+
 CREATE OR REPLACE FUNCTION public.keep_health_history()
  RETURNS void
  LANGUAGE plpgsql
@@ -2198,12 +2225,14 @@ AS $function$
 declare
   running timestamptz := date_bin('5 minutes', clock_timestamp(), 'epoch');
   ended timestamptz := running - interval '5 minutes';
+  -- All agents are kept at once: what is older than the newest is there. The newest once more, for what was committed late.
+  kept_to timestamptz := (select max(h.slot) from agent_health_history h where h.slot < running);
 begin
   insert into agent_health_history as kept
     (agent_id, slot, calls, failures, p50_ms, p95_ms, p99_ms, health_score, status)
   select a.id, c.slot, c.calls, c.failures, c.p50_ms, c.p95_ms, c.p99_ms,
     case when c.slot = ended then a.health_score end, case when c.slot = ended then a.status end
-  from call_times_by_slot(null, running - interval '2 hours', running) c
+  from call_times_by_slot(null, greatest(running - interval '2 hours', kept_to), running) c
   join agent_registry a on a.id = c.agent_id
   on conflict (agent_id, slot) do nothing;
 
@@ -2270,6 +2299,16 @@ begin
   order by b.id for no key update;
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.most_slots(p_agent uuid)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select case when a.status = 'deactivated' then 0 else least(a.max_concurrent_sessions, a.trickle) end
+  from agent_registry a where a.id = p_agent
+$function$;
 
 CREATE OR REPLACE FUNCTION public.new_conversations(p_texts json, p_ords integer[])
  RETURNS void
@@ -2638,17 +2677,26 @@ CREATE OR REPLACE FUNCTION public.prune_health(p_checks_older_than interval DEFA
 AS $function$
 declare
   n int;
+  -- Variables, so that indexes are used (see above).
+  first_check uuid := id_at(clock_timestamp() - p_checks_older_than);
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
+  first_failover uuid;
 begin
-  delete from agent_health_checks where id < id_at(clock_timestamp() - p_checks_older_than);
+  delete from agent_health_checks where id < first_check;
   get diagnostics n = row_count;
   delete from agent_call_times where slot < clock_timestamp() - interval '2 hours';
-  delete from agent_slots where valid_until < clock_timestamp() - interval '1 minute';
-  delete from session_failovers where id < id_at(clock_timestamp() - (
-    select p.keep_months from partitioned_tables p where p.table_name = 'messages') * interval '1 month');
-  -- An agent that nobody has called for so long is no slower than it is.
-  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null
-  where a.p95_ms is not null and not exists (
-    select 1 from agent_call_times t where t.agent_id = a.id and t.slot > clock_timestamp() - interval '15 minutes');
+  delete from agent_slots where valid_until < clock_timestamp() - interval '2 minutes';
+  select id_at(clock_timestamp() - p.keep_months * interval '1 month') into first_failover
+  from partitioned_tables p where p.table_name = 'messages';
+  delete from session_failovers where id < first_failover;
+  -- An agent that nobody has called for so long is no slower than it is. Locked in the order of record_call_times.
+  with idle as (
+    select a.id from agent_registry a
+    where a.p95_ms is not null and not exists (
+      select 1 from agent_call_times t where t.agent_id = a.id and t.slot > recent_from)
+    order by a.id for no key update
+  )
+  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null from idle where a.id = idle.id;
   return n;
 end $function$;
 grant execute on function prune_health(interval) to darkspere_worker;
@@ -2800,6 +2848,9 @@ CREATE OR REPLACE FUNCTION public.record_call_times(p_calls json)
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 #variable_conflict use_column
+declare
+  -- A variable: what a volatile function gives is compared with every row instead of being looked up in the index.
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
 begin
   insert into agent_call_times as known (agent_id, slot, bucket, calls)
   select c.agent_id, date_bin('5 minutes', clock_timestamp(), 'epoch'), b.key::smallint, b.value::int
@@ -2816,7 +2867,7 @@ begin
   ), recent as (
     select t.agent_id, t.bucket, sum(t.calls) as calls
     from agent_call_times t join asked on asked.agent_id = t.agent_id
-    where t.slot > clock_timestamp() - interval '15 minutes' and t.bucket >= 0
+    where t.slot > recent_from and t.bucket >= 0
     group by 1, 2
   ), running as (
     select r.agent_id, r.bucket, sum(r.calls) over (partition by r.agent_id order by r.bucket) as upto,
@@ -3085,15 +3136,24 @@ CREATE OR REPLACE FUNCTION public.renew_slots(p_pool text, p_slots json, p_tell 
 AS $function$
 #variable_conflict use_column
 begin
-  delete from agent_slots s using json_to_recordset(p_slots) w (agent_id uuid, slots int)
-  where s.agent_id = w.agent_id and s.pool_id = p_pool and w.slots = 0;
+  -- In one order: a claim holds all rows of one agent.
+  perform 1 from agent_slots s where s.pool_id = p_pool and s.agent_id = any (
+    array(select w.agent_id from json_to_recordset(p_slots) w (agent_id uuid)))
+  order by s.agent_id for update;
   return query
-  update agent_slots s set
-    slots = least(s.slots, w.slots), in_use = w.in_use, valid_until = clock_timestamp() + interval '3 seconds'
-  from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
-  -- Not in its last moment: somebody else may be counting it as gone.
-  where s.agent_id = w.agent_id and s.pool_id = p_pool and w.slots > 0
-    and s.valid_until > clock_timestamp() + interval '300 milliseconds'
+  with renewed as (
+    select s.agent_id, least(s.slots, greatest(w.in_use, least(w.slots, most_slots(s.agent_id) - others.slots)))::int as slots, w.in_use
+    from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
+    join agent_slots s on s.agent_id = w.agent_id and s.pool_id = p_pool and s.valid_until > clock_timestamp()
+    cross join lateral (
+      select coalesce(sum(o.slots), 0) as slots from agent_slots o
+      where o.agent_id = s.agent_id and o.pool_id <> p_pool and o.valid_until > clock_timestamp()
+    ) others
+  ), given_back as (
+    delete from agent_slots s using renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots = 0
+  )
+  update agent_slots s set slots = r.slots, in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
+  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots > 0
   returning s.agent_id, s.slots;
   if p_tell then
     perform pg_notify('agent_slots', 'free ' || w.agent_id || ' ' || p_pool) from json_to_recordset(p_slots) w (agent_id uuid);
@@ -3477,6 +3537,16 @@ begin
   return session;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.shift_agent_times(p_step interval)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
+  update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+$function$;
+
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)
  RETURNS void
  LANGUAGE plpgsql
@@ -3495,6 +3565,7 @@ begin
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
   where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
+  perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $function$;
 grant execute on function shift_times(double precision) to darkspere_worker;

@@ -36,8 +36,10 @@ export function createAdmission(deps: {
   const { sql, poolId, capacity, registry } = deps;
   const refusedUntilMs = new Map<string, number>();
 
+  const isRefused = ({ id }: Agent) => performance.now() < (refusedUntilMs.get(id) ?? 0);
+
   async function claimTrial(agent: Agent, totalMs: number, isUrgent: boolean): Promise<boolean> {
-    if (performance.now() < (refusedUntilMs.get(agent.id) ?? 0)) return false;
+    if (isRefused(agent)) return false;
     // Set before the question: in this process nobody else asks meanwhile.
     refusedUntilMs.set(agent.id, performance.now() + ASK_AGAIN_MS);
     const forMs = totalMs + RECORD_MS;
@@ -54,9 +56,11 @@ export function createAdmission(deps: {
 
   return {
     async admit({ agent, as }, totalMs) {
+      const isTrial = as === 'trial' || (as === 'last resort' && agent.circuit !== 'closed');
+      // Before a place is asked for, which would be for nothing.
+      if (isTrial && isRefused(agent)) return 'out';
       const place = await capacity.take(agent);
       if (place === null) return 'full';
-      const isTrial = as === 'trial' || (as === 'last resort' && agent.circuit !== 'closed');
       try {
         if (isTrial && !(await claimTrial(agent, totalMs, as === 'last resort'))) {
           place.leave();

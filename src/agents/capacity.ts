@@ -73,15 +73,13 @@ export async function createCapacity(deps: {
   const hasRoom = (block: Block, agent: Agent): boolean =>
     block.used < Math.min(block.held, agent.trickle ?? block.held) && performance.now() < block.usableUntilMs;
 
-  /** Asks for a block more. One question per agent at a time: whoever comes meanwhile shares its answer. */
-  function claim(agent: Agent, block: Block): Promise<void> {
+  /** Asks for more. One question per agent at a time: whoever comes meanwhile shares its answer. */
+  function claim(agentId: string, block: Block, totalOf: () => number): Promise<void> {
     const ask = async (): Promise<void> => {
       // A renewal under way may be about these very slots.
       await renewing.catch(() => {});
-      const size = Math.ceil(Math.min(LARGEST_BLOCK, agent.maxConcurrentSessions * BLOCK_SHARE));
-      const total = block.used + Math.max(size, Math.ceil(block.used / 2), block.asking);
       const askedMs = performance.now();
-      const [row] = await sql<{ slots: number }[]>`select claim_slots(${agent.id}, ${poolId}, ${total}) as slots`;
+      const [row] = await sql<{ slots: number }[]>`select claim_slots(${agentId}, ${poolId}, ${totalOf()}) as slots`;
       block.held = row!.slots;
       block.usableUntilMs = askedMs + USED_FOR_MS;
     };
@@ -91,13 +89,19 @@ export async function createCapacity(deps: {
     return block.claim;
   }
 
+  /** What it uses and a block more. */
+  function moreFor({ maxConcurrentSessions }: Agent, { used, asking }: Block): number {
+    const size = Math.ceil(Math.min(LARGEST_BLOCK, maxConcurrentSessions * BLOCK_SHARE));
+    return used + Math.max(size, Math.ceil(used / 2), asking);
+  }
+
   /** Claims until there is room or no more to be had: of those who share an answer the first ones take what it gave. */
   async function makeRoom(agent: Agent, block: Block): Promise<boolean> {
     block.asking += 1;
     try {
       while (!hasRoom(block, agent)) {
         const before = block.usableUntilMs > performance.now() ? block.held : 0;
-        await claim(agent, block);
+        await claim(agent.id, block, () => moreFor(agent, block));
         if (!hasRoom(block, agent) && block.held <= before) return false;
       }
       return true;
@@ -160,6 +164,8 @@ export async function createCapacity(deps: {
       block.held = Math.min(block.held, left.get(agentId) ?? 0);
       block.usableUntilMs = nowMs + USED_FOR_MS;
       if (block.held === 0 && block.used === 0 && block.asking === 0) blocks.delete(agentId);
+      // The reservation ran out under calls that go on: others must know of them again before more is theirs.
+      if (block.used > block.held) void claim(agentId, block, () => block.used).catch(onError);
     }
   }
 

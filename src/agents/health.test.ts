@@ -188,6 +188,33 @@ test('property: from anywhere an agent that answers fast is well again within si
   );
 });
 
+test('property: an agent that is not in trouble is left as it is by an answered call', () => {
+  const mild = anyState.map(
+    (state): HealthState => ({
+      ...WELL,
+      p95Ms: state.p95Ms,
+      healthScore: state.healthScore,
+      status: state.healthScore < HEALTHY_SCORE ? 'degraded' : 'active',
+    }),
+  );
+  fc.assert(
+    fc.property(fc.oneof(anyState, mild), (state) => {
+      fc.pre(state.status === 'active' || state.status === 'degraded');
+      if (isInTrouble(state)) return;
+      const { status: _, ...next } = afterSuccess(state);
+      assert.deepEqual({ ...next, trialUntil: state.trialUntil, status: state.status }, state);
+    }),
+  );
+});
+
+test('an agent that was slow is well again when that is forgotten', () => {
+  const slow = afterCounting(WELL, 30_000);
+  assert.deepEqual([slow.status, isInTrouble(slow)], ['degraded', false]);
+  const forgotten = { ...slow, p95Ms: null };
+  assert.equal(isInTrouble(forgotten), true);
+  assert.deepEqual(afterSuccess(forgotten), WELL);
+});
+
 test('property: the score falls with failures, with time and with a lower success rate', () => {
   fc.assert(
     fc.property(anyState, fc.nat(10), fc.double({ min: 1, max: 100, noNaN: true }), (state, more, times) => {

@@ -157,6 +157,8 @@ export function isInTrouble(state: HealthState): boolean {
     state.backoff > 0 ||
     state.coolingUntil !== null ||
     state.circuit !== 'closed' ||
-    state.trickle !== null
+    state.trickle !== null ||
+    // Slow answers have cost it points, and are forgotten by now.
+    state.healthScore < scoreOf(state)
   );
 }

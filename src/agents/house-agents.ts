@@ -31,7 +31,7 @@ export async function keepConfiguredAgent(
 ): Promise<void> {
   const { sql } = deps;
   if (agent === null) {
-    await retire(sql, SOURCE);
+    await sql`${retire(sql, SOURCE)} and registered_with = 'operator'`;
     return;
   }
   const allow = parseCidrs(deps.egressAllow);
@@ -39,19 +39,10 @@ export async function keepConfiguredAgent(
   await assertReachableAddress(url, allow);
   const metadata = sql.json({ ...agent.metadata, source: SOURCE });
   const secrets = deps.secretBox.seal({ signingSecret: agent.signingSecret ?? '', credential: agent.credential });
-  const updated = await sql`
-    update agent_registry set endpoint_url = ${url.href}, protocol = ${agent.protocol}, metadata = ${metadata},
-      secrets = ${secrets}, signing_secret = null, credential = null, updated_at = now()
-    where metadata ->> 'source' = ${SOURCE} and status <> 'deactivated'`;
-  if (updated.count === 0) {
-    // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
-    await sql`
-      insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with,
-        api_key_hash, secrets)
-      values (${newId()}, 'configured', 'chat', ${agent.protocol}, ${url.href}, ${['chat']}, ${metadata}, 'operator',
-        ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
-  }
-  await sql`select pg_notify('agents_changed', 'configured')`;
+  // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
+  await sql`
+    select keep_configured_agent(${newId()}, ${url.href}, ${agent.protocol}, ${metadata},
+      ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
 }
 
 /** Without this, a demo agent that no longer runs would be asked first and fail. */
@@ -59,8 +50,8 @@ export async function retireDemoAgents(sql: Sql): Promise<void> {
   await retire(sql, DEMO_SOURCE);
 }
 
-async function retire(sql: Sql, source: string): Promise<void> {
-  await sql`
+function retire(sql: Sql, source: string) {
+  return sql`
     update agent_registry set status = 'deactivated', deactivated_at = now(), updated_at = now()
-    where metadata ->> 'source' = ${source} and status <> 'deactivated'`;
+    where status <> 'deactivated' and metadata ->> 'source' = ${source}`;
 }

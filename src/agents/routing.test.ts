@@ -69,6 +69,7 @@ test('an agent that was out is tried when its pause is over, no probe speaks aga
   assert.equal(choice([{ ...out, trialUntil: later(1) }, well]), 'b healthy');
   // One that failed once is asked again before its score is as good as the others'.
   assert.equal(choice([agent('a', { healthScore: 91, successRate: 0.91 }), well]), 'a trial');
+  assert.equal(choice([out, well], { trials: false }), 'b healthy');
   // Whoever has an agent of their own keeps it.
   assert.equal(choice([out, well], { sticky: 'b' }), 'b healthy');
 });
@@ -94,6 +95,12 @@ test('when nobody is healthy the one whose pause ends first is tried, so an outa
   assert.equal(chosen([down, sooner]), 'b');
   assert.equal(chosen([down]), 'a');
   assert.equal(chosen([agent('c', { status: 'deactivated' })]), null);
+});
+
+test('when nobody is healthy, one whose trial is under way is asked after those that are not tried', () => {
+  const tried = agent('a', { circuit: 'half_open', trialUntil: later(30) });
+  assert.equal(chosen([tried, agent('b', { circuit: 'open', coolingUntil: later(4) })]), 'b');
+  assert.equal(chosen([tried]), 'a');
 });
 
 test('type and capabilities must fit', () => {
@@ -150,12 +157,16 @@ test('property: the choice fits, does not depend on the order of the list, and p
   );
 });
 
-test('a draining agent keeps its sessions and gets new ones only when nobody else is left', () => {
+test('a draining agent keeps its sessions and gets new ones only when nobody else is healthy', () => {
   const leaving = agent('a', { isDraining: true });
   assert.equal(chosen([leaving, agent('b', { healthScore: 70 })]), 'b');
   assert.equal(chosen([leaving, agent('b')], { sticky: 'a' }), 'a');
   assert.equal(chosen([leaving, agent('b', { status: 'disabled', healthScore: 0 })]), 'b');
   assert.equal(chosen([leaving, agent('b')], { exclude: new Set(['b']) }), 'a');
+  // A new version that does not work is no reason to leave a person without an answer while the old one is there.
+  const broken = agent('b', { status: 'disabled', healthScore: 0, coolingUntil: later(8) });
+  assert.equal(chosen([leaving, broken]), 'a');
+  assert.equal(chosen([{ ...leaving, status: 'disabled' }, broken]), 'b');
   assert.equal(chosen([leaving]), 'a');
 });
 

@@ -9,7 +9,9 @@ export type Wish = {
   /** The session's agent: it keeps the conversation while it is healthy. */
   readonly sticky: string | null;
   /** Agents that failed this turn already, or could not take it. */
-  readonly exclude: ReadonlySet<string>;
+  readonly exclude: Pick<ReadonlySet<string>, 'has'>;
+  /** False: nobody is tried who is in trouble, as long as somebody is well. */
+  readonly trials?: boolean;
   /** Whose conversation it is: agents of other accounts are not asked. Absent or null: no account's. */
   readonly accountId?: string | null;
   readonly now: Date;
@@ -44,6 +46,11 @@ function isDue(agent: Agent, isWell: boolean, now: Date): boolean {
   return agent.probeFailures === 0 && !isLater(agent.coolingUntil, now) && !isLater(agent.trialUntil, now);
 }
 
+/** Whether it takes more calls than are under way, as far as is known here. */
+export function hasRoom(agent: Agent): boolean {
+  return freeShare(agent) > 0;
+}
+
 /** Of the calls it takes at once, the share that is free; while it is trusted with a trickle, of that. */
 function freeShare(agent: Agent): number {
   const most = Math.min(agent.maxConcurrentSessions, agent.trickle ?? agent.maxConcurrentSessions);
@@ -54,12 +61,20 @@ function freeShare(agent: Agent): number {
  * The session's own agent if healthy; else one that is due for its trial, while a healthy one could take over; else the best
  * healthy one with room; else the best healthy one; else, when nobody is healthy, the best of the others, cooling and disabled
  * ones too: a person waits, and a call that succeeds is what ends an outage. Deactivated agents are never asked, draining ones
- * for new sessions only when nobody else fits at all. Null when no agent does.
+ * for new sessions only when nobody else who fits is healthy. Null when no agent does.
  */
 export function chooseAgent(agents: readonly Agent[], wish: Wish): Choice | null {
   const own = wish.sticky === null ? undefined : agents.find((agent) => agent.id === wish.sticky);
   if (own !== undefined && fits(own, wish) && isHealthy(own, wish.now)) return { agent: own, as: 'healthy' };
-  return choose(agents, wish, own, isStaying) ?? choose(agents, wish, own, () => true);
+  const staying = choose(agents, wish, own, isStaying);
+  if (staying !== null && staying.as !== 'last resort') return staying;
+  const any = choose(agents, wish, own, () => true);
+  return staying === null || any?.as !== 'last resort' ? any : staying;
+}
+
+/** Whether anybody who fits is healthy, and could take over. */
+export function isAnybodyWell(agents: readonly Agent[], wish: Wish): boolean {
+  return agents.some((agent) => fits(agent, wish) && isHealthy(agent, wish.now));
 }
 
 /** Not draining. */
@@ -80,7 +95,7 @@ function choose(
     if (!fits(agent, wish) || !(agent === own || isOffered(agent))) continue;
     const isWell = isHealthy(agent, wish.now);
     // Not with somebody whom it has just failed.
-    const mayTry = agent !== own && isDue(agent, isWell, wish.now);
+    const mayTry = wish.trials !== false && agent !== own && isDue(agent, isWell, wish.now);
     if (isWell && !mayTry && isBeaten(agent, healthy)) continue;
     const rated = { agent, free: freeShare(agent) };
     if (isWell) {
@@ -121,8 +136,9 @@ function byHealth(a: Rated, b: Rated): number {
   );
 }
 
-/** Among the unhealthy: those whose pause is over first, then the one that pauses shortest. */
+/** Among the unhealthy: those whose trial is not under way, then those whose pause is over, then the one that pauses shortest. */
 function byTrouble(a: Rated, b: Rated, now: Date): number {
+  const isTried = ({ agent }: Rated) => Number(isLater(agent.trialUntil, now));
   const restMs = ({ agent }: Rated) => Math.max(0, (agent.coolingUntil?.getTime() ?? 0) - now.getTime());
-  return restMs(a) - restMs(b) || byHealth(a, b);
+  return isTried(a) - isTried(b) || restMs(a) - restMs(b) || byHealth(a, b);
 }

@@ -1,18 +1,18 @@
 // The search for an answer: which agent is asked next, for how long, and when it is over. The only place where agents are retried.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Admission, Admitted } from '../agents/admission.ts';
-import type { Agent, AgentOutcome, AgentResult, Deadlines } from '../agents/agent.ts';
+import type { Agent, AgentExchange, AgentOutcome, Deadlines } from '../agents/agent.ts';
 import type { Capacity } from '../agents/capacity.ts';
 import type { HealthRecorder } from '../agents/health-recorder.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
-import { type Choice, chooseAgent, isHealthy } from '../agents/routing.ts';
+import { type Choice, chooseAgent, hasRoom, isAnybodyWell, type Wish } from '../agents/routing.ts';
 import type { Media } from '../channels/channel.ts';
 import type { Clock } from '../clock.ts';
 import { CATALOGUE, type ErrorCode } from '../errors.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { agentExchange } from './exchange.ts';
-import { replyBudget } from './reply.ts';
+import { type PackedReply, packAnswer, replyBudget } from './reply.ts';
 import { type Exchange, type Failover, FIRST_OF_FLOOD, type Turn } from './store.ts';
 
 export type AttemptDeps = {
@@ -36,11 +36,28 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
 /** An attempt with less time than this is not worth beginning. */
 const LEAST_ATTEMPT_MS = 500;
-/** Between looks for a place at agents that are full or out. */
+/** Between the first two looks for a place at agents that are full or out; as much more from each to the next, up to a second. */
 const ROOM_MS = 250;
+const LONGEST_ROOM_MS = 1_000;
+/** Agents asked for a place in one look: of a thousand that are full a person need not wait for a thousand answers. */
+const MOST_ASKED = 8;
+/** Of these, the ones that had no room when we last heard of them, which was a second ago where other processes ask them too. */
+const MOST_FULL_ASKED = 3;
 /** A trial is made with the text of a person whom others could answer: it may not cost them much. */
 const TRIAL_FIRST_BYTE_MS = 5_000;
 const LEAST_FIRST_BYTE_MS = 8_000;
+
+const NOTHING_SAID = {
+  kind: 'failed',
+  code: 'agent_contract',
+  reason: 'Nothing is left to read of the reply.',
+  retry: 'other',
+  afterMs: null,
+} as const;
+
+export type Called =
+  | { readonly outcome: Extract<AgentOutcome, { kind: 'reply' }>; readonly packed: PackedReply }
+  | { readonly outcome: Exclude<AgentOutcome, { kind: 'reply' }>; readonly packed?: never };
 
 /** Who failed, what was exchanged, how much time is left. */
 export class Attempts {
@@ -73,9 +90,12 @@ export class Attempts {
 
   /** What the record says of a session that this agent takes over from another; null when it had it already. */
   failover(agentId: string): Failover | null {
-    const { agentId: old } = this.turn;
+    const { agentId: old, agentType } = this.turn;
     if (old === null || old === agentId) return null;
-    const reason = this.errors.get(old) ?? (this.deps.registry.find(old) === null ? 'gone' : 'unhealthy');
+    const known = this.deps.registry.find(old);
+    // The person has chosen another type since: nobody has failed.
+    if (known !== null && known.type !== agentType) return null;
+    const reason = this.errors.get(old) ?? (known === null ? 'gone' : 'unhealthy');
     return { old_agent: old, new_agent: agentId, reason };
   }
 
@@ -83,39 +103,65 @@ export class Attempts {
     return this.endsAtMs - this.deps.clock.monotonicMs();
   }
 
-  private choose(turnedAway: ReadonlySet<string>): Choice | null {
-    const { turn, deps } = this;
-    return chooseAgent(deps.registry.agents(turn.agentType), {
+  private choose(turnedAway: ReadonlySet<string>, trials: boolean): Choice | null {
+    return chooseAgent(this.deps.registry.agents(this.turn.agentType), this.wish(turnedAway, trials));
+  }
+
+  private wish(turnedAway: ReadonlySet<string>, trials: boolean): Wish {
+    const { turn, excluded } = this;
+    return {
       type: turn.agentType,
       capabilities: turn.requiredCapabilities,
       sticky: turn.agentId,
-      exclude: turnedAway.size === 0 ? this.excluded : new Set([...this.excluded, ...turnedAway]),
-      now: deps.clock.now(),
-    });
+      exclude: { has: (id) => excluded.has(id) || turnedAway.has(id) },
+      trials,
+      now: this.deps.clock.now(),
+    };
   }
 
   /**
    * The next agent to ask, with a place at it; null when all have failed, or the time is over. Where all that are left are full or
-   * out, waits for them. Throws when the database is away for so long that no place could be had.
+   * out, or have named a time, waits for them. Throws when the database is away for so long that no place could be had.
    */
   async next(): Promise<Admitted | null> {
-    while (!this.signal.aborted && this.leftMs() >= LEAST_ATTEMPT_MS) {
-      const turnedAway = new Set<string>();
+    const { clock, capacity } = this.deps;
+    const againAtMs = clock.monotonicMs() + this.pauseMs();
+    for (let look = 1; !this.signal.aborted && this.leftMs() >= LEAST_ATTEMPT_MS; look++) {
+      const turnedAway = this.tooEarly();
       let broken: unknown = null;
-      for (let choice = this.choose(turnedAway); choice !== null; choice = this.choose(turnedAway)) {
+      let trials = true;
+      for (let asked = 0; asked < MOST_ASKED && !this.signal.aborted; asked++) {
+        const choice = this.choose(turnedAway, trials);
+        if (choice === null || (asked >= MOST_FULL_ASKED && choice.as === 'healthy' && !hasRoom(choice.agent))) break;
         const admitted = await this.admit(choice).catch((error: unknown) => {
           broken = error;
           return 'full' as const;
         });
         if (typeof admitted === 'object') return admitted;
-        turnedAway.add(choice.agent.id);
-        if (this.exchanges.length === 0) this.lastError = admitted === 'full' ? 'agent_full' : 'agent_out';
+        // Where one may be tried others are well, this one perhaps too: nobody waits for a trial.
+        if (choice.as === 'trial') trials = false;
+        else this.turnAway(choice.agent, admitted, turnedAway);
       }
       if (turnedAway.size === 0) return null;
-      await this.deps.capacity.roomAt(turnedAway, ROOM_MS, this.signal);
+      await capacity.roomAt(turnedAway, Math.min(LONGEST_ROOM_MS, ROOM_MS * look), this.signal);
+      // Those that have failed may be well again long before the others have room.
+      if (this.passing && clock.monotonicMs() >= againAtMs) this.forgive();
       if (broken !== null && this.leftMs() < LEAST_ATTEMPT_MS) throw broken;
     }
     return null;
+  }
+
+  private turnAway({ id }: Agent, as: 'full' | 'out', turnedAway: Set<string>): void {
+    turnedAway.add(id);
+    const code = as === 'full' ? 'agent_full' : 'agent_out';
+    if (!this.errors.has(id)) this.errors.set(id, code);
+    if (this.exchanges.length === 0) this.lastError = code;
+  }
+
+  /** Agents that named a time (Retry-After) which has not come. */
+  private tooEarly(): Set<string> {
+    const now = this.deps.clock.monotonicMs();
+    return new Set([...this.notBefore].filter(([, atMs]) => atMs > now).map(([id]) => id));
   }
 
   private async admit(choice: Choice): Promise<Admitted | 'full' | 'out'> {
@@ -123,12 +169,13 @@ export class Attempts {
     return this.deps.admission.admit(choice, Math.min(deadlines.totalMs, this.leftMs()));
   }
 
-  async call({ agent, isTrial, leave }: Admitted): Promise<AgentOutcome> {
+  /** Asks an agent and notes how it did; `packed` is what a phone shows of its reply. */
+  async call({ agent, isTrial, leave }: Admitted): Promise<Called> {
     const { turn, deps } = this;
-    let result: AgentResult;
+    let exchange: AgentExchange;
+    let called: Called;
     try {
-      await this.waitFor(agent);
-      result = await deps.invoke({
+      const result = await deps.invoke({
         agent,
         messageId: turn.requestId,
         conversationId: turn.conversationId,
@@ -144,12 +191,14 @@ export class Attempts {
         thread: turn.thread?.agentId === agent.id ? turn.thread : null,
         onProgress: this.onProgress,
       });
+      exchange = result.exchange;
+      called = packed(result.outcome, turn.maxSegments);
     } catch (error) {
       leave(true);
       throw error;
     }
-    const { outcome, exchange } = result;
-    this.exchanges.push(agentExchange(agent.id, this.count + 1, result));
+    const { outcome } = called;
+    this.exchanges.push(agentExchange(agent.id, this.count + 1, { outcome, exchange }));
     deps.metrics.agentSeconds.observe(
       { protocol: agent.protocol, outcome: outcome.kind === 'failed' ? outcome.code : 'ok' },
       exchange.durationMs / 1000,
@@ -161,49 +210,40 @@ export class Attempts {
       this.failed(agent, outcome);
     }
     leave(wasCutOff);
-    return outcome;
+    return called;
   }
 
   /** While others could answer, nobody waits for an agent that is silent for far longer than it ever takes. */
   private deadlinesFor(agent: Agent, isTrial: boolean): Deadlines {
-    const { deadlines, clock, registry } = this.deps;
+    const { deadlines, registry } = this.deps;
     const totalMs = Math.min(deadlines.totalMs, this.leftMs());
-    const now = clock.now();
-    const others = registry
-      .agents(this.turn.agentType)
-      .some((one) => one.id !== agent.id && !this.excluded.has(one.id) && isHealthy(one, now));
     const isKnown = isTrial || agent.p99Ms !== null;
-    if (!others || !isKnown) return { ...deadlines, totalMs };
+    const others = registry.agents(this.turn.agentType);
+    if (!isKnown || !isAnybodyWell(others, this.wish(new Set([agent.id]), false))) return { ...deadlines, totalMs };
     const patienceMs = Math.max(isTrial ? TRIAL_FIRST_BYTE_MS : LEAST_FIRST_BYTE_MS, 4 * (agent.p99Ms ?? 0));
     return { ...deadlines, firstByteMs: Math.min(deadlines.firstByteMs, patienceMs), totalMs };
   }
 
   /** Notes a failure: once more on the same agent where the failure allows it, else on another. */
-  failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
+  private failed(agent: Agent, outcome: Extract<AgentOutcome, { kind: 'failed' }>): void {
     this.lastError = outcome.code;
     this.errors.set(agent.id, outcome.code);
     this.passing ||= PASSING.has(CATALOGUE[outcome.code].category) || outcome.retry === 'same';
-    const now = this.deps.clock.monotonicMs();
-    if (outcome.afterMs !== null) this.notBefore.set(agent.id, now + outcome.afterMs);
+    // It is not asked before the time that it named (Retry-After), as far as this turn reaches.
+    if (outcome.afterMs !== null) {
+      const namedMs = this.deps.clock.monotonicMs() + outcome.afterMs;
+      this.notBefore.set(agent.id, Math.min(namedMs, this.endsAtMs - 2 * LEAST_ATTEMPT_MS));
+    }
     // Its health has just fallen, so a healthy other one goes first; alone, it is asked once more at once.
     if (outcome.retry === 'same' && !this.repeated.has(agent.id)) this.repeated.add(agent.id);
     else this.excluded.add(agent.id);
-  }
-
-  /** An agent that named a time (Retry-After) is not asked before it, as far as this turn reaches. */
-  private async waitFor(agent: Agent): Promise<void> {
-    const waitMs = (this.notBefore.get(agent.id) ?? 0) - this.deps.clock.monotonicMs();
-    if (waitMs <= 0) return;
-    await sleep(Math.min(waitMs, Math.max(0, this.leftMs() - LEAST_ATTEMPT_MS)), undefined, {
-      signal: this.signal,
-    }).catch(() => {});
   }
 
   /** Nobody fits: an agent registered a moment ago may not be in the snapshot yet. */
   private async lookAgain(): Promise<boolean> {
     this.round++;
     await this.deps.registry.refresh().catch(() => {});
-    return this.choose(new Set()) !== null;
+    return this.choose(new Set(), true) !== null;
   }
 
   /**
@@ -212,20 +252,36 @@ export class Attempts {
    */
   async pause(): Promise<boolean> {
     if (this.lastError === 'agent_none' && this.round === 0) return this.lookAgain();
-    const jitter = 0.75 + Math.random() * 0.5;
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter;
+    const pauseMs = this.pauseMs();
     if (!this.passing || this.leftMs() < pauseMs + LEAST_ATTEMPT_MS || this.signal.aborted) return false;
-    this.round++;
     try {
       await sleep(pauseMs, undefined, { signal: this.signal });
     } catch {
       return false;
     }
+    this.forgive();
+    return true;
+  }
+
+  private pauseMs(): number {
+    const jitter = 0.75 + Math.random() * 0.5;
+    return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.round) * jitter;
+  }
+
+  /** Lets all be tried again. */
+  private forgive(): void {
+    this.round++;
     this.passing = false;
     this.excluded.clear();
     this.repeated.clear();
-    return true;
   }
+}
+
+/** A reply of which nothing is left to read is none: its agent has failed. */
+function packed(outcome: AgentOutcome, maxSegments: number): Called {
+  if (outcome.kind !== 'reply') return { outcome };
+  const reply = packAnswer(outcome.text, outcome.mediaUrls, maxSegments);
+  return reply === null ? { outcome: NOTHING_SAID } : { outcome, packed: reply };
 }
 
 /** What the person said, text by text. */

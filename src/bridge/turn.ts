@@ -1,8 +1,8 @@
 // One turn: from the texts of a burst to what is to be said. Calls agents, writes nothing; the mailbox commits the result.
-import type { Agent, AgentOutcome } from '../agents/agent.ts';
+import type { Agent } from '../agents/agent.ts';
 import type { Clock } from '../clock.ts';
-import { type AttemptDeps, Attempts } from './attempts.ts';
-import { FALLBACK_TEXT, packAnswer, packNotice } from './reply.ts';
+import { type AttemptDeps, Attempts, type Called } from './attempts.ts';
+import { FALLBACK_TEXT, type PackedReply, packNotice } from './reply.ts';
 import type { Turn, TurnEnd } from './store.ts';
 
 export type TurnDeps = AttemptDeps;
@@ -32,20 +32,10 @@ export async function answerTurn(
       return signal.aborted ? cutOff(turn, attempts) : fellBack(turn, attempts);
     }
     const { agent } = admitted;
-    const outcome = await attempts.call(admitted);
+    const called = await attempts.call(admitted);
     if (signal.aborted) return cutOff(turn, attempts);
-    if (outcome.kind === 'deferred') return deferred(turn, agent, attempts, deps.clock);
-    if (outcome.kind === 'reply') {
-      const end = replied(turn, agent, outcome, attempts);
-      if (end) return end;
-      attempts.failed(agent, {
-        kind: 'failed',
-        code: 'agent_contract',
-        reason: 'empty',
-        retry: 'other',
-        afterMs: null,
-      });
-    }
+    if (called.outcome.kind === 'deferred') return deferred(turn, agent, attempts, deps.clock);
+    if (called.packed !== undefined) return replied(turn, agent, called, attempts);
   }
 }
 
@@ -77,11 +67,9 @@ function takenOver(agent: Agent, attempts: Attempts): Pick<TurnEnd, 'agent_id' |
 function replied(
   turn: Turn,
   agent: Agent,
-  outcome: Extract<AgentOutcome, { kind: 'reply' }>,
+  { outcome, packed }: Extract<Called, { packed: PackedReply }>,
   attempts: Attempts,
-): TurnEnd | null {
-  const packed = packAnswer(outcome.text, outcome.mediaUrls, turn.maxSegments);
-  if (!packed) return null;
+): TurnEnd {
   return {
     ...ended(turn, attempts),
     state: 'replied',

@@ -116,6 +116,19 @@ describe('agents in trouble', () => {
     assert.ok(liar.calls.length - calls < 5);
   });
 
+  test('an agent that says nothing that can be read is found out like one that fails', async () => {
+    const line = await world.line();
+    const blank = await line.agent(() => ' \n ');
+    await line.agent(answer('Well'));
+    await until(
+      async () => {
+        await everybody(crowd(line, 4), 'hello?');
+        return (await healthOf(blank)).status === 'disabled';
+      },
+      { timeoutMs: 60_000, what: 'an agent with nothing to say' },
+    );
+  });
+
   test('a slow agent loses new people to a fast one', async () => {
     const line = await world.line();
     const slow = await line.agent((payload) => ({ text: answer('Slow')(payload), delayMs: 1_500 }));

@@ -1,11 +1,14 @@
 // Capacity and circuits over many processes: on a real database, each process its own reservations.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { createAdmission } from '../../src/agents/admission.ts';
 import type { Agent } from '../../src/agents/agent.ts';
 import { type Capacity, createCapacity, type Place } from '../../src/agents/capacity.ts';
 import { WELL } from '../../src/agents/health.ts';
+import { openPools } from '../../src/database/pools.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 
 describe('capacity and circuits over processes', () => {
@@ -50,8 +53,8 @@ describe('capacity and circuits over processes', () => {
     };
   }
 
-  async function processOf(poolId: string): Promise<Capacity> {
-    const capacity = await createCapacity({ sql: db.pools.worker, poolId, onError });
+  async function processOf(poolId: string, sql = db.pools.worker): Promise<Capacity> {
+    const capacity = await createCapacity({ sql, poolId, onError });
     stack.defer(() => capacity.close());
     return capacity;
   }
@@ -61,7 +64,7 @@ describe('capacity and circuits over processes', () => {
 
   test('any number of processes together never hold more places than the agent takes, and all of those', async () => {
     const agent = await agentOf(50);
-    const processes = await Promise.all(['a', 'b', 'c', 'd'].map(processOf));
+    const processes = await Promise.all(['a', 'b', 'c', 'd'].map((poolId) => processOf(poolId)));
     let held = 0;
     let most = 0;
     const work = processes.flatMap((capacity) =>
@@ -136,10 +139,167 @@ describe('capacity and circuits over processes', () => {
     await stack.disposeAsync();
   });
 
+  const take = async (capacity: Capacity, agent: Agent, n: number) =>
+    all(Array.from({ length: n }, () => capacity.take(agent)));
+
+  test('calls that outlive their reservation are counted again before anybody is given more', async () => {
+    const agent = await agentOf(4);
+    const [slow, fast] = [await processOf('slow'), await processOf('fast')];
+    const places = await take(slow, agent, 3);
+    assert.equal(places.length, 3);
+    await db.admin`
+      update agent_slots set valid_until = clock_timestamp() - interval '1 second' where agent_id = ${agent.id}`;
+    await slow.renew();
+    await until(
+      async () => (await db.admin`select from agent_slots where agent_id = ${agent.id} and slots = 3`).length,
+    );
+    assert.equal((await take(fast, agent, 4)).length, 1);
+    places[0]!.leave();
+    await until(() => fast.take(agent));
+    assert.equal(await fast.take(agent), null);
+    await stack.disposeAsync();
+  });
+
+  test('a process that the database does not hear uses nothing of what others may have by now', async () => {
+    const agent = await agentOf(4);
+    const { host, port } = db.connection;
+    const wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+    stack.defer(() => wire.down());
+    const pools = await openPools(
+      { ...db.connection, host: '127.0.0.1', port: wire.port },
+      { web: 1, worker: 2, admin: 1 },
+    );
+    stack.defer(() => pools.close());
+    const far = await processOf('far', pools.worker);
+    const near = await processOf('near');
+    const before = await take(far, agent, 3);
+    for (const place of before) place.leave();
+    wire.fallSilent();
+    // It still has places at hand, for less long than the database keeps them for it.
+    const given: Place[] = [];
+    await until(
+      async () => {
+        given.push(...(await take(near, agent, 1)));
+        return given.length === 4;
+      },
+      { what: 'all places being given to the other' },
+    );
+    const asked = far.take(agent);
+    wire.speak();
+    assert.equal(await asked, null);
+    await stack.disposeAsync();
+  });
+
+  test('less than was reserved: calls under way end, and no new one begins before there is room', async () => {
+    const agent = await agentOf(100);
+    const processes = [await processOf('a'), await processOf('b')];
+    const held = (await Promise.all(processes.map((capacity) => take(capacity, agent, 10)))).flat();
+    assert.equal(held.length, 20);
+    const set = (most: number, trickle: number | null) => db.admin`
+      update agent_registry set max_concurrent_sessions = ${most}, trickle = ${trickle} where id = ${agent.id}`;
+    const renew = () => Promise.all(processes.map((capacity) => capacity.renew()));
+    const takeAll = async () => (await Promise.all(processes.map((capacity) => take(capacity, agent, 10)))).flat();
+    await set(3, null);
+    await renew();
+    assert.equal((await takeAll()).length, 0);
+    for (const place of held.splice(0, 17)) place.leave();
+    await renew();
+    assert.equal((await takeAll()).length, 0);
+    held.shift()!.leave();
+    const [place, ...more] = await until(takeAll);
+    assert.deepEqual(more, []);
+    place!.leave();
+    for (const other of held) other.leave();
+    // The same for one that was out and is trusted with little.
+    await set(100, null);
+    for (const each of (await takeAll()).reverse()) each.leave();
+    await set(100, 2);
+    await renew();
+    const trusted = await until(async () => {
+      const got = await takeAll();
+      return got.length > 0 && got;
+    });
+    assert.ok(trusted.length <= 2, `${trusted.length} calls`);
+    await stack.disposeAsync();
+  });
+
+  test('what a dead process held is free soon after the clock of the database was set back, too', async () => {
+    const agent = await agentOf(2);
+    await db.admin`
+      insert into agent_slots (agent_id, pool_id, slots, valid_until)
+      values (${agent.id}, 'dead', 2, clock_timestamp() + interval '1 hour')`;
+    await db.admin`
+      update agent_registry set cooling_until = clock_timestamp() + interval '1 hour' where id = ${agent.id}`;
+    await db.admin`select shift_times(3600)`;
+    const capacity = await processOf('alive');
+    (await until(() => capacity.take(agent)))!.leave();
+    const [row] = await db.admin`
+      select cooling_until < clock_timestamp() + interval '1 second' as is_over from agent_registry where id = ${agent.id}`;
+    assert.equal(row!.is_over, true);
+    await stack.disposeAsync();
+  });
+
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('take' as const), process: fc.nat(2), count: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({ kind: fc.constant('leave' as const), process: fc.nat(2), count: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({ kind: fc.constant('renew' as const), process: fc.nat(2) }),
+    fc.record({ kind: fc.constant('limit' as const), most: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ kind: fc.constant('lapse' as const), process: fc.nat(2) }),
+  );
+
+  test('property: whatever happens, nobody begins a call beyond the limit, and no place is lost', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        const agent = await agentOf(6);
+        const processes = [await processOf('p'), await processOf('q'), await processOf('r')];
+        const held: Place[][] = [[], [], []];
+        let most = 6;
+        const total = () => held.flat().length;
+        for (const one of steps) {
+          if (one.kind === 'take') {
+            const before = total();
+            held[one.process]!.push(...(await take(processes[one.process]!, agent, one.count)));
+            assert.ok(total() <= Math.max(before, most), `${before} and then ${total()} of ${most}`);
+          } else if (one.kind === 'leave') {
+            for (const place of held[one.process]!.splice(0, one.count)) place.leave();
+          } else if (one.kind === 'renew') await processes[one.process]!.renew();
+          else if (one.kind === 'lapse') {
+            // It was away for so long that its reservation ran out, and is back before anybody has asked.
+            await db.admin`
+              update agent_slots set valid_until = clock_timestamp() - interval '1 second'
+              where agent_id = ${agent.id} and pool_id = ${'pqr'[one.process]!}`;
+            await processes[one.process]!.renew();
+            const used = held[one.process]!.length;
+            await until(async () => {
+              const [row] = await db.admin`
+                select slots from agent_slots where agent_id = ${agent.id} and pool_id = ${'pqr'[one.process]!}`;
+              return (row?.slots ?? 0) >= Math.min(used, most);
+            });
+          } else {
+            most = one.most;
+            await db.admin`update agent_registry set max_concurrent_sessions = ${most} where id = ${agent.id}`;
+            for (const capacity of processes) await capacity.renew();
+          }
+        }
+        for (const place of held.flat()) place.leave();
+        const got = await until(async () => {
+          const places = await take(processes[0]!, agent, 10);
+          if (places.length === most) return places;
+          for (const place of places) place.leave();
+          return null;
+        });
+        for (const place of got) place.leave();
+        await stack.disposeAsync();
+        stack = new AsyncDisposableStack();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test('an agent that comes back is trusted with a trickle, over all processes', async () => {
     const agent = await agentOf(100, { trickle: 2 });
     await db.admin`update agent_registry set trickle = 2 where id = ${agent.id}`;
-    const processes = await Promise.all(['a', 'b', 'c'].map(processOf));
+    const processes = await Promise.all(['a', 'b', 'c'].map((poolId) => processOf(poolId)));
     const places = await all(processes.flatMap((capacity) => [1, 2, 3].map(() => capacity.take(agent))));
     assert.equal(places.length, 2);
     await stack.disposeAsync();

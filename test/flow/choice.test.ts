@@ -129,4 +129,36 @@ describe('choosing an agent', () => {
     await line.story(person);
     assert.ok(!person.texts().some((text) => /You can text/.test(text.body)));
   });
+
+  test('a word said during an answer is not overruled by it, and nobody counts as having failed', async () => {
+    const { line, ada, grace } = await lineOfTwo();
+    const salesType = `sales-${line.number}`;
+    const seller = await world.agent(({ message }) => `Sold ${message}`, { type: salesType, name: 'Seller' });
+    await withWords(line.number, { SALES: { type: salesType } });
+    for (const isFirst of [true, false]) {
+      const person = line.person();
+      if (!isFirst) {
+        await person.text('before');
+        await person.next((text) => text.body.endsWith('heard before'));
+      }
+      const hold = Promise.withResolvers<string>();
+      for (const agent of [ada, grace])
+        agent.behave(({ message }) => (message === 'one' ? hold.promise : `heard ${message}`));
+      const calls = ada.calls.length + grace.calls.length;
+      await person.text('one');
+      await until(() => ada.calls.length + grace.calls.length > calls);
+      await person.text('sales');
+      await person.next((text) => /from now on/.test(text.body));
+      hold.resolve('late');
+      await person.next((text) => text.body === 'late');
+      await person.text('a boat');
+      await person.next((text) => text.body === 'Sold a boat');
+      const { sessions } = await line.story(person);
+      assert.deepEqual(
+        sessions.map((session) => [session.agent_id, session.agent_type, session.failovers]),
+        [[seller.id, salesType, 0]],
+      );
+    }
+    assert.equal((await world.sql`select from session_failovers where new_agent = ${seller.id}`).length, 0);
+  });
 });

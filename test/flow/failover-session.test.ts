@@ -100,6 +100,7 @@ describe('failing a session over by hand', () => {
     activeSessions: fc.constantFrom(0, 1, 2),
     capabilities: fc.constantFrom(['x'], ['x', 'y'], []),
     isCooling: fc.boolean(),
+    trickle: fc.constantFrom(null, null, 1),
   });
 
   test('property: it chooses whom the bridge would choose', async () => {
@@ -119,6 +120,7 @@ describe('failing a session over by hand', () => {
             response_ms: row.responseMs,
             capabilities: row.capabilities,
             max_concurrent_sessions: 2,
+            trickle: row.trickle,
             cooling_until: row.isCooling ? coolingUntil : null,
           });
           if (row.activeSessions > 0)

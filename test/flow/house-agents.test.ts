@@ -27,7 +27,8 @@ describe('the agents of the house', () => {
   after(() => db.drop());
 
   test('the one in the environment is registered once, follows its settings and goes when it is no longer named', async () => {
-    await keep(AGENT);
+    // Also where several processes start at once.
+    await Promise.all([keep(AGENT), keep(AGENT)]);
     await keep(AGENT);
     assert.deepEqual([...(await rows())], [{ endpoint_url: AGENT.url, protocol: 'envelope', status: 'active' }]);
     await keep({ ...AGENT, url: 'http://127.0.0.1:10/v1', protocol: 'openai' });
@@ -39,6 +40,19 @@ describe('the agents of the house', () => {
     assert.deepEqual(
       (await rows()).map((row) => row.status),
       ['deactivated'],
+    );
+  });
+
+  test('whoever registers with the same mark is not given its address and secrets, and is not taken out with it', async () => {
+    await db.admin`
+      insert into agent_registry (name, endpoint_url, api_key_hash, secrets, metadata, registered_with)
+      values ('stranger', 'http://127.0.0.1:13/', '\\x05', '\\x06', '{"source":"environment"}', 'secret')`;
+    await keep(AGENT);
+    await keep(null);
+    const [stranger] = await db.admin`select endpoint_url, status, secrets from agent_registry where name = 'stranger'`;
+    assert.deepEqual(
+      { ...stranger },
+      { endpoint_url: 'http://127.0.0.1:13/', status: 'active', secrets: Buffer.from([6]) },
     );
   });
 

@@ -1,23 +1,34 @@
 -- Slots: who may call an agent how often at once. A process holds a block of them for three seconds and renews it every second;
 -- it uses them for two and a half, so that a slot is never another's while it is in use.
 
+-- Calls at once that an agent takes: of one that is deactivated none, of one that was out as many as it is trusted with.
+create or replace function most_slots(p_agent uuid)
+returns int language sql stable security definer set search_path = public, pg_temp
+as $$
+  select case when a.status = 'deactivated' then 0 else least(a.max_concurrent_sessions, a.trickle) end
+  from agent_registry a where a.id = p_agent
+$$;
+
 -- Makes the slots that a pool has of an agent p_total, or as many as there are; gives how many. When that is too few, those who
 -- hold some without using them hear of it.
 create or replace function claim_slots(p_agent uuid, p_pool text, p_total int)
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
-  most int;
+  own int;
   others int;
   granted int;
 begin
   -- One claim of an agent at a time: each must see what the one before it was given.
   perform pg_advisory_xact_lock(7358004, hashtext(p_agent::text));
-  select least(a.max_concurrent_sessions, coalesce(a.trickle, a.max_concurrent_sessions)) into most
-  from agent_registry a where a.id = p_agent and a.status <> 'deactivated';
-  select coalesce(sum(s.slots), 0) into others
-  from agent_slots s where s.agent_id = p_agent and s.pool_id <> p_pool and s.valid_until > clock_timestamp();
-  granted := greatest(0, least(p_total, coalesce(most, 0) - others));
+  -- And each renewal either before or after it: what is counted as gone here must not be renewed meanwhile.
+  perform 1 from agent_slots s
+  where s.agent_id = p_agent and s.valid_until > clock_timestamp() - interval '1 minute' order by s.pool_id for update;
+  select coalesce(sum(s.slots) filter (where s.pool_id = p_pool), 0), coalesce(sum(s.slots) filter (where s.pool_id <> p_pool), 0)
+  into own, others
+  from agent_slots s where s.agent_id = p_agent and s.valid_until > clock_timestamp();
+  -- What it has is not taken here, even where the agent takes less than before: it may be in use.
+  granted := greatest(0, least(p_total, greatest(own, coalesce(most_slots(p_agent), 0) - others)));
   if granted = 0 then
     delete from agent_slots where agent_id = p_agent and pool_id = p_pool;
   else
@@ -31,23 +42,33 @@ begin
   return granted;
 end $$;
 
--- Keeps a pool's slots for another three seconds: p_slots is [{ agent_id, slots, in_use }], fewer than before are given back. Gives
--- what the pool has; what had run out in between is not in it. p_tell: others have asked for what is given back.
+-- Keeps a pool's slots for another three seconds: p_slots is [{ agent_id, slots, in_use }], fewer than before are given back, and
+-- so are those that nobody uses of an agent that takes less than all hold. Gives what the pool has; what had run out in between
+-- is not in it. p_tell: others have asked for what is given back.
 create or replace function renew_slots(p_pool text, p_slots json, p_tell boolean)
 returns table (agent_id uuid, slots int)
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
 begin
-  delete from agent_slots s using json_to_recordset(p_slots) w (agent_id uuid, slots int)
-  where s.agent_id = w.agent_id and s.pool_id = p_pool and w.slots = 0;
+  -- In one order: a claim holds all rows of one agent.
+  perform 1 from agent_slots s where s.pool_id = p_pool and s.agent_id = any (
+    array(select w.agent_id from json_to_recordset(p_slots) w (agent_id uuid)))
+  order by s.agent_id for update;
   return query
-  update agent_slots s set
-    slots = least(s.slots, w.slots), in_use = w.in_use, valid_until = clock_timestamp() + interval '3 seconds'
-  from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
-  -- Not in its last moment: somebody else may be counting it as gone.
-  where s.agent_id = w.agent_id and s.pool_id = p_pool and w.slots > 0
-    and s.valid_until > clock_timestamp() + interval '300 milliseconds'
+  with renewed as (
+    select s.agent_id, least(s.slots, greatest(w.in_use, least(w.slots, most_slots(s.agent_id) - others.slots)))::int as slots, w.in_use
+    from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
+    join agent_slots s on s.agent_id = w.agent_id and s.pool_id = p_pool and s.valid_until > clock_timestamp()
+    cross join lateral (
+      select coalesce(sum(o.slots), 0) as slots from agent_slots o
+      where o.agent_id = s.agent_id and o.pool_id <> p_pool and o.valid_until > clock_timestamp()
+    ) others
+  ), given_back as (
+    delete from agent_slots s using renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots = 0
+  )
+  update agent_slots s set slots = r.slots, in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
+  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots > 0
   returning s.agent_id, s.slots;
   if p_tell then
     perform pg_notify('agent_slots', 'free ' || w.agent_id || ' ' || p_pool) from json_to_recordset(p_slots) w (agent_id uuid);
@@ -94,7 +115,7 @@ as $$
   where id = p_agent and trial_by = p_pool
 $$;
 
-revoke execute on function claim_slots(uuid, text, int), renew_slots(text, json, boolean), slots_in_use(text),
+revoke execute on function most_slots(uuid), claim_slots(uuid, text, int), renew_slots(text, json, boolean), slots_in_use(text),
   claim_trial(uuid, text, interval, boolean), release_trial(uuid, text) from public;
 grant execute on function claim_slots(uuid, text, int), renew_slots(text, json, boolean), slots_in_use(text),
   claim_trial(uuid, text, interval, boolean), release_trial(uuid, text) to darkspere_worker;

@@ -23,7 +23,7 @@ as $$
     -- What the number asks of its own agents, it does not ask of a type that the person has chosen.
     and (a.capabilities @> coalesce(n.required_capabilities, '{}') or coalesce(s.agent_type, n.agent_type) <> n.agent_type)
   cross join lateral (
-    select greatest(0, 1 - coalesce(sum(slots.in_use), 0) / a.max_concurrent_sessions::float8) as free
+    select greatest(0, 1 - coalesce(sum(slots.in_use), 0) / least(a.max_concurrent_sessions, a.trickle)::float8) as free
     from agent_slots slots where slots.agent_id = a.id and slots.valid_until > clock_timestamp()
   ) room
   where s.id = p_session and a.id is distinct from s.agent_id and a.status = 'active' and a.circuit = 'closed'

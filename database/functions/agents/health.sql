@@ -7,6 +7,9 @@ returns table (agent_id uuid, p95_ms real)
 language plpgsql security definer set search_path = public, pg_temp
 as $$
 #variable_conflict use_column
+declare
+  -- A variable: what a volatile function gives is compared with every row instead of being looked up in the index.
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
 begin
   insert into agent_call_times as known (agent_id, slot, bucket, calls)
   select c.agent_id, date_bin('5 minutes', clock_timestamp(), 'epoch'), b.key::smallint, b.value::int
@@ -23,7 +26,7 @@ begin
   ), recent as (
     select t.agent_id, t.bucket, sum(t.calls) as calls
     from agent_call_times t join asked on asked.agent_id = t.agent_id
-    where t.slot > clock_timestamp() - interval '15 minutes' and t.bucket >= 0
+    where t.slot > recent_from and t.bucket >= 0
     group by 1, 2
   ), running as (
     select r.agent_id, r.bucket, sum(r.calls) over (partition by r.agent_id order by r.bucket) as upto,
@@ -102,6 +105,7 @@ returns void language sql security definer set search_path = public, pg_temp
 as $$
   select schedule_probe(a.id, clock_timestamp() + random() * p_interval)
   from agent_registry a
+  -- Whom an operator has disabled is asked nothing.
   where a.status <> 'deactivated' and a.disabled_at is null
     and not exists (select 1 from graphile_worker._private_jobs j where j.key = 'probe:' || a.id)
     -- While it runs its job has no key any more.
@@ -114,21 +118,38 @@ returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
   n int;
+  -- Variables, so that indexes are used (see above).
+  first_check uuid := id_at(clock_timestamp() - p_checks_older_than);
+  recent_from timestamptz := clock_timestamp() - interval '15 minutes';
+  first_failover uuid;
 begin
-  delete from agent_health_checks where id < id_at(clock_timestamp() - p_checks_older_than);
+  delete from agent_health_checks where id < first_check;
   get diagnostics n = row_count;
   delete from agent_call_times where slot < clock_timestamp() - interval '2 hours';
-  delete from agent_slots where valid_until < clock_timestamp() - interval '1 minute';
-  delete from session_failovers where id < id_at(clock_timestamp() - (
-    select p.keep_months from partitioned_tables p where p.table_name = 'messages') * interval '1 month');
-  -- An agent that nobody has called for so long is no slower than it is.
-  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null
-  where a.p95_ms is not null and not exists (
-    select 1 from agent_call_times t where t.agent_id = a.id and t.slot > clock_timestamp() - interval '15 minutes');
+  delete from agent_slots where valid_until < clock_timestamp() - interval '2 minutes';
+  select id_at(clock_timestamp() - p.keep_months * interval '1 month') into first_failover
+  from partitioned_tables p where p.table_name = 'messages';
+  delete from session_failovers where id < first_failover;
+  -- An agent that nobody has called for so long is no slower than it is. Locked in the order of record_call_times.
+  with idle as (
+    select a.id from agent_registry a
+    where a.p95_ms is not null and not exists (
+      select 1 from agent_call_times t where t.agent_id = a.id and t.slot > recent_from)
+    order by a.id for no key update
+  )
+  update agent_registry a set p50_ms = null, p95_ms = null, p99_ms = null from idle where a.id = idle.id;
   return n;
 end $$;
 
-revoke execute on function record_call_times(json), call_ms(smallint), schedule_probe(uuid, timestamptz),
+-- What was promised to agents for a time of a clock that has been set back: pauses, and places of processes that may be dead.
+create or replace function shift_agent_times(p_step interval)
+returns void language sql security definer set search_path = public, pg_temp
+as $$
+  update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
+  update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+$$;
+
+revoke execute on function shift_agent_times(interval), record_call_times(json), call_ms(smallint), schedule_probe(uuid, timestamptz),
   begin_probe(uuid, text, interval), end_probe(uuid, text, text, text, real, real, timestamptz), ensure_probes(interval),
   prune_health(interval) from public;
 grant execute on function record_call_times(json), schedule_probe(uuid, timestamptz), begin_probe(uuid, text, interval),

@@ -10,7 +10,9 @@ as $$
       sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot order by t.bucket) as upto,
       sum(t.calls) filter (where t.bucket >= 0) over (partition by t.agent_id, t.slot) as answered
     from agent_call_times t
-    where (p_agent is null or t.agent_id = p_agent) and t.slot >= p_from and t.slot < p_before
+    -- Not `p_agent is null or …`: the plan for both would read the whole table for one agent.
+    where t.agent_id = any (case when p_agent is null then array(select a.id from agent_registry a) else array[p_agent] end)
+      and t.slot >= p_from and t.slot < p_before
   )
   select c.agent_id, c.slot, sum(c.calls)::int, coalesce(sum(c.calls) filter (where c.bucket < 0), 0)::int,
     call_ms(min(c.bucket) filter (where c.bucket >= 0 and c.upto >= 0.5 * c.answered)),
@@ -28,12 +30,14 @@ as $$
 declare
   running timestamptz := date_bin('5 minutes', clock_timestamp(), 'epoch');
   ended timestamptz := running - interval '5 minutes';
+  -- All agents are kept at once: what is older than the newest is there. The newest once more, for what was committed late.
+  kept_to timestamptz := (select max(h.slot) from agent_health_history h where h.slot < running);
 begin
   insert into agent_health_history as kept
     (agent_id, slot, calls, failures, p50_ms, p95_ms, p99_ms, health_score, status)
   select a.id, c.slot, c.calls, c.failures, c.p50_ms, c.p95_ms, c.p99_ms,
     case when c.slot = ended then a.health_score end, case when c.slot = ended then a.status end
-  from call_times_by_slot(null, running - interval '2 hours', running) c
+  from call_times_by_slot(null, greatest(running - interval '2 hours', kept_to), running) c
   join agent_registry a on a.id = c.agent_id
   on conflict (agent_id, slot) do nothing;
 

@@ -48,6 +48,26 @@ begin
   return query select coalesce(known, wanted.id), known is null;
 end $$;
 
+-- Keeps the agent that the environment names: the one of before in another place, or a new one under p_id. Whoever registers may write
+-- the same source into their metadata; that must not make its secrets theirs.
+create or replace function keep_configured_agent(
+  p_id uuid, p_url text, p_protocol text, p_metadata jsonb, p_key_hash bytea, p_secrets bytea)
+returns void language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+  -- Two processes that start at the same moment make one agent.
+  perform pg_advisory_xact_lock(hashtextextended('keep_configured_agent', 0));
+  update agent_registry a set
+    endpoint_url = p_url, protocol = p_protocol, metadata = p_metadata, secrets = p_secrets, signing_secret = null,
+    credential = null, updated_at = clock_timestamp()
+  where a.metadata ->> 'source' = p_metadata ->> 'source' and a.registered_with = 'operator' and a.status <> 'deactivated';
+  if not found then
+    insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, metadata, registered_with, api_key_hash, secrets)
+    values (p_id, 'configured', 'chat', p_protocol, p_url, '{chat}', p_metadata, 'operator', p_key_hash, p_secrets);
+  end if;
+  perform pg_notify('agents_changed', 'configured');
+end $$;
+
 -- Gives an agent a new signing secret; calls are signed with the old one too for p_keep longer. Null: there is no such agent.
 create or replace function rotate_agent_secret(p_agent uuid, p_sealed bytea, p_keep interval)
 returns timestamptz
@@ -86,7 +106,8 @@ begin
   return asked;
 end $$;
 
-revoke execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
+revoke execute on function keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
   request_probe(uuid, text) from public;
 grant execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
   request_probe(uuid, text) to darkspere_web, darkspere_admin;
+grant execute on function keep_configured_agent(uuid, text, text, jsonb, bytea, bytea) to darkspere_admin;

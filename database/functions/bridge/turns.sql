@@ -248,8 +248,8 @@ begin
 
   update agent_sessions s set
     last_active_at = clock_timestamp(),
-    -- An agent that the person chose while this one answered is not overruled.
-    agent_id = case when s.agent_id is null or s.agent_id = t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
+    -- An agent or a type that the person chose while this one answered is not overruled.
+    agent_id = case when s.agent_id is not distinct from t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
     failovers = s.failovers + case when t.failover is null then 0 else 1 end,
     is_active = not t.end_session,
     ended_at = case when t.end_session then clock_timestamp() end,
