@@ -74,6 +74,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'keyword_state',
     'operator_message',
     'post_message',
+    'post_was_taken',
     'program_text',
     'quiet_until',
     'redeem_login_token',

@@ -112,7 +112,7 @@ const TOOLS: readonly Tool[] = [
         );
       }
       const conversationId = await sessionWith(call, to, from);
-      await refuseAtNight(sql, to);
+      await refuseAtNight(sql, { agentId: principal.id, conversationId, theirAddress: to, idempotencyKey: key });
       return post(call, { conversationId, inReplyTo: null, text: words, idempotencyKey: key });
     },
   }),
