@@ -10,6 +10,7 @@ import type { Registry } from '../agents/registry.ts';
 import type { Sql } from '../database/pools.ts';
 import { CATALOGUE, DarkspereError } from '../errors.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { isTooDeep } from './body.ts';
 import {
   AdapterAnswer,
   AdapterAsked,
@@ -33,6 +34,8 @@ export type AdapterDeps = {
   readonly isClosing: () => boolean;
 };
 
+const MAX_LIMITS_DEPTH = 8;
+
 /** Adds the adapter's routes, and their description. */
 export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Promise<void> {
   app.decorateRequest('principal', null);
@@ -55,6 +58,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'chat',
     body: AdapterQuestion,
     answers: { 200: AdapterAnswer },
+    isSlow: true,
     errors: [
       'not_found',
       'agent_none',
@@ -121,12 +125,19 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterCapabilities },
+    isSlow: true,
     errors: ['not_found', 'agent_timeout', 'agent_refused', 'agent_broken', 'agent_contract', 'agent_unauthorized'],
     async handle({ body: { agent_id }, reply }) {
       const agent = await existing(agent_id);
       const met = await deps.meet(agent, 'capabilities', goneSignal(reply));
       if (met.kind === 'failed') throw new DarkspereError(met.code, met.reason);
       const isMet = met.kind === 'met';
+      // Whatever serialises works by recursion, and an agent may say anything.
+      if (isMet && isTooDeep(met.limits, MAX_LIMITS_DEPTH))
+        throw new DarkspereError(
+          'agent_contract',
+          `What the agent says of its limits is nested deeper than ${MAX_LIMITS_DEPTH} levels.`,
+        );
       return {
         ...named(agent),
         capabilities: [...agent.capabilities],
@@ -148,6 +159,7 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterHealth },
+    isSlow: true,
     errors: ['not_found'],
     async handle({ body: { agent_id }, reply }) {
       const agent = await existing(agent_id);
