@@ -2270,6 +2270,18 @@ begin
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.may_text(p_key uuid, p_theirs text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select exists (select from allowed_recipients r
+      where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
+    and not exists (select from phone_numbers n where n.address = p_theirs)
+$function$;
+grant execute on function may_text(uuid,text) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.new_conversations(p_texts json, p_ords integer[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2564,9 +2576,7 @@ begin
     if not exists (select from phone_numbers n where n.address = p_ours and n.is_active) then
       raise exception sqlstate 'DS001' using message = 'not_found';
     end if;
-    if not exists (select from allowed_recipients r
-          where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
-        or exists (select from phone_numbers n where n.address = p_theirs) then
+    if not may_text(p_key, p_theirs) then
       raise exception sqlstate 'DS001' using message = 'recipient_not_allowed';
     end if;
     perform new_conversations(

@@ -72,6 +72,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'indexed_until',
     'ingest_texts',
     'keyword_state',
+    'may_text',
     'operator_message',
     'post_message',
     'post_was_taken',

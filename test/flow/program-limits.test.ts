@@ -31,6 +31,19 @@ describe('limits of programs', () => {
     await apart.stop();
   });
 
+  test('a program learns of nobody whom it may not text whether they know us', async () => {
+    const line = await world.line();
+    await line.agent(() => 'Answer.');
+    const ann = line.person();
+    await ann.text('hello');
+    await ann.next();
+    const program = await mcpProgram(world, ['send']);
+    for (const to of [ann.phone, world.newPhone()]) {
+      const { error } = await program.tool('send_sms', { to, text: 'Hi.' });
+      assert.deepEqual([error.code, error.param], ['recipient_not_allowed', undefined]);
+    }
+  });
+
   test('an agent that repeats a call by night hears of the text that it sent by day', async () => {
     const line = await world.line();
     const agent = await line.agent(() => 'Answer.');

@@ -57,6 +57,15 @@ begin
   end if;
 end $$;
 
+-- Whether an operator has put a number on the list, for this key or for all; one of ours is never on it.
+create or replace function may_text(p_key uuid, p_theirs text) returns boolean
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select exists (select from allowed_recipients r
+      where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
+    and not exists (select from phone_numbers n where n.address = p_theirs)
+$$;
+
 -- p_conversation: whose person is answered; null: p_theirs is texted from p_ours. Gives a verdict: ok, duplicate (with the first
 -- message's id), idempotency_key_reused, not_found, recipient_not_allowed, session_over, conversation_taken, opted_out, or one of
 -- quiet_hours, program_budget_spent, sender_busy with the time at which it may be tried again. A refused text leaves nothing
@@ -103,9 +112,7 @@ begin
     if not exists (select from phone_numbers n where n.address = p_ours and n.is_active) then
       raise exception sqlstate 'DS001' using message = 'not_found';
     end if;
-    if not exists (select from allowed_recipients r
-          where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
-        or exists (select from phone_numbers n where n.address = p_theirs) then
+    if not may_text(p_key, p_theirs) then
       raise exception sqlstate 'DS001' using message = 'recipient_not_allowed';
     end if;
     perform new_conversations(
@@ -175,8 +182,8 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, c.id, room_at;
 end $$;
 
-revoke execute on function is_quiet(time, time, time), quiet_end(timestamptz, time, time, text), quiet_until(uuid, text, timestamptz), last_texted(conversations),
+revoke execute on function is_quiet(time, time, time), quiet_end(timestamptz, time, time, text), quiet_until(uuid, text, timestamptz), last_texted(conversations), may_text(uuid, text),
   reply_as_program(conversations, text, text, json, text, boolean),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) from public;
-grant execute on function quiet_until(uuid, text, timestamptz),
+grant execute on function quiet_until(uuid, text, timestamptz), may_text(uuid, text),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) to darkspere_web;
