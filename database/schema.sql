@@ -2300,6 +2300,18 @@ begin
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.may_text(p_key uuid, p_theirs text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select exists (select from allowed_recipients r
+      where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
+    and not exists (select from phone_numbers n where n.address = p_theirs)
+$function$;
+grant execute on function may_text(uuid,text) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.most_slots(p_agent uuid)
  RETURNS integer
  LANGUAGE sql
@@ -2393,7 +2405,8 @@ begin
     insert into webhook_receipts (channel, provider_id) values ('operator', p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id, null::text from webhook_receipts r
+      return query select case when m.body <> p_body then 'idempotency_key_reused' else 'duplicate' end, r.message_id, null::text
+      from webhook_receipts r left join messages m on m.id = r.message_id
       where r.channel = 'operator' and r.provider_id = p_conversation || ':' || p_key;
       return;
     end if;
@@ -2483,7 +2496,8 @@ begin
     insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
+      return query select case when m.body <> p_body then 'idempotency_key_reused' else 'duplicate' end, r.message_id, null::timestamptz
+      from webhook_receipts r left join messages m on m.id = r.message_id
       where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
       return;
     end if;
@@ -2546,6 +2560,18 @@ exception when sqlstate 'DS001' then
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.post_was_taken(p_agent uuid, p_conversation uuid, p_key text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select exists (
+    select from webhook_receipts
+    where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key)
+$function$;
+grant execute on function post_was_taken(uuid,uuid,text) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.program_text(p_key uuid, p_by text, p_conversation uuid, p_ours text, p_theirs text, p_body text, p_parts json, p_once text, p_hash bytea, p_scope text, p_pacing boolean)
  RETURNS TABLE(verdict text, message_id uuid, conversation_id uuid, free_at timestamp with time zone)
  LANGUAGE plpgsql
@@ -2570,6 +2596,10 @@ begin
   -- A program's texts are judged one after the other: a budget that two look at together would be spent twice. Before any other
   -- lock, so that nobody who holds one waits for this.
   perform pg_advisory_xact_lock(hashtextextended('program:' || p_key, 0));
+  -- What all keys may send to a person is counted over all our numbers, so the conversation's lock is not enough.
+  if p_conversation is null then
+    perform pg_advisory_xact_lock(hashtextextended('texted:' || p_theirs, 0));
+  end if;
   select * into was from program_texts t where t.api_key_id = p_key and t.idempotency_key = p_once;
   if was.id is not null then
     return query select case when was.request_hash = p_hash then 'duplicate' else 'idempotency_key_reused' end,
@@ -2586,9 +2616,7 @@ begin
     if not exists (select from phone_numbers n where n.address = p_ours and n.is_active) then
       raise exception sqlstate 'DS001' using message = 'not_found';
     end if;
-    if not exists (select from allowed_recipients r
-          where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
-        or exists (select from phone_numbers n where n.address = p_theirs) then
+    if not may_text(p_key, p_theirs) then
       raise exception sqlstate 'DS001' using message = 'recipient_not_allowed';
     end if;
     perform new_conversations(
@@ -2811,6 +2839,16 @@ begin
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.quiet_end(p_at timestamp with time zone, p_from time without time zone, p_until time without time zone, p_zone text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  select ((here.at::date + p_until) + case when here.at::time >= p_until then interval '1 day' else interval '0' end) at time zone p_zone
+  from (select p_at at time zone p_zone as at) here
+  where is_quiet(here.at::time, p_from, p_until)
+$function$;
+
 CREATE OR REPLACE FUNCTION public.quiet_time(n phone_numbers, p_quiet_ms integer)
  RETURNS integer
  LANGUAGE sql
@@ -2825,8 +2863,7 @@ CREATE OR REPLACE FUNCTION public.quiet_until(p_key uuid, p_theirs text, p_at ti
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-  select ((here.at::date + l.quiet_until) + case when here.at::time >= l.quiet_until then interval '1 day' else interval '0' end)
-    at time zone here.zone
+  select quiet_end(p_at, l.quiet_from, l.quiet_until, coalesce(person.time_zone, l.time_zone))
   from (
     select * from program_limits where api_key_id = p_key or api_key_id is null order by api_key_id nulls last limit 1
   ) l
@@ -2834,10 +2871,6 @@ AS $function$
     select r.time_zone from allowed_recipients r
     where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null) order by r.api_key_id nulls last limit 1
   ) person on true
-  cross join lateral (
-    select coalesce(person.time_zone, l.time_zone) as zone, p_at at time zone coalesce(person.time_zone, l.time_zone) as at
-  ) here
-  where is_quiet(here.at::time, l.quiet_from, l.quiet_until)
 $function$;
 grant execute on function quiet_until(uuid,text,timestamp with time zone) to darkspere_web;
 

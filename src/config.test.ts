@@ -330,6 +330,7 @@ describe('warnings', () => {
     [{ ...TWILIO, DARKSPERE_PACING: 'off' }, /DARKSPERE_PACING/],
     [{ ...EXTERNAL, DB_HOST: 'x', DB_NAME: 'y' }, /DB_HOST, DB_NAME have no effect/],
     [{ DARKSPERE_AGENT_CONNECT_MS: '40000' }, /DARKSPERE_AGENT_CONNECT_MS has no effect/],
+    [{ DARKSPERE_AGENT_PROTOCOL: 'mcp' }, /DARKSPERE_AGENT_PROTOCOL has no effect without DARKSPERE_AGENT_URL/],
     [{ DARKSPERE_TURN_MS: '10000' }, /DARKSPERE_TURN_MS/],
     [{ DARKSPERE_EGRESS_ALLOW: '10.0.0.0/8' }, /demo agent lives on loopback/],
     [{ DARKSPERE_EGRESS_ALLOW: '0.0.0.0/0' }, /anywhere/],

@@ -8,6 +8,11 @@ const LINGER_MS = 1_000;
 const envFile = fileURLToPath(new URL('../.env', import.meta.url));
 if (existsSync(envFile)) process.loadEnvFile(envFile);
 
+// Whoever reads only the head of a list is no failure of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
+}
+
 try {
   process.exitCode = await runProgram(process.argv.slice(2));
   // Everything is closed by now. What still retries against a database that is away must not keep the process.

@@ -42,6 +42,9 @@ export async function createAgent(parent: string, name: string, template: Templa
   // Whoever runs an example leaves more there than its files.
   const files = (await readdir(source)).filter((file) => /^[^.].*\.(ts|md|json)$/.test(file));
   for (const file of files) await cp(join(source, file), join(folder, file));
+  // Under that name it registers, people choose it and operators find it.
+  const program = join(folder, 'agent.ts');
+  await writeFile(program, named(await readFile(program, 'utf8'), name));
   const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as Manifest;
   const scripts = { ...manifest.scripts, check: 'tsc' };
   const made = {
@@ -92,6 +95,11 @@ function environment(name: string, template: Template): string {
       : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** The program of an example under another name, which stands in the call that serves or joins. */
+function named(program: string, name: string): string {
+  return program.replace(/((?:serveAgent|joinDarkspere)\(\{\s*name: )'[^']*'/, (_, before) => `${before}'${name}'`);
 }
 
 /** The example’s words; its commands with what stands in `.env` here. */

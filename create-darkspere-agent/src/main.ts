@@ -28,6 +28,8 @@ function told(): Told {
   try {
     const { values, positionals } = parseArgs({ options, allowPositionals: true });
     if (positionals.length > 1) throw new UsageError(`One name is enough; there are ${positionals.length}.`);
+    if (values.name !== undefined && positionals.length > 0)
+      throw new UsageError(`Two names are given: ${positionals[0]}, and ${values.name} with --name. Leave one out.`);
     return { name: values.name ?? positionals[0], template: values.template, help: values.help };
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(error instanceof Error ? error.message : String(error));

@@ -14,7 +14,7 @@ export function nameProblem(name: string): string | null {
   if (name === '') return 'A name is needed.';
   if (name.length > 50) return 'At most 50 characters.';
   if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) return 'Small letters, digits and hyphens; a letter or digit comes first.';
-  if (RESERVED.has(name)) return `"${name}" has a meaning of its own.`;
+  if (RESERVED.has(name) || /^(com|lpt)\d$/.test(name)) return `"${name}" has a meaning of its own.`;
   return null;
 }
 

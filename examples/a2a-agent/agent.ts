@@ -88,5 +88,22 @@ app.use('/a2a', (request, response, next) => {
 });
 app.use('/a2a', jsonRpcHandler({ requestHandler: handler, userBuilder: UserBuilder.noAuthentication }));
 
-await joinDarkspere({ name: 'table for dinner', protocol: 'a2a', endpointUrl: url, ...(token ? { token } : {}) });
+const place = await joinDarkspere({
+  name: 'table for dinner',
+  protocol: 'a2a',
+  endpointUrl: url,
+  ...(token ? { token } : {}),
+});
 console.log(`ready at ${url}`);
+
+// A stop is said, and what runs is finished. Ctrl-C comes twice under npm: the second one changes nothing.
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, async () => {
+    if (stopping) return;
+    stopping = true;
+    await place.sayDraining();
+    server.close(() => process.exit(0));
+    setTimeout(() => process.exit(0), 25_000).unref();
+  });
+}

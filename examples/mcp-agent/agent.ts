@@ -43,5 +43,22 @@ const server = createServer((request, response) => {
 });
 await once(server.listen(Number(process.env.PORT ?? 9001), '127.0.0.1'), 'listening');
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
-await joinDarkspere({ name: 'shopping list', protocol: 'mcp', endpointUrl: url, ...(token ? { token } : {}) });
+const place = await joinDarkspere({
+  name: 'shopping list',
+  protocol: 'mcp',
+  endpointUrl: url,
+  ...(token ? { token } : {}),
+});
 console.log(`ready at ${url}`);
+
+// A stop is said, and what runs is finished. Ctrl-C comes twice under npm: the second one changes nothing.
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, async () => {
+    if (stopping) return;
+    stopping = true;
+    await place.sayDraining();
+    server.close(() => process.exit(0));
+    setTimeout(() => process.exit(0), 25_000).unref();
+  });
+}

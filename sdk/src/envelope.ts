@@ -1,5 +1,5 @@
 // Darkspere's own protocol: one signed JSON envelope in, one out.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import type { Reply } from './chat.ts';
@@ -85,9 +85,11 @@ export function createEnvelope(parts: EnvelopeParts) {
     }
     const verdict = verifySignature(secrets, headers, body, Date.now(), parts.toleranceSeconds);
     if (verdict !== 'valid') return problem(401, 'bad_signature', WHY[verdict]);
-    const signature = String(headers['webhook-signature']);
-    if (seen.get(signature)) return problem(409, 'replayed', 'This very call came before.');
-    seen.set(signature, true);
+    // By what is signed. The header of signatures is not: one more in it would make the call look new.
+    const hash = createHash('sha256').update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.`).update(body);
+    const signed = hash.digest('base64');
+    if (seen.get(signed)) return problem(409, 'replayed', 'This very call came before.');
+    seen.set(signed, true);
     return null;
   }
 

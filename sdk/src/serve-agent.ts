@@ -149,12 +149,18 @@ function warnAlone({ log, isProduction }: Served, hasSecrets: boolean): void {
   );
 }
 
+/** Ctrl-C reaches a process of a terminal's group directly and once more through npm: that is one wish, not two. */
+const SAME_WISH_MS = 1_000;
+
 function stopOnSignals(stop: () => Promise<void>, log: Served['log']): void {
-  let asked = false;
+  let askedMs: number | null = null;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (asked) process.exit(130);
-      asked = true;
+      if (askedMs !== null) {
+        if (performance.now() - askedMs > SAME_WISH_MS) process.exit(130);
+        return;
+      }
+      askedMs = performance.now();
       log('info', 'stopping: finishing what runs (once more to force).');
       void stop().finally(() => {
         // Whoever listens too has something of its own to finish.

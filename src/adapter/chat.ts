@@ -104,6 +104,12 @@ export function createChat(deps: ChatDeps): Chat {
     const said = reply as { outcome: Reply; ms: number } | null;
     if (end.state !== 'replied' || end.agent_id === null || said === null) {
       await noteSilence(sql, session.id);
+      if (end.error_code === 'agent_none' && only === null && registry.agents(question.agentType).length === 0)
+        throw new DarkspereError(
+          'agent_none',
+          `agent_type: no agent of the type ${question.agentType} is registered.`,
+          { param: 'agent_type' },
+        );
       throw new DarkspereError(
         end.state === 'deferred' ? 'agent_deferred' : ((end.error_code ?? 'agent_none') as ErrorCode),
       );

@@ -27,7 +27,13 @@ type Verdict =
   | 'turn_running'
   | Extract<
       ErrorCode,
-      'not_found' | 'turn_closed' | 'send_budget_spent' | 'sender_busy' | 'opted_out' | 'conversation_taken'
+      | 'not_found'
+      | 'turn_closed'
+      | 'send_budget_spent'
+      | 'sender_busy'
+      | 'opted_out'
+      | 'conversation_taken'
+      | 'idempotency_key_reused'
     >;
 
 /** How long an answer waits for the record of the 202 that it belongs to. */

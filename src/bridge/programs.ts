@@ -57,7 +57,7 @@ const FIRST_TEXT_END = 'Reply STOP to opt out.';
 /** Queues it; with the same key it is one text, however often. Throws what `Refused` names, or invalid_request (`text`, `from`). */
 export async function textAsProgram(sql: Sql, wanted: ProgramText, policy: ProgramPolicy): Promise<Queued> {
   const { program, to, idempotencyKey } = wanted;
-  const place = to.kind === 'reply' ? await replyPlace(sql, to.conversationId) : await sendPlace(sql, to);
+  const place = to.kind === 'reply' ? await replyPlace(sql, to.conversationId) : await sendPlace(sql, program, to);
   const packed = pack(wanted.text, place, policy);
   const segments = packed.parts.reduce((sum, part) => sum + part.segments, 0);
   // What was asked for, not what became of it: the number that was chosen, and the words behind a first text, may differ.
@@ -76,10 +76,22 @@ export async function textAsProgram(sql: Sql, wanted: ProgramText, policy: Progr
   throw refusal(verdict, freeAt);
 }
 
-/** Throws quiet_hours when it is night where a person lives whom an agent wants to text without having been asked. */
-export async function refuseAtNight(sql: Sql, theirAddress: string): Promise<void> {
+export type AgentText = {
+  readonly agentId: string;
+  readonly conversationId: string;
+  readonly theirAddress: string;
+  readonly idempotencyKey: string | null;
+};
+
+/**
+ * Throws quiet_hours when it is night where a person lives whom an agent wants to text without having been asked; never for the
+ * repeat of a text that was taken.
+ */
+export async function refuseAtNight(sql: Sql, wanted: AgentText): Promise<void> {
+  const { agentId, conversationId, theirAddress, idempotencyKey } = wanted;
   const [row] = await sql<{ free_at: Date | null }[]>`
-    select quiet_until(null, ${theirAddress}, clock_timestamp()) as free_at`;
+    select quiet_until(null, ${theirAddress}, clock_timestamp()) as free_at
+    where not post_was_taken(${agentId}, ${conversationId}, ${idempotencyKey})`;
   if (row?.free_at) throw refusal('quiet_hours', row.free_at);
 }
 
@@ -94,9 +106,9 @@ async function replyPlace(sql: Sql, conversationId: string): Promise<Place> {
   return { ours: row.ours, maxSegments: row.max_segments, isNew: false };
 }
 
-async function sendPlace(sql: Sql, to: Extract<ProgramText['to'], { kind: 'send' }>): Promise<Place> {
-  const numbers = await sql<{ ours: string; max_segments: number; newest: string | null }[]>`
-    select n.address as ours, n.max_segments, last.id as newest
+async function sendPlace(sql: Sql, program: Program, to: Extract<ProgramText['to'], { kind: 'send' }>): Promise<Place> {
+  const numbers = await sql<{ ours: string; max_segments: number; newest: string | null; allowed: boolean }[]>`
+    select n.address as ours, n.max_segments, last.id as newest, may_text(${program.id}, ${to.address}) as allowed
     from phone_numbers n
     left join conversations c on (c.channel, c.our_address, c.their_address) = ('sms', n.address, ${to.address})
     left join lateral (select m.id from messages m where m.conversation_id = c.id order by m.id desc limit 1) last on true
@@ -109,6 +121,8 @@ async function sendPlace(sql: Sql, to: Extract<ProgramText['to'], { kind: 'send'
     });
   }
   if (first.newest === null && numbers.length > 1) {
+    // Whom a program may not text, of them it does not learn whether they ever texted us.
+    if (!first.allowed) throw refusal('recipient_not_allowed', null);
     throw new DarkspereError(
       'invalid_request',
       'from is missing: there are several numbers, and the person knows none of them. Say which of ours it leaves from.',

@@ -77,7 +77,12 @@ function print(keys: readonly ApiKey[], json: boolean): void {
   process.stdout.write(table(['name', 'key', 'scopes', 'created (UTC)', 'last used (UTC)', 'id'], rows));
 }
 
+/** By its name a program takes conversations over, as the console does with this one. */
+const CONSOLE_NAME = 'operator';
+
 function keyName(value: string): string {
+  if (value.toLowerCase() === CONSOLE_NAME)
+    throw new InvalidArgumentError(`"${CONSOLE_NAME}" is whoever is signed in to the console. Take another name.`);
   if (value.trim() === value && value.length >= 1 && value.length <= 50 && !/\p{C}/u.test(value)) return value;
   throw new InvalidArgumentError('A name of 1 to 50 characters, without spaces around it.');
 }

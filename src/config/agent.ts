@@ -28,7 +28,7 @@ export function readAgent(reading: Reading): AgentSettings | null {
   const protocol = PROTOCOLS.find((one) => one === named) ?? 'envelope';
   const [signingSecret, credential, model, instructions] = OTHERS.map((name) => reading.read(name));
   if (!reading.isSet('DARKSPERE_AGENT_URL')) {
-    for (const name of OTHERS) {
+    for (const name of [...OTHERS, 'DARKSPERE_AGENT_PROTOCOL'] as const) {
       if (reading.isSet(name)) reading.warn(`${name} has no effect without DARKSPERE_AGENT_URL.`);
     }
     return null;

@@ -11,6 +11,7 @@ import type { Registry } from '../agents/registry.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { type AccessDeps, prepareAccess } from './authentication.ts';
+import { isTooDeep } from './body.ts';
 import {
   AdapterAnswer,
   AdapterAsked,
@@ -51,6 +52,8 @@ const FAILURES = [
   'egress_denied',
 ] as const;
 
+const MAX_LIMITS_DEPTH = 8;
+
 /** Adds the adapter's routes, and their description. */
 export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Promise<void> {
   app.decorateRequest('principal', null);
@@ -73,6 +76,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'chat',
     body: AdapterQuestion,
     answers: { 200: AdapterAnswer },
+    isSlow: true,
     errors: ['not_found', 'agent_none', 'agent_deferred', ...FAILURES],
     async handle({ body, principal, reply }) {
       const answer = await deps.chat.ask(
@@ -134,10 +138,17 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterCapabilities },
+    isSlow: true,
     errors: ['not_found', ...FAILURES],
     async handle({ body: { agent_id }, reply }) {
       const { agent, outcome, ms } = await meet(agent_id, 'capabilities', reply);
       if (outcome.kind === 'failed') throw new DarkspereError(outcome.code, outcome.reason);
+      // Whatever serialises works by recursion, and an agent may say anything.
+      if (outcome.kind === 'met' && isTooDeep(outcome.limits, MAX_LIMITS_DEPTH))
+        throw new DarkspereError(
+          'agent_contract',
+          `What the agent says of its limits is nested deeper than ${MAX_LIMITS_DEPTH} levels.`,
+        );
       const met = outcome.kind === 'met' ? outcome : null;
       return {
         ...named(agent),
@@ -159,6 +170,7 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     scope: 'read',
     body: AdapterAsked,
     answers: { 200: AdapterHealth },
+    isSlow: true,
     errors: ['not_found'],
     async handle({ body: { agent_id }, reply }) {
       const { agent, outcome, ms } = await meet(agent_id, 'health', reply);

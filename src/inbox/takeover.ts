@@ -20,7 +20,10 @@ export type Act = { readonly conversationId: string; readonly by: string };
 /** As clients see it: times in ISO 8601. */
 export type Takeover = { readonly by: string; readonly since: string; readonly until: string };
 
-export type Refusal = Extract<ErrorCode, 'not_found' | 'conversation_taken' | 'not_taken_over' | 'opted_out'>;
+export type Refusal = Extract<
+  ErrorCode,
+  'not_found' | 'conversation_taken' | 'not_taken_over' | 'opted_out' | 'idempotency_key_reused'
+>;
 
 /**
  * From now on the agent is silent; a call that is under way is cancelled. Who has it already keeps it for longer.

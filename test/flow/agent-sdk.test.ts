@@ -194,7 +194,7 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     assert.deepEqual(await ask(line, ['hi']), ['Hello! You said: hi']);
   });
 
-  test('told to stop, it answers what runs, takes nothing new, and ends well', async (t) => {
+  test('told to stop, by the terminal and once more by npm, it answers what runs, takes nothing new, and ends well', async (t) => {
     const line = await world.line();
     const cwd = await agentFolder(t, { 'agent.ts': SLOW });
     const agent = await runAgent(t, { file: 'agent.ts', cwd, env: environment(line.type) });
@@ -202,7 +202,9 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     const person = line.person();
     await person.text('hi');
     await until(() => agent.output().includes('asked hi'), { what: 'the question' });
-    const gone = agent.kill('SIGTERM');
+    const gone = agent.kill('SIGINT');
+    await until(() => agent.output().includes('stopping'), { what: 'the first signal' });
+    agent.child.kill('SIGINT');
     await until(async () => (await fetch(`${agent.url}/ready`)).status === 503, { what: 'the drain' });
     await writeFile(join(cwd, 'go'), '');
     assert.equal(await gone, 0);

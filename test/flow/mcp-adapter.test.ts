@@ -1,5 +1,8 @@
 // The MCP adapter: programs ask agents over HTTP, as the bridge asks them.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Scope } from '../../src/security/principal.ts';
 import { startMcpAgent } from '../support/mcp-servers.ts';
@@ -125,7 +128,8 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
 
   test('nobody of the type, and an agent that is not there', async () => {
     const { chat, post } = await program();
-    assert.equal(codeOf(await chat({ message: 'Hello?', agent_type: 'nobody' })), '503 agent_none');
+    const nobody = await chat({ message: 'Hello?', agent_type: 'nobody' });
+    assert.deepEqual([codeOf(nobody), nobody.json.error.param], ['503 agent_none', 'agent_type']);
     for (const path of ['/mcp/chat', '/mcp/capabilities', '/mcp/health']) {
       const body = { agent_id: crypto.randomUUID(), ...(path === '/mcp/chat' ? { message: 'Hello?' } : {}) };
       assert.equal(codeOf(await post(path, body)), '404 not_found', path);
@@ -176,6 +180,18 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
     } finally {
       await server.close();
     }
+  });
+
+  test('what an agent says of itself breaks nothing that hands it on', async () => {
+    const deep = `${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`;
+    const said = `{"type":"capabilities.response","payload":{"capabilities":["\\u0000\\ud800"],"limits":{"__proto__":{},"d":${deep}}}}`;
+    const server = createServer((_request, response) => void response.end(said));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const id = await world.agentAt(`http://127.0.0.1:${port}/`, { type: newType(), name: 'hostile' });
+    const { post } = await program(['read']);
+    assert.equal(codeOf(await post('/mcp/capabilities', { agent_id: id })), '502 agent_contract');
+    server.close();
   });
 
   test('status tells who pauses, and what came of the questions', async () => {

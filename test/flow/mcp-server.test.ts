@@ -71,7 +71,9 @@ describe('the MCP server', { concurrency: 4 }, () => {
         const message = await tool('get_message', { message_id: one.data.messages[1].id });
         assert.deepEqual([message.data.message.direction, message.data.message.state], ['in', 'answered']);
         const { data } = await tool('list_agents');
-        assert.ok(data.agents.some((listed: { id: string }) => listed.id === agent.id));
+        const listed = data.agents.find(({ id: one }: { id: string }) => one === agent.id);
+        // An agent chooses its name itself, and a model reads it.
+        assert.ok('untrusted_name' in listed && !('name' in listed) && !('capabilities' in listed));
         // Clients that look at nothing else get the same as text.
         assert.deepEqual(JSON.parse(one.text), one.data);
       });

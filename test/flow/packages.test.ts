@@ -118,7 +118,9 @@ describe('create-darkspere-agent', () => {
     const sources = await Promise.all(
       ['first', 'second'].map((name) => readFile(join(work, name, 'agent.ts'), 'utf8')),
     );
-    assert.equal(sources[0], sources[1]);
+    // The name under which each registers is all that differs.
+    assert.match(sources[0]!, /serveAgent\(\{\n {2}name: 'first',/);
+    assert.equal(sources[0]!.replace("'first'", "'second'"), sources[1]);
   });
 
   it('names what is wrong with a command line, without a stack', async () => {

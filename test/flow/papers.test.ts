@@ -1,8 +1,9 @@
 // What the papers tell people to run is run: the agent of the README, and every statement of the guides.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -47,6 +48,22 @@ describe('the agent of the README', () => {
       [answer.status, type, payload],
       [200, 'chat.response', { session_id: 's-1', message: 'You said: hello' }],
     );
+  });
+
+  it('answers while its secret is being changed, and outlives what is no call at all', async () => {
+    const id = newId();
+    const body = JSON.stringify({ type: 'chat.request', message_id: id, payload: { session_id: 's', message: 'x' } });
+    const headers = signWebhook(secret, id, new Date(), body);
+    const both = `${signWebhook(newSigningSecret(), id, new Date(), body)['webhook-signature']} ${headers['webhook-signature']}`;
+    const call = (signature: string) =>
+      fetch(url, { method: 'POST', body, headers: { ...headers, 'webhook-signature': signature } });
+    assert.equal((await call(both)).status, 200);
+    // As long as a signature, and longer in bytes.
+    assert.equal((await call(`v1,${'\u00e9'.repeat(44)}`)).status, 401);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.end('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{');
+    await once(socket.resume(), 'close');
+    assert.equal((await call(both)).status, 200);
   });
 
   it('refuses what is signed wrongly or too long ago', async () => {

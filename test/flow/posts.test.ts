@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { closeDeferred } from '../../src/bridge/posts.ts';
 import { FALLBACK_TEXT } from '../../src/bridge/reply.ts';
+import { call, keyHolder } from '../support/operator.ts';
 import type { Behaviour, PostAnswer } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -170,6 +171,25 @@ describe('posts', { concurrency: 6 }, () => {
       ann.texts().map(({ body }) => body),
       ['Answer.', 'Only once.', 'Another.'],
     );
+  });
+
+  test('an Idempotency-Key with other words is refused, for agents and for operators', async () => {
+    const { line, agent, ann, id } = await answered();
+    const once = { idempotencyKey: 'reminder-1' };
+    assert.equal((await agent.post(id, { text: 'Only once.' }, once)).status, 201);
+    assert.equal(codeOf(await agent.post(id, { text: 'Something else.' }, once)), '422 idempotency_key_reused');
+    assert.equal((await agent.post(id, { text: 'Only once.' }, once)).status, 200);
+    await line.story(ann);
+    const { key } = await keyHolder(world, ['write']);
+    const act = (path: string, body: object) => {
+      const headers = { authorization: `Bearer ${key}`, 'idempotency-key': 'by-hand' };
+      return call(world.urls.gateway!, 'POST', `/v1/conversations/${id}/${path}`, body, headers);
+    };
+    const say = (text: string) => act('messages', { text });
+    assert.equal((await act('takeover', {})).status, 200);
+    assert.equal((await say('By hand.')).status, 201);
+    assert.equal(codeOf(await say('In other words.')), '422 idempotency_key_reused');
+    assert.equal((await say('By hand.')).status, 200);
   });
 
   test('a taken post stays taken: its repeat hears so although the session is over meanwhile', async () => {

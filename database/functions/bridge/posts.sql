@@ -1,6 +1,6 @@
 -- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
 
--- Gives a verdict: ok, duplicate (with the first message's id), not_found, turn_running, turn_closed, send_budget_spent,
+-- Gives a verdict: ok, duplicate (with the first message's id), idempotency_key_reused (other words), not_found, turn_running, turn_closed, send_budget_spent,
 -- opted_out, conversation_taken, or sender_busy with the time at which there is room again. The recipient is the session's person, never chosen
 -- by the agent. A refused post leaves nothing behind: no key, no charge, no reserved time.
 create or replace function post_message(
@@ -27,7 +27,8 @@ begin
     insert into webhook_receipts (channel, provider_id) values ('post', p_agent || ':' || p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id, null::timestamptz from webhook_receipts r
+      return query select case when m.body <> p_body then 'idempotency_key_reused' else 'duplicate' end, r.message_id, null::timestamptz
+      from webhook_receipts r left join messages m on m.id = r.message_id
       where r.channel = 'post' and r.provider_id = p_agent || ':' || p_conversation || ':' || p_key;
       return;
     end if;
@@ -89,6 +90,15 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $$;
 
+-- Whether an agent's post with this key was taken before: its repeat is told so, whatever holds by now.
+create or replace function post_was_taken(p_agent uuid, p_conversation uuid, p_key text) returns boolean
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select exists (
+    select from webhook_receipts
+    where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key)
+$$;
+
 -- Ends turns whose agent said 202 and never came back. Gives the conversations whose person has to be told.
 create or replace function close_deferred(p_turn uuid, p_body text, p_parts json, p_pacing boolean)
 returns boolean language plpgsql security definer
@@ -119,7 +129,8 @@ begin
   return true;
 end $$;
 
-revoke execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean),
+revoke execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean), post_was_taken(uuid, uuid, text),
   close_deferred(uuid, text, json, boolean) from public;
-grant execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean) to darkspere_web;
+grant execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean), post_was_taken(uuid, uuid, text)
+  to darkspere_web;
 grant execute on function close_deferred(uuid, text, json, boolean) to darkspere_worker;

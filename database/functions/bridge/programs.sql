@@ -5,12 +5,19 @@ language sql immutable parallel safe as $$
   select case when p_from < p_until then p_time >= p_from and p_time < p_until else p_time >= p_from or p_time < p_until end
 $$;
 
+-- When the quiet hours that hold at p_at in this zone are over; null when none do.
+create or replace function quiet_end(p_at timestamptz, p_from time, p_until time, p_zone text) returns timestamptz
+language sql stable parallel safe as $$
+  select ((here.at::date + p_until) + case when here.at::time >= p_until then interval '1 day' else interval '0' end) at time zone p_zone
+  from (select p_at at time zone p_zone as at) here
+  where is_quiet(here.at::time, p_from, p_until)
+$$;
+
 -- When the quiet hours that hold at p_at for this person are over; null when none do. p_key null: for agents.
 create or replace function quiet_until(p_key uuid, p_theirs text, p_at timestamptz) returns timestamptz
 language sql stable security definer set search_path = public, pg_temp
 as $$
-  select ((here.at::date + l.quiet_until) + case when here.at::time >= l.quiet_until then interval '1 day' else interval '0' end)
-    at time zone here.zone
+  select quiet_end(p_at, l.quiet_from, l.quiet_until, coalesce(person.time_zone, l.time_zone))
   from (
     select * from program_limits where api_key_id = p_key or api_key_id is null order by api_key_id nulls last limit 1
   ) l
@@ -18,10 +25,6 @@ as $$
     select r.time_zone from allowed_recipients r
     where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null) order by r.api_key_id nulls last limit 1
   ) person on true
-  cross join lateral (
-    select coalesce(person.time_zone, l.time_zone) as zone, p_at at time zone coalesce(person.time_zone, l.time_zone) as at
-  ) here
-  where is_quiet(here.at::time, l.quiet_from, l.quiet_until)
 $$;
 
 -- When the person of a conversation last texted, as far back as its session reaches; null: longer ago.
@@ -54,6 +57,15 @@ begin
   end if;
 end $$;
 
+-- Whether an operator has put a number on the list, for this key or for all; one of ours is never on it.
+create or replace function may_text(p_key uuid, p_theirs text) returns boolean
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select exists (select from allowed_recipients r
+      where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
+    and not exists (select from phone_numbers n where n.address = p_theirs)
+$$;
+
 -- p_conversation: whose person is answered; null: p_theirs is texted from p_ours. Gives a verdict: ok, duplicate (with the first
 -- message's id), idempotency_key_reused, not_found, recipient_not_allowed, session_over, conversation_taken, opted_out, or one of
 -- quiet_hours, program_budget_spent, sender_busy with the time at which it may be tried again. A refused text leaves nothing
@@ -80,6 +92,10 @@ begin
   -- A program's texts are judged one after the other: a budget that two look at together would be spent twice. Before any other
   -- lock, so that nobody who holds one waits for this.
   perform pg_advisory_xact_lock(hashtextextended('program:' || p_key, 0));
+  -- What all keys may send to a person is counted over all our numbers, so the conversation's lock is not enough.
+  if p_conversation is null then
+    perform pg_advisory_xact_lock(hashtextextended('texted:' || p_theirs, 0));
+  end if;
   select * into was from program_texts t where t.api_key_id = p_key and t.idempotency_key = p_once;
   if was.id is not null then
     return query select case when was.request_hash = p_hash then 'duplicate' else 'idempotency_key_reused' end,
@@ -96,9 +112,7 @@ begin
     if not exists (select from phone_numbers n where n.address = p_ours and n.is_active) then
       raise exception sqlstate 'DS001' using message = 'not_found';
     end if;
-    if not exists (select from allowed_recipients r
-          where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null))
-        or exists (select from phone_numbers n where n.address = p_theirs) then
+    if not may_text(p_key, p_theirs) then
       raise exception sqlstate 'DS001' using message = 'recipient_not_allowed';
     end if;
     perform new_conversations(
@@ -168,8 +182,8 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, c.id, room_at;
 end $$;
 
-revoke execute on function is_quiet(time, time, time), quiet_until(uuid, text, timestamptz), last_texted(conversations),
+revoke execute on function is_quiet(time, time, time), quiet_end(timestamptz, time, time, text), quiet_until(uuid, text, timestamptz), last_texted(conversations), may_text(uuid, text),
   reply_as_program(conversations, text, text, json, text, boolean),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) from public;
-grant execute on function quiet_until(uuid, text, timestamptz),
+grant execute on function quiet_until(uuid, text, timestamptz), may_text(uuid, text),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) to darkspere_web;

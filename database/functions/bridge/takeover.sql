@@ -164,7 +164,8 @@ begin
     insert into webhook_receipts (channel, provider_id) values ('operator', p_conversation || ':' || p_key)
     on conflict do nothing;
     if not found then
-      return query select 'duplicate', r.message_id, null::text from webhook_receipts r
+      return query select case when m.body <> p_body then 'idempotency_key_reused' else 'duplicate' end, r.message_id, null::text
+      from webhook_receipts r left join messages m on m.id = r.message_id
       where r.channel = 'operator' and r.provider_id = p_conversation || ':' || p_key;
       return;
     end if;

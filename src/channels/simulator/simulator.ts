@@ -89,7 +89,11 @@ export type Simulator = {
 async function listen(server: Server, port: number, host: string): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (thrown: NodeJS.ErrnoException) => {
-      const taken = new DarkspereError('port_in_use', `Port ${port} of the simulator is in use.`, { cause: thrown });
+      const taken = new DarkspereError(
+        'port_in_use',
+        `Port ${port} of the simulator is taken, perhaps by another copy of Darkspere. Stop it, or set DARKSPERE_SIMULATOR_PORT to a free port.`,
+        { param: 'DARKSPERE_SIMULATOR_PORT', cause: thrown },
+      );
       reject(thrown.code === 'EADDRINUSE' ? taken : thrown);
     });
     server.listen(port, host, resolve);

@@ -87,6 +87,7 @@ export function agentReadRoutes(app: FastifyInstance, deps: AgentReadDeps): void
     scope: 'write',
     body: ChatBody,
     answers: { 200: AgentChat },
+    isSlow: true,
     errors: ['chat_unanswered'],
     handle: async ({ params: { id }, body, principal }) =>
       askAgent(

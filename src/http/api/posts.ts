@@ -46,7 +46,7 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
     description:
       'With the key of an agent: the late answer to a text (`in_reply_to`), or a text of the agent’s own, within the budget of its session. ' +
       'As an operator: an answer by hand; the agent stays silent until the conversation is handed back. ' +
-      'A repeat with the same `Idempotency-Key` header sends nothing and gives the first answer again, with 200.',
+      'A repeat with the same `Idempotency-Key` header sends nothing and gives the first answer again, with 200; other words under it are refused.',
     tag: 'conversations',
     scope: 'write',
     agents: true,
@@ -54,7 +54,7 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
     params: z.object({ id: z.string().meta({ format: 'uuid' }) }),
     body,
     answers: { 200: Accepted, 201: Accepted },
-    errors: ['turn_closed', 'opted_out', 'send_budget_spent', 'sender_busy', 'conflict'],
+    errors: ['turn_closed', 'opted_out', 'send_budget_spent', 'sender_busy', 'conflict', 'idempotency_key_reused'],
     handle: async ({ params: { id }, body: { text, in_reply_to, media }, principal, request, reply }) => {
       const idempotencyKey = idempotencyKeyOf(request);
       if (principal.kind !== 'agent') {

@@ -10,10 +10,11 @@ import { listConversations } from '../../inbox/conversation-list.ts';
 import { findMessage, listMessages } from '../../inbox/messages.ts';
 import type { Reader } from '../../inbox/reader.ts';
 import { mayDo, type Principal, type Scope } from '../../security/principal.ts';
-import { agentOf } from '../api/agent-list.ts';
+import { agentOf as listed } from '../api/agent-list.ts';
 import { isStorableText } from '../body.ts';
-import { AgentList } from '../contract/agents.ts';
 import {
+  AgentsResult,
+  agentOf,
   ConversationResult,
   ConversationsResult,
   conversationOf,
@@ -112,7 +113,7 @@ const TOOLS: readonly Tool[] = [
         );
       }
       const conversationId = await sessionWith(call, to, from);
-      await refuseAtNight(sql, to);
+      await refuseAtNight(sql, { agentId: principal.id, conversationId, theirAddress: to, idempotencyKey: key });
       return post(call, { conversationId, inReplyTo: null, text: words, idempotencyKey: key });
     },
   }),
@@ -215,11 +216,11 @@ const TOOLS: readonly Tool[] = [
     title: 'Agents',
     description: 'Who can answer texts, and how well each of them does.',
     input: z.strictObject({ limit: limit(100, 30), cursor }),
-    output: z.object({ agents: AgentList.shape.data, next_cursor: AgentList.shape.next_cursor }),
+    output: AgentsResult,
     annotations: READS,
     async run(page, { sql }) {
       const { data, next_cursor } = await findAgents(sql, page);
-      return { agents: data.map(agentOf), next_cursor };
+      return { notice: NOTICE, agents: data.map((agent) => agentOf(listed(agent))), next_cursor };
     },
   }),
 ];
