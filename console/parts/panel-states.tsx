@@ -32,7 +32,7 @@ export function PanelEmpty({
   return (
     <div className={`flex flex-col items-center justify-center gap-1.5 p-8 text-center ${className}`}>
       <Title className="text-large font-medium text-ink">{title}</Title>
-      {children && <div className="max-w-sm text-ink-2">{children}</div>}
+      {children && <div className="max-w-sm text-balance text-ink-2">{children}</div>}
       {action && <div className="mt-3">{action}</div>}
     </div>
   );

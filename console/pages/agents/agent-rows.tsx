@@ -150,7 +150,7 @@ function AgentLink({ agent, className }: { agent: Agent; className: string }) {
 function Score({ agent: { health_score: score } }: { agent: Agent }) {
   const tone = score < 70 ? 'bg-warn' : 'bg-good';
   return (
-    <span className="inline-flex items-center gap-2">
+    <span className="inline-flex items-center gap-2 align-top">
       <span aria-hidden className="hidden h-1 w-10 overflow-hidden rounded-full bg-line @4xl:block">
         <span className={`block h-full ${tone}`} style={{ width: `${score}%` }} />
       </span>

@@ -70,7 +70,7 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
       {calls.error && <StaleNote error={calls.error} retry={retry} />}
       {items.length === 0 && (
         <p className="py-4 text-ink-2">
-          {outcome === 'failed' ? 'None of its calls has failed' : 'It was not asked yet'}
+          {outcome === 'failed' ? 'None of its calls has failed' : 'It has not been asked yet'}
           {backTo === null ? '.' : `, as far back as ${utc(backTo)}.`}
         </p>
       )}

@@ -48,7 +48,7 @@ function Talk({ agent }: { agent: AgentDetail }) {
           <h1 className="truncate text-large font-semibold">Talk to {agent.name}</h1>
           <p className="flex items-center gap-2 truncate text-small text-ink-3">
             <StateLabel look={agentLook(agent)} />
-            <span className="truncate">Nothing is sent to anybody; it counts for nothing.</span>
+            <span className="truncate">A test: no text is sent, and its health is not affected.</span>
           </p>
         </div>
         <Button

@@ -25,14 +25,14 @@ export function AgentPage({ id }: { id: string }) {
   if (agent.isPending) return <PanelLoading what="the agent" className="h-full" />;
   if (!agent.data) return <Missing error={agent.error} retry={retry} />;
   return (
-    <div className="scroll-y @container h-full">
+    <div className="scroll-y @container flex h-full flex-col *:shrink-0">
       {agent.error && <StaleNote error={agent.error} retry={retry} />}
       <Head agent={agent.data} />
       <Standing agent={agent.data} />
       <HealthFigures agent={agent.data} />
       <History id={id} />
       <ProbePanel agent={agent.data} />
-      <div className="grid @4xl:grid-cols-[3fr_2fr]">
+      <div className="grid grow @4xl:grid-cols-[3fr_2fr]">
         <CallList agentId={id} />
         <div className="min-w-0 border-line @4xl:border-l">
           <SessionList agentId={id} />
@@ -105,7 +105,7 @@ function Standing({ agent: { disabled, draining, status } }: { agent: AgentDetai
       {said.reason !== null && <>: “{said.reason}”</>}
       <span className="text-ink-2">
         {' · '}
-        <Ago at={at} />
+        <Ago at={at} inSentence />
         {' · '}
         {disabled ? 'it is asked nothing until it is switched on' : 'sessions that it has go on'}
       </span>
@@ -127,8 +127,11 @@ function History({ id }: { id: string }) {
   });
   const retry = () => void health.refetch();
   return (
-    <section aria-label="Over time" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
-      <div className="mb-2 flex justify-end">
+    <section aria-labelledby="history-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
+      <div className="mb-2 flex items-center justify-between gap-3">
+        <h2 id="history-title" className="text-large font-semibold">
+          Over time
+        </h2>
         <nav aria-label="Time shown" className="flex shrink-0 rounded-md border border-line bg-sunk p-0.5">
           {WINDOWS.map(({ value, label }) => (
             <Link

@@ -78,16 +78,15 @@ function Summary({ stats }: { stats: AgentStats | undefined }) {
     down > 0 && { href: '/agents?status=disabled', text: `${down} down or off` },
   ].filter((part) => part !== false);
   return (
-    <p className="figures mt-0.5 text-large text-ink-2">
-      {parts.map(({ href, text }, n) => (
+    <p className="figures dotted mt-0.5 text-large text-ink-2">
+      {parts.map(({ href, text }) => (
         <span key={href}>
-          {n > 0 && ' · '}
-          <Link href={href} className="underline-offset-2 hover:text-ink hover:underline">
+          <Link href={href} className="rounded-sm underline-offset-2 hover:text-ink hover:underline">
             {text}
           </Link>
         </span>
       ))}
-      {draining > 0 && ` · ${draining} draining`}
+      {draining > 0 && <span>{draining} draining</span>}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-// "What shall go wrong?": each trouble is a switch that stands until it has happened.
+// "What should go wrong?": each trouble is a switch that stands until it has happened.
 import { ChevronRight, X } from 'lucide-react';
 import { Button } from '../../parts/button.tsx';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
