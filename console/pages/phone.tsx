@@ -21,8 +21,7 @@ const KEYS: Readonly<Record<Slot, string>> = { first: '1', second: '2' };
 export default function PhonePage() {
   const instance = useInstance();
   if (instance.isPending) return <PanelLoading what="the numbers" className="h-full" />;
-  if (!instance.data)
-    return <PanelError error={instance.error} retry={() => void instance.refetch()} className="h-full" />;
+  if (!instance.data) return <PanelError error={instance.error} retry={() => instance.refetch()} className="h-full" />;
   if (instance.data.carrier === 'twilio') return <NoSimulator instance={instance.data} />;
   return <Simulated instance={instance.data} />;
 }

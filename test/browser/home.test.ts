@@ -125,6 +125,8 @@ describe('the figures', () => {
       .getByRole('row', { name: /parrot/ })
       .getByRole('link', { name: 'parrot' })
       .click();
+    await page.waitForURL(/\/agents\/[0-9a-f-]{36}$/);
+    await page.getByRole('link', { name: /^Sessions/ }).click();
     await page.waitForURL(/\/conversations\?agent=[0-9a-f-]{36}$/);
     await page.getByRole('list', { name: 'Conversations' }).getByRole('link').first().waitFor();
   });

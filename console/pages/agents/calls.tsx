@@ -8,6 +8,7 @@ import { get } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { duration } from '../../parts/duration.ts';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
@@ -60,9 +61,10 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
   });
-  const retry = () => void calls.refetch();
-  if (calls.isPending) return <PanelLoading what="its calls" className="h-24" />;
-  if (!calls.data) return <PanelError error={calls.error} retry={retry} />;
+  const failure = useFailure(calls);
+  const retry = () => calls.refetch();
+  if (failure) return <PanelError error={failure} retry={retry} />;
+  if (!calls.data) return <PanelLoading what="its calls" className="h-24" />;
   const items = calls.data.pages.flatMap(({ data }) => data);
   const backTo = calls.data.pages.at(-1)?.searched_back_to ?? null;
   return (

@@ -6,6 +6,7 @@ import type { AgentDetail, AgentHealth } from '../../../src/http/contract.ts';
 import { ApiError, get } from '../../api.ts';
 import { agentLook } from '../../parts/agent-look.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { StateLabel } from '../../parts/state-label.tsx';
 import { Ago } from '../../parts/time.tsx';
@@ -21,9 +22,10 @@ import { useAgent } from './use-agents.ts';
 
 export function AgentPage({ id }: { id: string }) {
   const agent = useAgent(id);
-  const retry = () => void agent.refetch();
-  if (agent.isPending) return <PanelLoading what="the agent" className="h-full" />;
-  if (!agent.data) return <Missing error={agent.error} retry={retry} />;
+  const failure = useFailure(agent);
+  const retry = () => agent.refetch();
+  if (failure) return <Missing error={failure} retry={retry} />;
+  if (!agent.data) return <PanelLoading what="the agent" className="h-full" />;
   return (
     <div className="scroll-y @container flex h-full flex-col *:shrink-0">
       {agent.error && <StaleNote error={agent.error} retry={retry} />}
@@ -43,7 +45,7 @@ export function AgentPage({ id }: { id: string }) {
   );
 }
 
-export function Missing({ error, retry }: { error: unknown; retry: () => void }) {
+export function Missing({ error, retry }: { error: unknown; retry: () => unknown }) {
   const isGone = error instanceof ApiError && error.status === 404;
   if (!isGone) return <PanelError error={error} retry={retry} className="h-full" />;
   return (
@@ -125,7 +127,8 @@ function History({ id }: { id: string }) {
     queryFn: ({ signal }) => get<AgentHealth>(`/v1/agents/${id}/health`, { window }, signal),
     placeholderData: keepPreviousData,
   });
-  const retry = () => void health.refetch();
+  const failure = useFailure(health);
+  const retry = () => health.refetch();
   return (
     <section aria-labelledby="history-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
       <div className="mb-2 flex items-center justify-between gap-3">
@@ -150,8 +153,8 @@ function History({ id }: { id: string }) {
           {health.error && <StaleNote error={health.error} retry={retry} />}
           <HistoryPanel health={health.data} />
         </div>
-      ) : health.error ? (
-        <PanelError className="h-56" error={health.error} retry={retry} />
+      ) : failure ? (
+        <PanelError className="h-56" error={failure} retry={retry} />
       ) : (
         <PanelLoading className="h-56" what="how it was" />
       )}
