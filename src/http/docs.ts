@@ -55,7 +55,7 @@ const ERROR_PAGE = {
   )}${(Object.keys(CATALOGUE) as ErrorCode[])
     .map((code) => {
       const { title, fix, category, status, retry } = CATALOGUE[code];
-      return `<h3 id="${code}"><code>${code}</code></h3><p>${inline(title)}</p><p><strong>What to do:</strong> ${inline(fix)}</p><p class="muted">${category} · HTTP ${status} · ${RETRY[retry]}</p>`;
+      return `<h2 class="code" id="${code}"><code>${code}</code></h2><p>${inline(title)}</p><p><strong>What to do:</strong> ${inline(fix)}</p><p class="muted">${category} · HTTP ${status} · ${RETRY[retry]}</p>`;
     })
     .join('')}`,
 };

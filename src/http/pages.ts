@@ -108,6 +108,7 @@ body > header a { text-decoration: none; } body > header a:hover { text-decorati
 body > main { max-width: 56rem; margin: 0 auto; padding: 2rem 1.25rem 6rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.2; letter-spacing: -.015em; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 3rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h2.code { font-size: 1rem; margin-top: 2rem; padding: 0; border: 0; }
 h3 { font-size: 1rem; margin: 2rem 0 .35rem; }
 h4 { font-size: .86rem; margin: 1.1rem 0 .3rem; color: var(--ink-2); font-weight: 600; }
 a { color: var(--link); text-underline-offset: 2px; }

@@ -120,7 +120,7 @@ function Call({ call }: { call: AgentExchange }) {
         {exchange.attempt > 1 && <span className="shrink-0 text-small text-ink-3">try {exchange.attempt}</span>}
         <span className="ml-auto flex min-w-0 items-center gap-3">
           {call.is_replay ? <span className="text-small text-ink-3">a replay</span> : <MessageLink call={call} />}
-          <Ago at={call.started_at} className="shrink-0 text-small text-ink-3" />
+          <Ago at={call.started_at} className="w-14 shrink-0 text-right text-small text-ink-3" />
         </span>
       </div>
       {isOpen && <ExchangeView exchange={exchange} />}
