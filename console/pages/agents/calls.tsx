@@ -102,13 +102,13 @@ function Call({ call }: { call: AgentExchange }) {
   const Sign = isBad ? CircleAlert : exchange.outcome === 'deferred' ? Clock : Check;
   return (
     <li className="border-b border-line">
-      <div className="flex items-center gap-2 py-1">
+      <div className="flex items-center gap-1.5 py-1">
         <button
           type="button"
           aria-expanded={isOpen}
           aria-label={`${isOpen ? 'Hide' : 'Show'} the call of ${utc(call.started_at)}`}
           onClick={() => setOpen(!isOpen)}
-          className="flex size-6 shrink-0 items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink pointer-coarse:size-9"
+          className="-ml-1.5 flex size-6 shrink-0 items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink pointer-coarse:-ml-3 pointer-coarse:size-9"
         >
           <ChevronRight size={13} aria-hidden className={isOpen ? 'rotate-90' : ''} />
         </button>
@@ -118,9 +118,9 @@ function Call({ call }: { call: AgentExchange }) {
         </span>
         <span className="figures shrink-0 text-small text-ink-3">{duration(call.duration_ms)}</span>
         {exchange.attempt > 1 && <span className="shrink-0 text-small text-ink-3">try {exchange.attempt}</span>}
-        <span className="ml-auto flex min-w-0 items-center gap-3">
+        <span className="ml-auto flex min-w-0 shrink-0 items-center gap-1.5 @xl:gap-3">
           {call.is_replay ? <span className="text-small text-ink-3">a replay</span> : <MessageLink call={call} />}
-          <Ago at={call.started_at} className="w-14 shrink-0 text-right text-small text-ink-3" />
+          <Ago at={call.started_at} className="w-12 shrink-0 text-right text-small text-ink-3" />
         </span>
       </div>
       {isOpen && <ExchangeView exchange={exchange} />}
