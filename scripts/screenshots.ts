@@ -1,5 +1,5 @@
 // The pictures of the README: the console as it is, over a short story played on the real product. Run it after the console
-// has changed: npm run screenshots
+// has changed: npm run screenshots (-- agent home: only these)
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,8 @@ const STORY = [
   ['+15557650163', '12% of 80'],
   ['+15557650142', '10 miles in km'],
 ] as const;
+/** Names of pictures; none: all of them. */
+const wanted = process.argv.slice(2);
 
 const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-screenshots-'));
 const env = {
@@ -53,6 +55,8 @@ try {
     await page.getByRole('list', { name: 'Messages' }).getByRole('button').nth(-1).click();
     await page.getByRole('list', { name: 'What happened, in order' }).waitFor();
     await shoot(page, `message-${colorScheme}`);
+    await openAgent(page);
+    await shoot(page, `agent-${colorScheme}`);
   }
   await browser.close();
 } finally {
@@ -89,6 +93,15 @@ async function openStory(page: Page): Promise<{ id: string }> {
   return { id: href.split('/')[2]!.split('?')[0]! };
 }
 
+/** The agent that answered, tried stage by stage just now. */
+async function openAgent(page: Page): Promise<void> {
+  await page.goto(`http://localhost:${PORT}/agents`);
+  await page.getByRole('table').getByRole('link').first().click();
+  await page.getByRole('button', { name: 'Probe now' }).click();
+  await page.getByText('no stage failed').waitFor();
+  await page.getByRole('list', { name: 'Calls' }).getByRole('listitem').first().waitFor();
+}
+
 async function take(page: Page, path: string, name: string): Promise<void> {
   await page.goto(`http://localhost:${PORT}${path}`);
   await page.waitForLoadState('networkidle');
@@ -96,6 +109,7 @@ async function take(page: Page, path: string, name: string): Promise<void> {
 }
 
 async function shoot(page: Page, name: string): Promise<void> {
+  if (wanted.length > 0 && !wanted.some((each) => name.startsWith(`${each}-`))) return;
   await page.waitForTimeout(1_200);
   await page.screenshot({ path: join(IMAGES, `${name}.png`) });
   console.log(`docs/images/${name}.png`);

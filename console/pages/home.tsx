@@ -4,6 +4,7 @@ import { Link, useSearch } from 'wouter';
 import type { ConversationPage, Overview } from '../../src/http/contract.ts';
 import { get } from '../api.ts';
 import { useLiveState } from '../live.ts';
+import { useFailure } from '../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../parts/panel-states.tsx';
 import { Agents } from './home/agents.tsx';
 import { ChartPanel } from './home/chart-panel.tsx';
@@ -31,14 +32,15 @@ export default function HomePage() {
     refetchOnWindowFocus: !isPaused,
   });
   const isNew = useIsNew(overview.data);
-  const retry = () => void overview.refetch();
+  const failure = useFailure(overview);
+  const retry = () => overview.refetch();
 
   if (!overview.data) {
     return (
       <div className="h-full">
         <h1 className="sr-only">Home</h1>
-        {overview.error ? (
-          <PanelError className="h-full" error={overview.error} retry={retry} />
+        {failure ? (
+          <PanelError className="h-full" error={failure} retry={retry} />
         ) : (
           <PanelLoading className="h-full" what="how it is" />
         )}

@@ -21,8 +21,7 @@ const KEYS: Readonly<Record<Slot, string>> = { first: '1', second: '2' };
 export default function PhonePage() {
   const instance = useInstance();
   if (instance.isPending) return <PanelLoading what="the numbers" className="h-full" />;
-  if (!instance.data)
-    return <PanelError error={instance.error} retry={() => void instance.refetch()} className="h-full" />;
+  if (!instance.data) return <PanelError error={instance.error} retry={() => instance.refetch()} className="h-full" />;
   if (instance.data.carrier === 'twilio') return <NoSimulator instance={instance.data} />;
   return <Simulated instance={instance.data} />;
 }
@@ -66,7 +65,7 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
   const group = 'Phone';
   useShortcut({ keys: '1', label: 'Write on the first phone', group }, () => write('first'));
   useShortcut({ keys: '2', label: 'Write on the second phone', group }, () => write('second'));
-  useShortcut({ keys: 'f', label: 'What shall go wrong?', group }, ask);
+  useShortcut({ keys: 'f', label: 'What should go wrong?', group }, ask);
   useShortcut({ keys: 'Escape', label: 'Leave the phone', group }, () => {
     if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
   });
@@ -84,15 +83,15 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
       <header className="flex min-h-12 items-center gap-2 border-b border-line bg-panel px-3 md:px-4">
         <h1 className={`text-large font-semibold ${lines.second ? 'sr-only @3xl:not-sr-only' : ''}`}>Phone</h1>
         <p className={`hidden min-w-0 flex-1 truncate text-ink-3 ${lines.second ? '@3xl:block' : '@2xl:block'}`}>
-          Be somebody who texts. The carrier is simulated: nothing leaves this machine.
+          Text as somebody would: the carrier is simulated.
         </p>
         {lines.second ? (
           <Switcher lines={[lines.first, lines.second]} inFront={inFront} show={setFront} />
         ) : (
           <span className="flex-1 @2xl:hidden" />
         )}
-        <Button icon={Zap} onClick={ask} className="@5xl:hidden" aria-label="What shall go wrong?">
-          <span className={lines.second ? 'hidden @2xl:inline' : ''}>What shall go wrong?</span>
+        <Button icon={Zap} onClick={ask} className="@5xl:hidden" aria-label="What should go wrong?">
+          <span className={lines.second ? 'hidden @2xl:inline' : ''}>What should go wrong?</span>
         </Button>
         {lines.second === null && (
           <Button icon={Plus} onClick={() => write('second')} aria-label="Open a second phone">
@@ -133,12 +132,12 @@ function Phones({ instance, desk }: { instance: Instance; desk: ReturnType<typeo
           className="scroll-y hidden w-[19.5rem] shrink-0 border-l border-line bg-panel @5xl:block"
         >
           <h2 id="trouble" className="px-4 pt-4 pb-3 text-large font-semibold">
-            What shall go wrong?
+            What should go wrong?
           </h2>
           <FaultList desk={desk} />
         </aside>
       </div>
-      <Dialog title="What shall go wrong?" isOpen={isChoosing} onClose={() => setChoosing(false)} className="max-w-md">
+      <Dialog title="What should go wrong?" isOpen={isChoosing} onClose={() => setChoosing(false)} className="max-w-md">
         <div className="scroll-y min-h-0">
           <FaultList desk={desk} />
         </div>

@@ -1,6 +1,6 @@
 // The tokens as a canvas understands them. It takes no `var()` and no `light-dark()`, and it does not follow a theme by itself.
-const NAMES = ['ink', 'ink-2', 'ink-3', 'line', 'accent', 'bad', 'page'] as const;
-export type Colours = Readonly<Record<(typeof NAMES)[number], string>> & { readonly area: string };
+const NAMES = ['ink', 'ink-2', 'ink-3', 'line', 'accent', 'accent-pale', 'bad', 'page'] as const;
+export type Colours = Readonly<Record<(typeof NAMES)[number], string>>;
 
 /** As the theme is now. */
 export function readColours(): Colours {
@@ -11,9 +11,8 @@ export function readColours(): Colours {
     return getComputedStyle(probe).color;
   };
   const colours = Object.fromEntries(NAMES.map((name) => [name, resolve(`var(--color-${name})`)]));
-  const area = resolve('color-mix(in oklab, var(--color-accent) 32%, var(--color-page))');
   probe.remove();
-  return { ...(colours as Record<(typeof NAMES)[number], string>), area };
+  return colours as Colours;
 }
 
 /** Calls back when they may have changed: the system's theme did, or somebody chose one. */

@@ -62,13 +62,20 @@ export function labelEnds(colours: Now, names: readonly string[]): (plot: uPlot)
   };
 }
 
-/** A cross over each bucket in which somebody got no answer or an answer did not arrive. */
-export function markTrouble(colours: Now, index: number): (plot: uPlot) => void {
+/**
+ * A cross over each bucket in which somebody got no answer or an answer did not arrive: `index` counts them, `over` are the series
+ * that it stands above. `by` moves it along, in buckets: 0.5 where a bucket is drawn from its beginning.
+ */
+export function markTrouble(
+  colours: Now,
+  { index, over, by = 0 }: { readonly index: number; readonly over: readonly number[]; readonly by?: number },
+): (plot: uPlot) => void {
   const ARM = 3.5;
   return (plot) => {
     const { ctx } = plot;
     const scale = devicePixelRatio;
     const at = plot.data[0];
+    const bucket = at.length > 1 ? at[1]! - at[0]! : 0;
     ctx.save();
     ctx.scale(scale, scale);
     ctx.strokeStyle = colours().bad;
@@ -76,8 +83,8 @@ export function markTrouble(colours: Now, index: number): (plot: uPlot) => void 
     ctx.lineCap = 'round';
     for (const [n, count] of plot.data[index]!.entries()) {
       if (!count) continue;
-      const tallest = Math.max(plot.data[1]![n] ?? 0, plot.data[2]![n] ?? 0);
-      const x = plot.valToPos(at[n]!, 'x', true) / scale;
+      const tallest = Math.max(...over.map((series) => plot.data[series]![n] ?? 0));
+      const x = plot.valToPos(at[n]! + by * bucket, 'x', true) / scale;
       const y = Math.max(plot.bbox.top / scale + ARM, plot.valToPos(tallest, 'y', true) / scale - 9);
       ctx.beginPath();
       ctx.moveTo(x - ARM, y - ARM);

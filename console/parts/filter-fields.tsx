@@ -28,6 +28,8 @@ export function SearchField({
   const ref = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => setText(value), [value]);
+  // Who is on another page by then must not be brought back.
+  useEffect(() => () => clearTimeout(timer.current), []);
   useShortcut({ keys: '/', label, group }, () => ref.current?.focus());
   const type = (next: string) => {
     setText(next);
@@ -45,7 +47,12 @@ export function SearchField({
         placeholder={label}
         value={text}
         onChange={(event) => type(event.target.value)}
-        onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape') return;
+          // The browser would empty it.
+          event.preventDefault();
+          event.currentTarget.blur();
+        }}
         className="h-[30px] w-full rounded-md border border-line bg-page pr-7 pl-8 hover:border-line-strong [&::-webkit-search-cancel-button]:hidden"
       />
       {text !== '' && (

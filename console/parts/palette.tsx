@@ -1,7 +1,7 @@
 // ⌘K: pages and actions at once, and whatever the search finds: people, texts, ids, agents.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Command } from 'cmdk';
-import { Bot, MessageSquare, MessageSquareText } from 'lucide-react';
+import { BookOpen, Bot, MessageSquare, MessageSquareText, Plus } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { SearchResult } from '../../src/http/contract.ts';
@@ -17,6 +17,13 @@ const ITEM =
 const GROUP =
   '[&_[cmdk-group-heading]]:px-2.5 [&_[cmdk-group-heading]]:pt-2 [&_[cmdk-group-heading]]:pb-1 [&_[cmdk-group-heading]]:text-small [&_[cmdk-group-heading]]:text-ink-3';
 const MIN_LENGTH = 2;
+/** As many of each kind the gateway gives at most. */
+const MOST = 20;
+const ACTIONS = [
+  { label: 'Register an agent', icon: Plus, run: (go: (path: string) => void) => go('/agents/new') },
+  // Outside the console.
+  { label: 'API reference', icon: BookOpen, run: () => location.assign('/docs') },
+] as const;
 
 export default function Palette({ onClose }: { onClose: () => void }) {
   const [, navigate] = useLocation();
@@ -33,9 +40,12 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     onClose();
     navigate(path);
   };
-  const pages = PAGES.filter(({ label }) => label.toLowerCase().includes(text.trim().toLowerCase()));
+  const isMeant = ({ label }: { label: string }) => label.toLowerCase().includes(text.trim().toLowerCase());
+  const pages = PAGES.filter(isMeant);
+  const actions = ACTIONS.filter(isMeant);
   const result = isSearch ? found.data : undefined;
-  const hits = result ? result.conversations.length + result.messages.length + result.agents.length : 0;
+  const counts = result ? [result.conversations, result.messages, result.agents].map(({ length }) => length) : [];
+  const hits = counts.reduce((sum, count) => sum + count, 0);
   return (
     <Dialog title="Find anything" isOpen onClose={onClose} className="max-w-xl" isBare>
       <Command shouldFilter={false} loop label="Find anything" className="flex min-h-0 flex-col">
@@ -57,6 +67,16 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                     <Kbd>g</Kbd>
                     <Kbd>{key}</Kbd>
                   </span>
+                </Command.Item>
+              ))}
+            </Command.Group>
+          )}
+          {actions.length > 0 && (
+            <Command.Group heading="Actions" className={GROUP}>
+              {actions.map(({ label, icon: Icon, run }) => (
+                <Command.Item key={label} value={`action ${label}`} onSelect={() => run(go)} className={ITEM}>
+                  <Icon size={15} aria-hidden />
+                  <span>{label}</span>
                 </Command.Item>
               ))}
             </Command.Group>
@@ -121,7 +141,9 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 ? 'Searching …'
                 : hits === 0
                   ? `Nothing found in ${(result?.searched ?? []).join(', ') || 'anything'}.`
-                  : `${hits} found.`}
+                  : counts.some((count) => count >= MOST)
+                    ? `The newest ${hits}; there may be more.`
+                    : `${hits} found.`}
           </p>
         )}
       </Command>

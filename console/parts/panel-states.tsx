@@ -1,7 +1,7 @@
 // What a panel shows when it has nothing to show: it is coming, there is none, or it could not be read. A number that could
 // not be read is never drawn as 0.
 import { CircleAlert, RotateCw } from 'lucide-react';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import { ApiError } from '../api.ts';
 import { Button } from './button.tsx';
 
@@ -32,7 +32,7 @@ export function PanelEmpty({
   return (
     <div className={`flex flex-col items-center justify-center gap-1.5 p-8 text-center ${className}`}>
       <Title className="text-large font-medium text-ink">{title}</Title>
-      {children && <div className="max-w-sm text-ink-2">{children}</div>}
+      {children && <div className="max-w-sm text-balance text-ink-2">{children}</div>}
       {action && <div className="mt-3">{action}</div>}
     </div>
   );
@@ -44,9 +44,20 @@ export function PanelError({
   className = '',
 }: {
   error: unknown;
-  retry: () => void;
+  /** May tell when it is done. */
+  retry: () => unknown;
   className?: string;
 }) {
+  const [isTrying, setTrying] = useState(false);
+  const tryAgain = async () => {
+    if (isTrying) return;
+    setTrying(true);
+    try {
+      await retry();
+    } finally {
+      setTrying(false);
+    }
+  };
   const { code, traceId, docUrl } =
     error instanceof ApiError ? error : { code: 'console', traceId: null, docUrl: null };
   return (
@@ -65,22 +76,22 @@ export function PanelError({
         )}
         {traceId && <span className="font-mono"> · {traceId}</span>}
       </p>
-      <Button icon={RotateCw} onClick={retry} className="mt-1">
-        Try again
+      <Button icon={RotateCw} onClick={() => void tryAgain()} aria-disabled={isTrying} className="mt-1">
+        {isTrying ? 'Trying …' : 'Try again'}
       </Button>
     </div>
   );
 }
 
 /** Above what was read earlier and could not be read again: it may be old. */
-export function StaleNote({ error, retry }: { error: unknown; retry: () => void }) {
+export function StaleNote({ error, retry }: { error: unknown; retry: () => unknown }) {
   return (
     <div role="alert" className="flex items-center gap-2 border-b border-line bg-warn-soft px-3 py-1.5 text-warn">
       <CircleAlert size={14} aria-hidden />
       <span className="min-w-0 flex-1 truncate">
         Not up to date: {error instanceof Error ? error.message : 'it could not be read again.'}
       </span>
-      <button type="button" className="font-medium underline underline-offset-2" onClick={retry}>
+      <button type="button" className="font-medium underline underline-offset-2" onClick={() => void retry()}>
         Try again
       </button>
     </div>

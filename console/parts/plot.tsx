@@ -30,10 +30,13 @@ export function Caption({
   title,
   at,
   stepMs,
+  level = 2,
   otherwise,
   children,
 }: {
   title: string;
+  /** Of its heading. */
+  level?: 2 | 3;
   at: string | undefined;
   stepMs: number;
   /** While nothing is pointed at. */
@@ -41,9 +44,10 @@ export function Caption({
   children: string | undefined;
 }) {
   const from = at === undefined ? null : Date.parse(at);
+  const Title = level === 2 ? 'h2' : 'h3';
   return (
     <figcaption className="mb-1 flex items-baseline justify-between gap-3">
-      <h2 className="text-large font-semibold whitespace-nowrap">{title}</h2>
+      <Title className={`whitespace-nowrap ${level === 2 ? 'text-large font-semibold' : 'font-medium'}`}>{title}</Title>
       <span className="figures truncate text-small text-ink-2">
         {from === null ? (
           otherwise
@@ -62,11 +66,14 @@ export function Plot({
   look,
   data,
   stepSeconds,
+  nothing,
   onHover,
 }: {
   look: Look;
   data: uPlot.AlignedData;
   stepSeconds: number;
+  /** What is said over it when it has nothing to draw; an empty chart might be one that failed. */
+  nothing: string | null;
   onHover: (index: number | null) => void;
 }) {
   const frame = useRef<HTMLDivElement>(null);
@@ -116,5 +123,14 @@ export function Plot({
 
   useEffect(() => plot.current?.setData(data), [data]);
 
-  return <div ref={frame} aria-hidden className="h-[190px] min-w-0 overflow-hidden" />;
+  return (
+    <div className="relative">
+      <div ref={frame} aria-hidden className="h-[190px] min-w-0 overflow-hidden" />
+      {nothing !== null && (
+        <p className="pointer-events-none absolute inset-0 flex items-center justify-center pb-6 pl-8 text-ink-2">
+          <span className="bg-page px-2">{nothing}</span>
+        </p>
+      )}
+    </div>
+  );
 }

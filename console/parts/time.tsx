@@ -4,6 +4,8 @@ import { useSyncExternalStore } from 'react';
 export { duration } from './duration.ts';
 
 const TICK_MS = 5_000;
+/** So near, the time on the clock says which day it is. */
+const CLOCK_SECONDS = 20 * 3_600;
 const tickers = new Set<() => void>();
 let nowMs = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
@@ -37,22 +39,48 @@ export function utc(at: string): string {
   return `${new Date(at).toISOString().replace('T', ' ').replace('Z', '')} UTC`;
 }
 
-/** now · 42 s · 7 min · 20:58 · Nov 24 */
-export function ago(at: string, now: number): string {
+/** now · 42 s · 7 min · 20:58 · Nov 24; in a sentence: just now · 42 s ago · 7 min ago · at 20:58 · on Nov 24 */
+function ago(at: string, now: number, isInSentence: boolean): string {
   const then = new Date(at);
   const seconds = Math.round((Math.max(now, Date.now()) - then.getTime()) / 1000);
-  if (seconds < 5) return 'now';
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 20 * 3600) return clock.format(then);
-  return then.getFullYear() === new Date(now).getFullYear() ? day.format(then) : fullDay.format(then);
+  const [before, after] = isInSentence ? ['at ', ' ago'] : ['', ''];
+  if (seconds < 5) return isInSentence ? 'just now' : 'now';
+  if (seconds < 60) return `${seconds} s${after}`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min${after}`;
+  if (seconds < CLOCK_SECONDS) return `${before}${clock.format(then)}`;
+  return `${isInSentence ? 'on ' : ''}${dayOf(then, now)}`;
 }
 
-export function Ago({ at, className = '' }: { at: string; className?: string }) {
+function dayOf(then: Date, now: number): string {
+  return (then.getFullYear() === new Date(now).getFullYear() ? day : fullDay).format(then);
+}
+
+/** How long ago; short, as a column or a corner has it, unless it is part of a sentence. */
+export function Ago({
+  at,
+  inSentence = false,
+  className = '',
+}: {
+  at: string;
+  inSentence?: boolean;
+  className?: string;
+}) {
   const now = useNow();
   return (
     <time dateTime={at} title={utc(at)} className={`figures ${className}`}>
-      {ago(at, now)}
+      {ago(at, now, inSentence)}
+    </time>
+  );
+}
+
+/** When something to come ends: 20:58, or Nov 26, 20:58. */
+export function Until({ at }: { at: string }) {
+  const now = useNow();
+  const then = new Date(at);
+  const isSoon = then.getTime() - now < CLOCK_SECONDS * 1000;
+  return (
+    <time dateTime={at} title={utc(at)} className="figures">
+      {isSoon ? clock.format(then) : `${dayOf(then, now)}, ${clock.format(then)}`}
     </time>
   );
 }

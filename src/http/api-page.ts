@@ -36,6 +36,7 @@ type Operation = {
 export type OpenApi = {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly tags: readonly { readonly name: string; readonly description: string }[];
+  readonly security?: readonly Readonly<Record<string, unknown>>[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 };
@@ -48,28 +49,37 @@ function operationsOf(api: OpenApi): Listed[] {
   );
 }
 
-/** The page of /docs. */
-export function apiPage(api: OpenApi): { title: string; body: string } {
+/** The page of /docs: its body, and the list of what is on it. */
+export function apiPage(api: OpenApi): { title: string; aside: string; body: string } {
   const operations = operationsOf(api);
   const groups = api.tags
     .map((tag) => ({ ...tag, operations: operations.filter(({ tags }) => tags.includes(tag.name)) }))
     .filter((group) => group.operations.length > 0);
+  const name = headline(api);
+  const hasSessions = api.security?.some((each) => 'session' in each) ?? false;
+  const aside = groups.map(
+    (group) =>
+      `<a class="group" href="#${group.name}">${title(group.name)}</a><ul>${group.operations.map(tocEntry).join('')}</ul>`,
+  );
   const body = [
-    '<nav><strong>Darkspere</strong><a href="/">Console</a><a href="/docs">API</a><a href="/docs/errors">Errors</a><a href="/v1/openapi.json">openapi.json</a></nav>',
-    `<main><h1>API <span class="muted">${escapeHtml(api.info.version)}</span></h1>`,
+    `<h1>${escapeHtml(name)} <span class="muted">${escapeHtml(api.info.version)}</span></h1>`,
     prose(api.info.description),
-    `<ul class="toc">${operations.map(tocEntry).join('')}</ul>`,
     ...groups.map(
       (group) =>
-        `<h2 id="${group.name}">${title(group.name)}</h2>${prose(group.description)}${group.operations.map((operation) => section(operation, api.components.schemas)).join('')}`,
+        `<h2 id="${group.name}">${title(group.name)}</h2>${prose(group.description)}${group.operations.map((operation) => section(operation, api.components.schemas, hasSessions)).join('')}`,
     ),
     '<h2 id="shapes">Shapes</h2>',
     ...Object.entries(api.components.schemas).map(
       ([name, schema]) => `<h3 id="shape-${name}">${name}</h3>${described(schema)}${fields(schema)}`,
     ),
-    '</main>',
   ];
-  return { title: 'API', body: body.join('') };
+  return { title: name, aside: `${aside.join('')}<a class="group" href="#shapes">Shapes</a>`, body: body.join('') };
+}
+
+/** `API`, or with the name of the service that it is about. */
+function headline({ info }: OpenApi): string {
+  const [, service] = info.title.split(': ');
+  return service === undefined ? 'API' : `${title(service)} API`;
 }
 
 function title(name: string): string {
@@ -86,17 +96,17 @@ function heading(method: string, path: string): string {
 
 type Shapes = OpenApi['components']['schemas'];
 
-function section(operation: Listed, shapes: Shapes): string {
+function section(operation: Listed, shapes: Shapes, hasSessions: boolean): string {
   const { method, path, operationId, summary, description, parameters = [], requestBody, responses } = operation;
   const body = requestBody?.content['application/json']?.schema;
   const answers = Object.entries(responses);
   return [
     `<h3 id="${operationId}">${heading(method, path)}</h3><p><strong>${inline(summary)}</strong></p>`,
     description === undefined ? '' : prose(description),
-    access(operation),
+    access(operation, hasSessions),
     parameters.length === 0
       ? ''
-      : `<h4>Parameters</h4><ul>${parameters.map((each) => entry(each.name, each.schema ?? {}, each.required === true, each.in === 'query' ? 'in the query' : 'in the path')).join('')}</ul>`,
+      : `<h4>Parameters</h4><ul class="fields">${parameters.map((each) => entry(each.name, each.schema ?? {}, each.required === true, each.in === 'query' ? 'in the query' : 'in the path')).join('')}</ul>`,
     body === undefined ? '' : `<h4>Body</h4>${shape(body, shapes)}`,
     ...answers.filter(([status]) => Number(status) < 400).map(([status, response]) => answer(status, response, shapes)),
     errors(answers.filter(([status]) => Number(status) >= 400)),
@@ -104,10 +114,17 @@ function section(operation: Listed, shapes: Shapes): string {
   ].join('');
 }
 
-function access({ security }: Listed): string {
-  if (security === undefined) return '<p class="muted">An API key or a session.</p>';
-  if (security.length === 0) return '<p class="muted">No credential.</p>';
-  return '<p class="muted">An API key, a session, or the key of an agent.</p>';
+/** What opens it; without a word of its own, what opens everything of this service. */
+function access({ security }: Listed, hasSessions: boolean): string {
+  if (security?.length === 0) return '<p class="muted">No credential.</p>';
+  const has = (name: string) => security?.some((each) => name in each) ?? (name !== 'session' || hasSessions);
+  const ways = [
+    has('apiKey') && 'an API key',
+    has('session') && 'a session',
+    security !== undefined && has('agentKey') && 'the key of an agent',
+  ].filter((way) => way !== false);
+  const words = ways.length > 2 ? `${ways.slice(0, -1).join(', ')}, or ${ways.at(-1)}` : ways.join(' or ');
+  return `<p class="muted">Opened by ${words}.</p>`;
 }
 
 type Answer = Operation['responses'][string];
@@ -141,7 +158,7 @@ function described({ description }: Schema): string {
 function fields({ properties, required = [], ...schema }: Schema): string {
   if (properties === undefined) return `<p class="type">${typeOf(schema)}</p>`;
   const entries = Object.entries(properties).map(([name, inner]) => entry(name, inner, required.includes(name), ''));
-  return entries.length === 0 ? '<p class="muted">Nothing.</p>' : `<ul>${entries.join('')}</ul>`;
+  return entries.length === 0 ? '<p class="muted">Nothing.</p>' : `<ul class="fields">${entries.join('')}</ul>`;
 }
 
 function entry(name: string, schema: Schema, isRequired: boolean, where: string): string {
@@ -149,7 +166,7 @@ function entry(name: string, schema: Schema, isRequired: boolean, where: string)
   const inner = schema.properties ?? schema.items?.properties;
   const nested = inner === undefined ? '' : fields(schema.properties === undefined ? schema.items! : schema);
   const about = schema.description === undefined ? '' : ` — ${inline(schema.description)}`;
-  return `<li><code>${escapeHtml(name)}</code> <span class="type">${typeOf(schema)}</span> <span class="muted">${escapeHtml(notes)}</span>${about}${nested}</li>`;
+  return `<li><code>${escapeHtml(name)}</code> <span class="type">${typeOf(schema)}</span>${notes === '' ? '' : ` <span class="muted">${escapeHtml(notes)}</span>`}${about}${nested}</li>`;
 }
 
 function limits({ default: fallback, minLength, maxLength, minimum, maximum }: Schema): string {
@@ -217,8 +234,8 @@ function example(schema: Schema, shapes: Shapes): unknown {
   return schema.type === 'boolean' ? true : '…';
 }
 
-/** /llms.txt: what there is, in a form that costs little to read. */
-export function apiSummary(api: OpenApi): string {
+/** /llms.txt: what there is, in a form that costs little to read; `document` is where the OpenAPI document is. */
+export function apiSummary(api: OpenApi, document: string): string {
   const line = ({ method, path, summary, operationId }: Listed) =>
     `- [${method} ${path}](/docs#${operationId}): ${summary}`;
   return [
@@ -230,7 +247,7 @@ export function apiSummary(api: OpenApi): string {
     '',
     '## Documents',
     '',
-    '- [OpenAPI 3.1](/v1/openapi.json): every route with its shapes',
+    `- [OpenAPI 3.1](${document}): every route with its shapes`,
     '- [API as a page](/docs)',
     '- [Errors](/docs/errors): every code, what it means and what to do',
     '',

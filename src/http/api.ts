@@ -42,7 +42,7 @@ export async function apiRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
   prepareAccess(app, deps);
   // First: it writes down the routes that come after it.
   await openApiRoutes(app, GATEWAY);
-  apiDocsRoutes(app);
+  apiDocsRoutes(app, GATEWAY.path);
   sessionRoutes(app, deps);
   instanceRoutes(app, deps);
   eventRoutes(app, deps);

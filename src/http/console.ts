@@ -72,8 +72,8 @@ async function sendIndex(reply: FastifyReply, directory: string): Promise<Fastif
 const NOT_BUILT = {
   title: 'No console yet',
   body:
-    '<main><h1>The console is not built</h1>' +
+    '<h1>The console is not built</h1>' +
     '<p>Darkspere runs and answers texts; only these pages are missing. <code>npm start</code> builds them when it can, and says why when it cannot. By hand:</p>' +
     '<pre><code>npm run console</code></pre>' +
-    '<p>Then load this page again; nothing has to be restarted. Everything the console shows is at <code>/v1</code>, described at <a href="/docs">/docs</a>.</p></main>',
+    '<p>Then load this page again; nothing has to be restarted. Everything the console shows is at <code>/v1</code>, described at <a href="/docs">/docs</a>.</p>',
 };

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { FastifyInstance } from 'fastify';
 import { CATALOGUE, type ErrorCode } from '../errors.ts';
 import { apiPage, apiSummary, type OpenApi } from './api-page.ts';
-import { inline, prose, sendPage, styleRoute } from './pages.ts';
+import { inline, type PageLink, prose, sendPage, styleRoute } from './pages.ts';
 
 const ERRORS = new URL('../../docs/reference/errors.md', import.meta.url);
 
@@ -12,17 +12,34 @@ const ERRORS = new URL('../../docs/reference/errors.md', import.meta.url);
 export function docsRoutes(app: FastifyInstance): void {
   styleRoute(app);
   app.get('/docs/errors', async (request, reply) => {
-    if (request.headers.accept?.includes('text/html')) return sendPage(reply, 200, ERROR_PAGE);
+    if (request.headers.accept?.includes('text/html'))
+      return sendPage(reply, 200, { ...ERROR_PAGE, links: linksOf(app) });
     return reply.type('text/markdown; charset=utf-8').send(await readFile(ERRORS, 'utf8'));
   });
 }
 
-/** The API, on the service that has it. */
-export function apiDocsRoutes(app: FastifyInstance): void {
-  app.get('/docs', async (_request, reply) => sendPage(reply, 200, apiPage(app.swagger() as unknown as OpenApi)));
-  app.get('/llms.txt', async (_request, reply) =>
-    reply.type('text/plain; charset=utf-8').send(apiSummary(app.swagger() as unknown as OpenApi)),
+/** The API, on the service that has it; `document` is where it is as OpenAPI. */
+export function apiDocsRoutes(app: FastifyInstance, document: string): void {
+  const api = () => app.swagger() as unknown as OpenApi;
+  app.get('/docs', async (_request, reply) =>
+    sendPage(reply, 200, {
+      ...apiPage(api()),
+      links: [...linksOf(app), { href: document, label: 'openapi.json' }],
+    }),
   );
+  app.get('/llms.txt', async (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(apiSummary(api(), document)),
+  );
+}
+
+/** The pages of this service. Not every one has a console, or an API. */
+function linksOf(app: FastifyInstance): PageLink[] {
+  const has = (url: string) => app.hasRoute({ method: 'GET', url });
+  return [
+    ...(has('/v1/session') ? [{ href: '/', label: 'Console' }] : []),
+    ...(has('/docs') ? [{ href: '/docs', label: 'API' }] : []),
+    { href: '/docs/errors', label: 'Errors' },
+  ];
 }
 
 const RETRY = {
@@ -33,12 +50,12 @@ const RETRY = {
 
 const ERROR_PAGE = {
   title: 'Errors',
-  body: `<nav><strong>Darkspere</strong><a href="/">Console</a><a href="/docs">API</a><a href="/docs/errors">Errors</a></nav><main><h1>Errors</h1>${prose(
+  body: `<h1>Errors</h1>${prose(
     'A program looks at `code`, which never changes its meaning. `message` is for people and may change; `trace_id` is in the log.',
   )}${(Object.keys(CATALOGUE) as ErrorCode[])
     .map((code) => {
       const { title, fix, category, status, retry } = CATALOGUE[code];
-      return `<h3 id="${code}"><code>${code}</code></h3><p>${inline(title)}</p><p><strong>What to do:</strong> ${inline(fix)}</p><p class="muted">${category} · HTTP ${status} · ${RETRY[retry]}</p>`;
+      return `<h2 class="code" id="${code}"><code>${code}</code></h2><p>${inline(title)}</p><p><strong>What to do:</strong> ${inline(fix)}</p><p class="muted">${category} · HTTP ${status} · ${RETRY[retry]}</p>`;
     })
-    .join('')}</main>`,
+    .join('')}`,
 };

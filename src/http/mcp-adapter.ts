@@ -59,7 +59,7 @@ export async function adapterRoutes(app: FastifyInstance, deps: AdapterDeps): Pr
   app.decorateRequest('principal', null);
   prepareAccess(app, deps.access);
   await openApiRoutes(app, ADAPTER);
-  apiDocsRoutes(app);
+  apiDocsRoutes(app, ADAPTER.path);
   askingRoutes(app, deps);
   lookingRoutes(app, deps);
 }

@@ -18,7 +18,7 @@ describe('a first visit', () => {
   });
   after(() => world.stop());
 
-  for (const path of ['/', '/conversations', '/phone']) {
+  for (const path of ['/', '/conversations', '/agents', '/phone']) {
     test(`${path} loads few scripts, styles and letters, compressed, and never twice`, async (t) => {
       const page = await openConsole(t, world);
       const loaded = new Map<string, { kind: string; encoding: string | undefined; cache: string | undefined }>();

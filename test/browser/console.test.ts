@@ -16,7 +16,7 @@ import { install } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-const PATHS = ['/', '/conversations', '/phone', '/no-such-page'];
+const PATHS = ['/', '/conversations', '/agents', '/agents/new', '/phone', '/no-such-page'];
 
 describe('the console', () => {
   let world: World;
@@ -116,6 +116,34 @@ describe('the console', () => {
     await signedOut.goto('/login');
     await signedOut.getByRole('heading', { name: 'Sign in' }).waitFor();
     await assertAccessible(signedOut);
+  });
+
+  test('the pages about the API are accessible, and lead only to what their service has', async (t) => {
+    const { gateway, mcpAdapter, agentRegistration, worker } = world.urls;
+    for (const [origin, path] of [
+      [gateway, '/docs'],
+      [gateway, '/docs/errors'],
+      [mcpAdapter, '/docs'],
+      [agentRegistration, '/docs'],
+      [worker, '/docs/errors'],
+    ] as const) {
+      const page = await openWindow(t, origin!);
+      await page.goto(path);
+      for (const viewport of [{ width: 1600, height: 1000 }, NARROW]) {
+        await page.setViewportSize(viewport);
+        await assertAccessible(page);
+        const wider = await page.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth');
+        assert.equal(wider, false, `${page.url()} scrolls sideways`);
+      }
+      const links = await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').all();
+      assert.ok(links.length > 0);
+      for (const link of links) {
+        const href = (await link.getAttribute('href'))!;
+        const answer = await page.request.get(href, { headers: { accept: 'text/html' } });
+        assert.equal(answer.status(), 200, `${origin}${path} leads to ${href}`);
+      }
+      await page.context().close();
+    }
   });
 
   test('a keyboard is enough: past the menu, to every page, to what is searched', async (t) => {

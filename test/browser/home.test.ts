@@ -127,6 +127,9 @@ describe('the figures', () => {
       .click();
     await page.waitForURL(/\/agents\/[0-9a-f-]{36}$/);
     await page.getByRole('heading', { name: 'parrot', level: 1 }).waitFor();
+    await page.getByRole('link', { name: /^Sessions/ }).click();
+    await page.waitForURL(/\/conversations\?agent=[0-9a-f-]{36}$/);
+    await page.getByRole('list', { name: 'Conversations' }).getByRole('link').first().waitFor();
   });
 
   test('the window lives in the URL, and the back button undoes it', async (t) => {

@@ -401,7 +401,7 @@ describe('when it cannot be read', () => {
     const { page, phone } = await openPhone(t);
     const mend = await breakCalls(page, '/v1/simulator/faults');
     await page.reload();
-    const panel = page.getByRole('complementary', { name: 'What shall go wrong?' });
+    const panel = page.getByRole('complementary', { name: 'What should go wrong?' });
     await panel.getByText('The gateway does not answer. Is it running?').waitFor();
     await mend();
     await panel.getByRole('button', { name: 'Try again' }).click();
@@ -537,7 +537,7 @@ describe('for everybody', () => {
     await assertAccessible(page);
     await page.keyboard.press('Escape');
     await page.setViewportSize(NARROW);
-    await page.getByRole('button', { name: 'What shall go wrong?' }).click();
+    await page.getByRole('button', { name: 'What should go wrong?' }).click();
     await page.getByRole('dialog').getByRole('switch').first().waitFor();
     await assertAccessible(page);
   });

@@ -161,7 +161,7 @@ describe('the console', () => {
 
   test('the reference of errors is a page for people and Markdown for programs', async () => {
     const page = await get('/docs/errors', HTML);
-    assert.match(page.text, /<h3 id="opted_out">/);
+    assert.match(page.text, /<h2 class="code" id="opted_out">/);
     assert.match(page.headers['content-security-policy']!, /default-src 'self'/);
     assert.match((await get('/docs/errors')).headers['content-type']!, /markdown/);
     assert.equal((await get('/docs/style.css')).status, 200);

@@ -37,13 +37,13 @@ export function AgentTable({ agents }: { agents: readonly Agent[] }) {
           >
             p50
           </th>
-          <th scope="col" className={NUMBER} title="Nineteen of twenty answers took no longer">
+          <th scope="col" className={`${NUMBER} @max-4xl:pr-0!`} title="Nineteen of twenty answers took no longer">
             p95
           </th>
           <th scope="col" className={`${NUMBER} hidden @4xl:table-cell`}>
             Last answer
           </th>
-          <th scope="col" className={`${NUMBER} hidden @4xl:table-cell`}>
+          <th scope="col" className={`${NUMBER} hidden @4xl:table-cell @max-5xl:pr-0!`}>
             Last failure
           </th>
           <th scope="col" className={`${NUMBER} hidden pr-0! @5xl:table-cell`}>
@@ -81,9 +81,11 @@ function Row({ agent }: { agent: Agent }) {
         <Calls agent={agent} />
       </td>
       <td className={CELL}>{ms(agent.p50_ms)}</td>
-      <td className={CELL}>{ms(agent.p95_ms)}</td>
+      <td className={`${CELL} @max-4xl:pr-0!`}>{ms(agent.p95_ms)}</td>
       <td className={`${CELL} hidden @4xl:table-cell`}>{when(agent.last_success_at)}</td>
-      <td className={`${CELL} hidden @4xl:table-cell ${agent.consecutive_failures > 0 ? 'text-bad' : ''}`}>
+      <td
+        className={`${CELL} hidden @4xl:table-cell @max-5xl:pr-0! ${agent.consecutive_failures > 0 ? 'text-bad' : ''}`}
+      >
         {when(agent.last_failure_at)}
         {agent.consecutive_failures > 0 && (
           <span className="block text-small">{agent.consecutive_failures} in a row</span>
@@ -150,7 +152,7 @@ function AgentLink({ agent, className }: { agent: Agent; className: string }) {
 function Score({ agent: { health_score: score } }: { agent: Agent }) {
   const tone = score < 70 ? 'bg-warn' : 'bg-good';
   return (
-    <span className="inline-flex items-center gap-2">
+    <span className="inline-flex items-center gap-2 align-top">
       <span aria-hidden className="hidden h-1 w-10 overflow-hidden rounded-full bg-line @4xl:block">
         <span className={`block h-full ${tone}`} style={{ width: `${score}%` }} />
       </span>

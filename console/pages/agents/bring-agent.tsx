@@ -37,8 +37,8 @@ export function BringAgent() {
               </Link>
             }
           >
-            An MCP server, an A2A agent, an OpenAI-compatible endpoint, an n8n workflow, LangGraph, or your own web
-            hook. It is tried before it is kept.
+            An MCP server, an A2A agent, an OpenAI-compatible endpoint, an n8n workflow, LangGraph, or a webhook of your
+            own. It is tried before it is kept.
           </Way>
           <Way title="Only look around" action={<Command text={DEMO} />}>
             The demo agent tells the time, converts units and plays a little. Start again with it:

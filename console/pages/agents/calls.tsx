@@ -8,6 +8,7 @@ import { get } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { duration } from '../../parts/duration.ts';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
@@ -60,9 +61,10 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
   });
-  const retry = () => void calls.refetch();
-  if (calls.isPending) return <PanelLoading what="its calls" className="h-24" />;
-  if (!calls.data) return <PanelError error={calls.error} retry={retry} />;
+  const failure = useFailure(calls);
+  const retry = () => calls.refetch();
+  if (failure) return <PanelError error={failure} retry={retry} />;
+  if (!calls.data) return <PanelLoading what="its calls" className="h-24" />;
   const items = calls.data.pages.flatMap(({ data }) => data);
   const backTo = calls.data.pages.at(-1)?.searched_back_to ?? null;
   return (
@@ -70,7 +72,7 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
       {calls.error && <StaleNote error={calls.error} retry={retry} />}
       {items.length === 0 && (
         <p className="py-4 text-ink-2">
-          {outcome === 'failed' ? 'None of its calls has failed' : 'It was not asked yet'}
+          {outcome === 'failed' ? 'None of its calls has failed' : 'It has not been asked yet'}
           {backTo === null ? '.' : `, as far back as ${utc(backTo)}.`}
         </p>
       )}
@@ -100,13 +102,13 @@ function Call({ call }: { call: AgentExchange }) {
   const Sign = isBad ? CircleAlert : exchange.outcome === 'deferred' ? Clock : Check;
   return (
     <li className="border-b border-line">
-      <div className="flex items-center gap-2 py-1">
+      <div className="flex items-center gap-1.5 py-1">
         <button
           type="button"
           aria-expanded={isOpen}
           aria-label={`${isOpen ? 'Hide' : 'Show'} the call of ${utc(call.started_at)}`}
           onClick={() => setOpen(!isOpen)}
-          className="flex size-6 shrink-0 items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink pointer-coarse:size-9"
+          className="-ml-1.5 flex size-6 shrink-0 items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink pointer-coarse:-ml-3 pointer-coarse:size-9"
         >
           <ChevronRight size={13} aria-hidden className={isOpen ? 'rotate-90' : ''} />
         </button>
@@ -116,9 +118,9 @@ function Call({ call }: { call: AgentExchange }) {
         </span>
         <span className="figures shrink-0 text-small text-ink-3">{duration(call.duration_ms)}</span>
         {exchange.attempt > 1 && <span className="shrink-0 text-small text-ink-3">try {exchange.attempt}</span>}
-        <span className="ml-auto flex min-w-0 items-center gap-3">
+        <span className="ml-auto flex min-w-0 shrink-0 items-center gap-1.5 @xl:gap-3">
           {call.is_replay ? <span className="text-small text-ink-3">a replay</span> : <MessageLink call={call} />}
-          <Ago at={call.started_at} className="shrink-0 text-small text-ink-3" />
+          <Ago at={call.started_at} className="w-12 shrink-0 text-right text-small text-ink-3" />
         </span>
       </div>
       {isOpen && <ExchangeView exchange={exchange} />}

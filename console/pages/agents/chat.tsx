@@ -9,6 +9,7 @@ import { Button } from '../../parts/button.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { duration } from '../../parts/duration.ts';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelLoading } from '../../parts/panel-states.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { StateLabel } from '../../parts/state-label.tsx';
@@ -23,8 +24,9 @@ const BEGINNINGS = ['Hello, who are you?', 'What can you do?', 'What did I ask b
 
 export function AgentChatPage({ id }: { id: string }) {
   const agent = useAgent(id);
-  if (agent.isPending) return <PanelLoading what="the agent" className="h-full" />;
-  if (!agent.data) return <Missing error={agent.error} retry={() => void agent.refetch()} />;
+  const failure = useFailure(agent);
+  if (failure) return <Missing error={failure} retry={() => agent.refetch()} />;
+  if (!agent.data) return <PanelLoading what="the agent" className="h-full" />;
   return <Talk agent={agent.data} />;
 }
 
@@ -48,7 +50,7 @@ function Talk({ agent }: { agent: AgentDetail }) {
           <h1 className="truncate text-large font-semibold">Talk to {agent.name}</h1>
           <p className="flex items-center gap-2 truncate text-small text-ink-3">
             <StateLabel look={agentLook(agent)} />
-            <span className="truncate">Nothing is sent to anybody; it counts for nothing.</span>
+            <span className="truncate">A test: no text is sent, and its health is not affected.</span>
           </p>
         </div>
         <Button

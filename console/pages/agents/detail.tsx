@@ -6,6 +6,7 @@ import type { AgentDetail, AgentHealth } from '../../../src/http/contract.ts';
 import { ApiError, get } from '../../api.ts';
 import { agentLook } from '../../parts/agent-look.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { StateLabel } from '../../parts/state-label.tsx';
 import { Ago } from '../../parts/time.tsx';
@@ -21,18 +22,19 @@ import { useAgent } from './use-agents.ts';
 
 export function AgentPage({ id }: { id: string }) {
   const agent = useAgent(id);
-  const retry = () => void agent.refetch();
-  if (agent.isPending) return <PanelLoading what="the agent" className="h-full" />;
-  if (!agent.data) return <Missing error={agent.error} retry={retry} />;
+  const failure = useFailure(agent);
+  const retry = () => agent.refetch();
+  if (failure) return <Missing error={failure} retry={retry} />;
+  if (!agent.data) return <PanelLoading what="the agent" className="h-full" />;
   return (
-    <div className="scroll-y @container h-full">
+    <div className="scroll-y @container flex h-full flex-col *:shrink-0">
       {agent.error && <StaleNote error={agent.error} retry={retry} />}
       <Head agent={agent.data} />
       <Standing agent={agent.data} />
       <HealthFigures agent={agent.data} />
       <History id={id} />
       <ProbePanel agent={agent.data} />
-      <div className="grid @4xl:grid-cols-[3fr_2fr]">
+      <div className="grid grow @4xl:grid-cols-[3fr_2fr]">
         <CallList agentId={id} />
         <div className="min-w-0 border-line @4xl:border-l">
           <SessionList agentId={id} />
@@ -43,7 +45,7 @@ export function AgentPage({ id }: { id: string }) {
   );
 }
 
-export function Missing({ error, retry }: { error: unknown; retry: () => void }) {
+export function Missing({ error, retry }: { error: unknown; retry: () => unknown }) {
   const isGone = error instanceof ApiError && error.status === 404;
   if (!isGone) return <PanelError error={error} retry={retry} className="h-full" />;
   return (
@@ -105,7 +107,7 @@ function Standing({ agent: { disabled, draining, status } }: { agent: AgentDetai
       {said.reason !== null && <>: “{said.reason}”</>}
       <span className="text-ink-2">
         {' · '}
-        <Ago at={at} />
+        <Ago at={at} inSentence />
         {' · '}
         {disabled ? 'it is asked nothing until it is switched on' : 'sessions that it has go on'}
       </span>
@@ -125,10 +127,14 @@ function History({ id }: { id: string }) {
     queryFn: ({ signal }) => get<AgentHealth>(`/v1/agents/${id}/health`, { window }, signal),
     placeholderData: keepPreviousData,
   });
-  const retry = () => void health.refetch();
+  const failure = useFailure(health);
+  const retry = () => health.refetch();
   return (
-    <section aria-label="Over time" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
-      <div className="mb-2 flex justify-end">
+    <section aria-labelledby="history-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
+      <div className="mb-2 flex items-center justify-between gap-3">
+        <h2 id="history-title" className="text-large font-semibold">
+          Over time
+        </h2>
         <nav aria-label="Time shown" className="flex shrink-0 rounded-md border border-line bg-sunk p-0.5">
           {WINDOWS.map(({ value, label }) => (
             <Link
@@ -147,8 +153,8 @@ function History({ id }: { id: string }) {
           {health.error && <StaleNote error={health.error} retry={retry} />}
           <HistoryPanel health={health.data} />
         </div>
-      ) : health.error ? (
-        <PanelError className="h-56" error={health.error} retry={retry} />
+      ) : failure ? (
+        <PanelError className="h-56" error={failure} retry={retry} />
       ) : (
         <PanelLoading className="h-56" what="how it was" />
       )}

@@ -2,7 +2,7 @@
 import type { ReactNode } from 'react';
 import type { AgentDetail } from '../../../src/http/contract.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
-import { Ago, utc } from '../../parts/time.tsx';
+import { Ago, Until } from '../../parts/time.tsx';
 
 export function Facts({ agent }: { agent: AgentDetail }) {
   const hasSettings = Object.keys(agent.metadata).length > 0;
@@ -22,28 +22,26 @@ export function Facts({ agent }: { agent: AgentDetail }) {
           {agent.capabilities.length === 0 ? 'none named' : agent.capabilities.join(', ')}
         </Fact>
         <Fact name="Registered">
-          <span title={utc(agent.registered_at)}>
-            <Ago at={agent.registered_at} />
-          </span>
+          <Ago at={agent.registered_at} inSentence />
         </Fact>
         <Fact name="Heartbeat">
           {agent.last_heartbeat_at === null ? (
-            'never: it does not have to'
+            'never; it need not send any'
           ) : (
             <>
-              <Ago at={agent.last_heartbeat_at} />
+              <Ago at={agent.last_heartbeat_at} inSentence />
               {agent.load !== null && ` · load ${Math.round(agent.load * 100)} %`}
             </>
           )}
         </Fact>
         {agent.old_key_until !== null && (
           <Fact name="Old key">
-            holds until <Ago at={agent.old_key_until} />
+            holds until <Until at={agent.old_key_until} />
           </Fact>
         )}
         {agent.old_secret_until !== null && (
           <Fact name="Old secret">
-            calls are signed with it too until <Ago at={agent.old_secret_until} />
+            calls are signed with it too until <Until at={agent.old_secret_until} />
           </Fact>
         )}
         {agent.account_id !== null && <Fact name="Account">{agent.account_id}</Fact>}

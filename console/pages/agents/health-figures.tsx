@@ -51,7 +51,7 @@ export function HealthFigures({ agent }: { agent: AgentDetail }) {
             'never'
           ) : (
             <>
-              last <Ago at={agent.last_failure_at} />
+              last <Ago at={agent.last_failure_at} inSentence />
             </>
           )}
         </Figure>

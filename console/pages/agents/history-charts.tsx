@@ -19,7 +19,7 @@ const SCORE: Look = (colours) => ({
   ],
   scales: { y: { range: [0, 112] } },
   axes: axes(colours, (score) => (score % 25 === 0 && score <= 100 ? String(score) : '')),
-  hooks: { draw: [labelEnds(colours, ['score', '70']), markTrouble(colours, 3)] },
+  hooks: { draw: [labelEnds(colours, ['score', '70']), markTrouble(colours, { index: 3, over: [1], by: 0.5 })] },
 });
 
 const TIMES: Look = (colours) => ({
@@ -61,10 +61,13 @@ export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHe
       <figure>
         <Caption
           title="Score"
+          level={3}
           at={point?.at}
           stepMs={step_ms}
           otherwise={
-            failures === 0 ? (
+            calls === 0 ? (
+              'no calls'
+            ) : failures === 0 ? (
               `${calls.toLocaleString('en')} calls, none failed`
             ) : (
               <>
@@ -83,16 +86,28 @@ export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHe
               .filter(Boolean)
               .join(' · ')}
         </Caption>
-        <Plot look={SCORE} data={score} stepSeconds={step_ms / 1000} onHover={setHovered} />
+        <Plot
+          look={SCORE}
+          data={score}
+          stepSeconds={step_ms / 1000}
+          nothing={points.some(({ health_score }) => health_score !== null) ? null : 'Not known in this time'}
+          onHover={setHovered}
+        />
       </figure>
       <figure>
-        <Caption title="Time to answer" at={point?.at} stepMs={step_ms}>
+        <Caption title="Time to answer" level={3} at={point?.at} stepMs={step_ms}>
           {point &&
             (point.p50_ms === null || point.p95_ms === null || point.p99_ms === null
               ? 'no answer'
               : `p50 ${duration(point.p50_ms)} · p95 ${duration(point.p95_ms)} · p99 ${duration(point.p99_ms)}`)}
         </Caption>
-        <Plot look={TIMES} data={times} stepSeconds={step_ms / 1000} onHover={setHovered} />
+        <Plot
+          look={TIMES}
+          data={times}
+          stepSeconds={step_ms / 1000}
+          nothing={points.some(({ p50_ms }) => p50_ms !== null) ? null : 'No answers in this time'}
+          onHover={setHovered}
+        />
       </figure>
     </div>
   );

@@ -4,6 +4,7 @@ import { useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Agent, AgentStats } from '../../../src/http/contract.ts';
 import { Button } from '../../parts/button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { Choice, SearchField } from '../../parts/filter-fields.tsx';
 import { Kbd } from '../../parts/kbd.tsx';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
@@ -31,7 +32,8 @@ export function AgentListPage() {
   const isNew = stats.data?.total === 0 && Object.keys(filter).length === 0;
   useShortcut({ keys: 'n', label: 'Register an agent', group: GROUP }, () => navigate('/agents/new'));
   const items = agents.data?.pages.flatMap(({ data }) => data) ?? [];
-  const retry = () => void agents.refetch();
+  const failure = useFailure(agents);
+  const retry = () => agents.refetch();
   if (isNew && items.length === 0 && agents.data) return <BringAgent />;
   return (
     <div className="scroll-y @container h-full">
@@ -49,10 +51,10 @@ export function AgentListPage() {
       </header>
       <Filters filter={filter} set={set} stats={stats.data} />
       {agents.data && agents.error && <StaleNote error={agents.error} retry={retry} />}
-      {agents.isPending ? (
-        <PanelLoading what="agents" className="h-40" />
+      {failure ? (
+        <PanelError error={failure} retry={retry} />
       ) : !agents.data ? (
-        <PanelError error={agents.error} retry={retry} />
+        <PanelLoading what="agents" className="h-40" />
       ) : items.length === 0 ? (
         <NoneLikeThat />
       ) : (
@@ -78,16 +80,15 @@ function Summary({ stats }: { stats: AgentStats | undefined }) {
     down > 0 && { href: '/agents?status=disabled', text: `${down} down or off` },
   ].filter((part) => part !== false);
   return (
-    <p className="figures mt-0.5 text-large text-ink-2">
-      {parts.map(({ href, text }, n) => (
+    <p className="figures dotted mt-0.5 text-large text-ink-2">
+      {parts.map(({ href, text }) => (
         <span key={href}>
-          {n > 0 && ' · '}
-          <Link href={href} className="underline-offset-2 hover:text-ink hover:underline">
+          <Link href={href} className="rounded-sm underline-offset-2 hover:text-ink hover:underline">
             {text}
           </Link>
         </span>
       ))}
-      {draining > 0 && ` · ${draining} draining`}
+      {draining > 0 && <span>{draining} draining</span>}
     </p>
   );
 }

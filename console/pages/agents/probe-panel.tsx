@@ -1,7 +1,7 @@
 // The newest staged probe of an agent, and the one that is under way.
 import { useIsMutating } from '@tanstack/react-query';
 import type { AgentDetail } from '../../../src/http/contract.ts';
-import { utc } from '../../parts/time.tsx';
+import { Ago } from '../../parts/time.tsx';
 import { ProbeNote, ProbeStrip } from './probe-strip.tsx';
 
 export function ProbePanel({ agent }: { agent: AgentDetail }) {
@@ -24,12 +24,12 @@ export function ProbePanel({ agent }: { agent: AgentDetail }) {
       {isRunning || probe ? (
         <ProbeStrip probe={isRunning ? null : probe} />
       ) : (
-        <p className="text-ink-2">It was never tried stage by stage. “Probe now” does it.</p>
+        <p className="text-ink-2">It was never tried stage by stage: “Probe now” does that.</p>
       )}
       {check && (
-        <p className="mt-2 text-small text-ink-3" title={utc(check.at)}>
-          By itself, last time: {CHECKED[check.outcome]}
-          {check.error_code !== null && ` (${check.error_code})`}. While it answers texts it is not asked how it is.
+        <p className="mt-2 text-small text-ink-3">
+          Last automatic check <Ago at={check.at} inSentence />: {CHECKED[check.outcome]}
+          {check.error_code !== null && ` (${check.error_code})`}. While it answers texts, none is needed.
         </p>
       )}
     </section>
@@ -37,7 +37,7 @@ export function ProbePanel({ agent }: { agent: AgentDetail }) {
 }
 
 const CHECKED = {
-  up: 'it is well',
-  down: 'it is not well',
+  up: 'well',
+  down: 'not well',
   unknown: 'it answers, and has no way to say how it is',
 } as const;

@@ -7,8 +7,8 @@ import { Ago } from '../../parts/time.tsx';
 type Stage = AgentProbe['stages'][number];
 
 const STAGES: Readonly<Record<Stage['stage'], { readonly name: string; readonly means: string }>> = {
-  dns: { name: 'Name', means: 'Its name has an address, and one that may be called' },
-  tcp: { name: 'Port', means: 'Something takes connections there' },
+  dns: { name: 'DNS', means: 'Its name has an address, and one that may be called' },
+  tcp: { name: 'TCP', means: 'Something takes connections there' },
   tls: { name: 'TLS', means: 'The certificate is valid for the name' },
   http: { name: 'HTTP', means: 'A server answers requests' },
   handshake: { name: 'Handshake', means: 'It speaks the protocol that is registered' },
@@ -33,7 +33,7 @@ export function ProbeStrip({ probe }: { probe: AgentProbe | null }) {
     <div>
       <ol
         aria-label="Stages of the probe"
-        className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line @md:grid-cols-3 @3xl:grid-cols-6"
+        className="grid grid-cols-2 gap-px overflow-hidden rounded-md border border-line bg-line @md:grid-cols-3 @5xl:grid-cols-6"
       >
         {ORDER.map((name) => (
           <StageCell key={name} name={name} stage={reached.get(name)} isRunning={probe === null} />
@@ -96,7 +96,7 @@ export function ProbeNote({ probe }: { probe: AgentProbe }) {
   return (
     <span className="figures text-small text-ink-3">
       {probe.ok ? 'no stage failed' : 'failed'} · {duration(probe.duration_ms)}
-      {probe.depth === 'handshake' && ' · without a question'} · <Ago at={probe.at} />
+      {probe.depth === 'handshake' && ' · without a question'} · <Ago at={probe.at} inSentence />
     </span>
   );
 }

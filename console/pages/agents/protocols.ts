@@ -6,7 +6,7 @@ export const PROTOCOLS: Readonly<Record<Agent['protocol'], { readonly label: str
   mcp: { label: 'MCP' },
   a2a: { label: 'A2A' },
   openai: { label: 'OpenAI' },
-  webhook: { label: 'Web hook' },
+  webhook: { label: 'Webhook' },
 };
 
 export type Field = {
@@ -49,8 +49,8 @@ const model: Field = {
 export const PRESETS: readonly Preset[] = [
   {
     id: 'envelope',
-    label: 'Darkspere’s own',
-    what: 'A program of yours, with our SDK or without: one signed JSON request for each question.',
+    label: 'Darkspere SDK',
+    what: 'A program of yours, with our SDK or by hand: one signed JSON request for each question.',
     protocol: 'envelope',
     address: {
       placeholder: 'https://agent.example.com/',
@@ -124,7 +124,7 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'n8n-webhook',
-    label: 'n8n web hook',
+    label: 'n8n webhook',
     what: 'A workflow that begins with a Webhook node and answers with its last one.',
     protocol: 'webhook',
     preset: 'n8n-webhook',
@@ -155,7 +155,7 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'webhook',
-    label: 'Web hook',
+    label: 'Webhook',
     what: 'Anything with a JSON interface of its own: what is posted, and where the reply is.',
     protocol: 'webhook',
     address: { placeholder: 'https://bot.example.com/ask', help: 'The filled template is posted here.' },

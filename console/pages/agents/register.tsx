@@ -96,7 +96,7 @@ export function RegisterPage() {
         </Link>
         <h1 className="mt-2 text-figure font-semibold tracking-tight">Register an agent</h1>
         <p className="mt-0.5 text-large text-ink-2">
-          It is tried stage by stage before it is kept, and asked by texts from then on.
+          It is tried stage by stage first. Once it is registered, texts are routed to it.
         </p>
 
         <Presets chosen={preset} choose={setPreset} />
@@ -113,7 +113,7 @@ export function RegisterPage() {
           {preset.fields.map(field)}
           {field({ name: 'agent_type', label: 'Type', help: typeHelp(types), kind: 'text', isRequired: true })}
           <details className="group" open={MORE.some(({ name }) => name === error?.param) || undefined}>
-            <summary className="w-fit text-ink-2 hover:text-ink">More that can be said</summary>
+            <summary className="w-fit text-ink-2 hover:text-ink">More settings</summary>
             <div className="mt-3 flex flex-col gap-5">{MORE.map(field)}</div>
           </details>
         </div>
@@ -127,8 +127,8 @@ export function RegisterPage() {
           <div className="mt-3 flex flex-wrap items-center gap-x-4 gap-y-2 rounded-md bg-warn-soft px-3 py-2 text-warn">
             <p className="flex min-w-56 flex-1 gap-2">
               <TriangleAlert size={15} className="mt-0.5 shrink-0" aria-hidden />
-              If it is not up yet, it can be kept as it is. Texts are routed to it at once, and go on to others when it
-              fails.
+              You can register it all the same, when it is not up yet. Texts are routed to it at once, and go on to
+              others when it fails.
             </p>
             <Button onClick={() => submit('skip')}>Register it untried</Button>
           </div>

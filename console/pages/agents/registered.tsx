@@ -27,7 +27,7 @@ export function RegisteredView({ registered, preset }: { registered: Registered;
 
         <p className="mt-5 flex gap-2 rounded-md bg-warn-soft px-3 py-2 text-warn">
           <TriangleAlert size={15} className="mt-0.5 shrink-0" aria-hidden />
-          Both are shown this once: copy them before you leave. New ones can be made, and these end then.
+          Both are shown only once: copy them before you leave. Later they can only be replaced.
         </p>
         <dl className="mt-3 flex flex-col gap-3">
           <Secret

@@ -4,6 +4,7 @@ import { Link } from 'wouter';
 import type { AgentSessionPage } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
 import { Ago } from '../../parts/time.tsx';
@@ -18,17 +19,18 @@ export function SessionList({ agentId }: { agentId: string }) {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
   });
-  const retry = () => void sessions.refetch();
+  const failure = useFailure(sessions);
+  const retry = () => sessions.refetch();
   const items = sessions.data?.pages.flatMap(({ data }) => data) ?? [];
   return (
     <section aria-labelledby="sessions-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
       <h2 id="sessions-title" className="mb-1 text-large font-semibold">
         Sessions
       </h2>
-      {sessions.isPending ? (
-        <PanelLoading what="its sessions" className="h-24" />
+      {failure ? (
+        <PanelError error={failure} retry={retry} />
       ) : !sessions.data ? (
-        <PanelError error={sessions.error} retry={retry} />
+        <PanelLoading what="its sessions" className="h-24" />
       ) : (
         <>
           {sessions.error && <StaleNote error={sessions.error} retry={retry} />}

@@ -91,22 +91,22 @@ function Foot({ message, first }: { message: Message; first: Message | null }) {
   // An answered text needs no word about it: its answer is right below.
   const isUsual = direction === 'in' && state === 'answered';
   return (
-    <p
-      className={`dotted mt-0.5 max-w-full items-center px-1 text-small text-ink-3 ${direction === 'out' ? 'justify-end text-right' : ''}`}
-    >
-      <ClockTime at={message.at} />
-      {details.map((detail) => (
-        <span key={detail} className={kind === 'operator' ? 'text-hand' : ''}>
-          {detail}
-        </span>
-      ))}
-      {!isUsual && <StateLabel look={MESSAGE_LOOKS[state]} />}
-      {reason !== null && <span>because {REASONS[reason] ?? reason}</span>}
-      {failed && state !== 'delivered' && state !== 'read' && (
-        <span className="basis-full text-bad before:hidden">
-          {[failed.error_code, failed.error_reason].filter(Boolean).join(': ')}
-        </span>
-      )}
-    </p>
+    <div className="mt-0.5 max-w-full px-1 text-small text-ink-3">
+      <p className={`items-center ${direction === 'out' ? 'dotted-end' : 'dotted'}`}>
+        <ClockTime at={message.at} />
+        {details.map((detail) => (
+          <span key={detail} title={detail} className={`max-w-64 truncate ${kind === 'operator' ? 'text-hand' : ''}`}>
+            {detail}
+          </span>
+        ))}
+        {!isUsual && <StateLabel look={MESSAGE_LOOKS[state]} />}
+        {reason !== null && <span>because {REASONS[reason] ?? reason}</span>}
+        {failed && state !== 'delivered' && state !== 'read' && (
+          <span className="basis-full text-bad">
+            {[failed.error_code, failed.error_reason].filter(Boolean).join(': ')}
+          </span>
+        )}
+      </p>
+    </div>
   );
 }

@@ -82,7 +82,7 @@ function TakeoverNote({
   return (
     <p className="flex min-w-0 items-center gap-1.5 text-hand">
       <Hand size={14} className="shrink-0" aria-hidden />
-      <span className="truncate">
+      <span className="line-clamp-2">
         {takeover.by} answers by hand
         {waiting > 0 && `; ${waiting === 1 ? 'one text waits' : `${waiting} texts wait`}`}
         <span className="text-ink-3"> · back to the agent in {duration(Math.max(0, left))}</span>

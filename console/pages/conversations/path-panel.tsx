@@ -8,6 +8,7 @@ import { get } from '../../api.ts';
 import { IconButton } from '../../parts/button.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
@@ -29,14 +30,15 @@ export function PathPanel({
     queryKey: ['conversation', conversationId, 'path', messageId],
     queryFn: ({ signal }) => get<MessagePath>(`/v1/messages/${messageId}/path`, {}, signal),
   });
+  const failure = useFailure(path);
   const close = () => navigate(back);
   useShortcut({ keys: 'Escape', label: 'Close the path', group: 'Conversation' }, close);
-  if (path.isPending) return <PanelLoading what="the path" className="h-full" />;
-  if (!path.data) return <PanelError error={path.error} retry={() => void path.refetch()} className="h-full" />;
+  if (failure) return <PanelError error={failure} retry={() => path.refetch()} className="h-full" />;
+  if (!path.data) return <PanelLoading what="the path" className="h-full" />;
   return (
     <>
       <Head path={path.data} close={close} />
-      {path.error && <StaleNote error={path.error} retry={() => void path.refetch()} />}
+      {path.error && <StaleNote error={path.error} retry={() => path.refetch()} />}
       <div className="scroll-y flex-1">
         <Spans spans={path.data.spans} />
         <Ids path={path.data} />

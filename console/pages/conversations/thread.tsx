@@ -5,6 +5,7 @@ import { Link, useLocation } from 'wouter';
 import type { ConversationDetail, Message } from '../../../src/http/contract.ts';
 import { ApiError } from '../../api.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { Address } from '../../parts/phone-number.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
@@ -20,11 +21,10 @@ const dayFormat = new Intl.DateTimeFormat(undefined, { weekday: 'long', month: '
 
 export function Thread({ id, messageId, suffix }: { id: string; messageId: string | null; suffix: string }) {
   const conversation = useConversation(id);
-  if (conversation.isPending) return <PanelLoading what="the conversation" className="h-full" />;
-  if (!conversation.data) {
-    const isGone = conversation.error instanceof ApiError && conversation.error.status === 404;
-    if (!isGone)
-      return <PanelError error={conversation.error} retry={() => void conversation.refetch()} className="h-full" />;
+  const failure = useFailure(conversation);
+  if (failure) {
+    const isGone = failure instanceof ApiError && failure.status === 404;
+    if (!isGone) return <PanelError error={failure} retry={() => conversation.refetch()} className="h-full" />;
     return (
       <PanelEmpty
         title="There is no such conversation"
@@ -39,10 +39,11 @@ export function Thread({ id, messageId, suffix }: { id: string; messageId: strin
       </PanelEmpty>
     );
   }
+  if (!conversation.data) return <PanelLoading what="the conversation" className="h-full" />;
   return (
     <>
       <Head conversation={conversation.data} back={`/conversations${suffix}`} />
-      {conversation.error && <StaleNote error={conversation.error} retry={() => void conversation.refetch()} />}
+      {conversation.error && <StaleNote error={conversation.error} retry={() => conversation.refetch()} />}
       <Messages id={id} messageId={messageId} suffix={suffix} />
       <Desk conversation={conversation.data} />
     </>

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Conversation, ConversationDetail, ConversationPage } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { listenLive } from '../../live.ts';
+import { useFailure } from '../../parts/failure.ts';
 import { queryClient, refreshSoon } from '../../refresh.ts';
 import { type Paged, withHead, withItem, withOlder } from './paged.ts';
 
@@ -71,16 +72,17 @@ export function useConversationList(filter: Filter) {
     [key, changed],
   );
 
+  const failure = useFailure(query);
   return {
     items: query.data?.items ?? [],
     hasOlder: query.data?.cursor != null,
     searchedBackTo: query.data?.searchedBackTo ?? null,
-    isLoading: query.isPending,
+    isLoading: query.data === undefined && failure === null,
     /** The list could not be read at all. */
-    error: query.data ? null : query.error,
+    error: failure,
     /** It was read, and could not be read again. */
     staleError: query.data ? query.error : null,
-    retry: () => void query.refetch(),
+    retry: () => query.refetch(),
     loadOlder,
     isLoadingOlder,
     olderError,

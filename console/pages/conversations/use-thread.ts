@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { ConversationDetail, Message, MessagePage } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
+import { useFailure } from '../../parts/failure.ts';
 import { queryClient } from '../../refresh.ts';
 import { type Paged, withHead, withOlder } from './paged.ts';
 
@@ -42,13 +43,14 @@ export function useThread(id: string) {
     }
   }
 
+  const failure = useFailure(query);
   return {
     messages: query.data?.items ?? [],
     hasOlder: query.data?.cursor != null,
-    isLoading: query.isPending,
-    error: query.data ? null : query.error,
+    isLoading: query.data === undefined && failure === null,
+    error: failure,
     staleError: query.data ? query.error : null,
-    retry: () => void query.refetch(),
+    retry: () => query.refetch(),
     loadOlder,
     isLoadingOlder: older.isLoading,
     olderError: older.error,

@@ -25,7 +25,7 @@ export function Agents({ agents }: { agents: readonly Agent[] }) {
           Agents
         </h2>
         <Link href="/agents" className="text-accent underline decoration-1 underline-offset-2">
-          All about them
+          All agents
         </Link>
       </div>
       {sorted.length === 0 ? (
@@ -82,7 +82,8 @@ export function Agents({ agents }: { agents: readonly Agent[] }) {
 }
 
 function Row({ agent }: { agent: Agent }) {
-  const isUsed = agent.last_success_at !== null || agent.last_failure_at !== null;
+  // A refusal is quick too: only answers say how fast it is.
+  const hasAnswered = agent.last_success_at !== null;
   return (
     <tr className="border-b border-line last:border-b-0 hover:bg-hover">
       <th scope="row" className="max-w-0 min-w-32 py-2 pr-4 text-left font-medium @2xl:w-2/5">
@@ -96,9 +97,9 @@ function Row({ agent }: { agent: Agent }) {
       <td className={CELL}>{agent.health_score}</td>
       <td
         className={`${CELL} hidden @lg:table-cell`}
-        title={isUsed ? `${exactly(Math.round(agent.response_ms))} ms, smoothed` : undefined}
+        title={hasAnswered ? `${exactly(Math.round(agent.response_ms))} ms, smoothed` : undefined}
       >
-        {isUsed ? duration(agent.response_ms) : '–'}
+        {hasAnswered ? duration(agent.response_ms) : '–'}
       </td>
       <td className={`${CELL} hidden @2xl:table-cell`}>
         {shortly(agent.active_sessions)} <span className="text-ink-3">of {shortly(agent.max_concurrent_sessions)}</span>

@@ -1,5 +1,5 @@
-// Texts in and out, and the time to answer, over the same minutes: one cursor for both. What a line is stands at its end, so
-// that nobody has to tell colours apart.
+// Texts in and out, and the time to answer, over the same minutes: one cursor for both. What a line is stands at its end, and
+// bars differ in width, so that nobody has to tell colours apart.
 import { X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type uPlot from 'uplot';
@@ -12,10 +12,15 @@ type Series = Overview['series'];
 
 /** Wide and pale what came, narrow and full within it what went out: what stays pale was not answered. */
 const TEXTS: Look = (colours) => ({
-  series: [{}, bars('in', 0.78, () => colours().area), bars('out', 0.36, () => colours().accent), { show: false }],
+  series: [
+    {},
+    bars('in', 0.78, () => colours()['accent-pale']),
+    bars('out', 0.36, () => colours().accent),
+    { show: false },
+  ],
   scales: { y: { range: (_, __, max) => [0, Math.max(4, (max ?? 0) * 1.15)] } },
   axes: axes(colours, (n) => (Number.isInteger(n) ? n.toLocaleString('en') : '')),
-  hooks: { draw: [labelEnds(colours, ['in', 'out']), markTrouble(colours, 3)] },
+  hooks: { draw: [markTrouble(colours, { index: 3, over: [1, 2] })] },
 });
 
 const TIMES: Look = (colours) => ({
@@ -52,7 +57,7 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
           title={step_ms === 60_000 ? 'Texts a minute' : `Texts in ${duration(step_ms)}`}
           at={point?.at}
           stepMs={step_ms}
-          otherwise={hasTrouble && <Crosses />}
+          otherwise={<Key hasTrouble={hasTrouble} />}
         >
           {point &&
             [
@@ -64,7 +69,13 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
               .filter(Boolean)
               .join(' · ')}
         </Caption>
-        <Plot look={TEXTS} data={texts} stepSeconds={step_ms / 1000} onHover={setHovered} />
+        <Plot
+          look={TEXTS}
+          data={texts}
+          stepSeconds={step_ms / 1000}
+          nothing={points.some(({ texts_in, texts_out }) => texts_in + texts_out > 0) ? null : 'No texts in this time'}
+          onHover={setHovered}
+        />
       </figure>
       <figure>
         <Caption title="Time to answer" at={point?.at} stepMs={step_ms}>
@@ -73,16 +84,29 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
               ? 'no answer'
               : `p50 ${duration(point.p50_ms)} · p95 ${duration(point.p95_ms)}`)}
         </Caption>
-        <Plot look={TIMES} data={times} stepSeconds={step_ms / 1000} onHover={setHovered} />
+        <Plot
+          look={TIMES}
+          data={times}
+          stepSeconds={step_ms / 1000}
+          nothing={points.some(({ p50_ms }) => p50_ms !== null) ? null : 'No answers in this time'}
+          onHover={setHovered}
+        />
       </figure>
     </div>
   );
 }
 
-function Crosses() {
+/** What a wide bar, a narrow one and a cross mean. */
+function Key({ hasTrouble }: { hasTrouble: boolean }) {
   return (
-    <>
-      <X size={12} strokeWidth={2.5} className="inline text-bad" aria-hidden /> nobody could answer, or not delivered
-    </>
+    <span className="inline-flex items-baseline gap-1.5">
+      <span aria-hidden className="inline-block h-2.5 w-3 bg-accent-pale" /> in
+      <span aria-hidden className="ml-1.5 inline-block h-2.5 w-1.5 bg-accent" /> out
+      {hasTrouble && (
+        <span className="ml-1.5" title="Nobody could answer, or the answer was not delivered">
+          <X size={12} strokeWidth={2.5} className="inline text-bad" aria-hidden /> went wrong
+        </span>
+      )}
+    </span>
   );
 }

@@ -1,5 +1,5 @@
 // Before the first text: how to send it, and how to let an agent of one's own answer.
-import { ArrowRight } from 'lucide-react';
+import { ArrowRight, Plus } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Agent } from '../../../src/http/contract.ts';
 import { Address } from '../../parts/phone-number.tsx';
@@ -8,7 +8,6 @@ import { Command, Way, Ways } from '../../parts/ways.tsx';
 import { isUp } from './verdict.ts';
 
 const TEXT = 'npx darkspere text "hello"';
-const OWN_AGENT = 'DARKSPERE_AGENT_URL=http://127.0.0.1:9000/ DARKSPERE_AGENT_SECRET=whsec_… npm start';
 
 export function FirstText({ agents }: { agents: readonly Agent[] }) {
   const instance = useInstance();
@@ -25,7 +24,7 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
             <Address address={number} className="font-medium text-ink" /> is ready, <AnsweredBy agents={agents} />.
           </>
         )}{' '}
-        What happens to the text, you will see here.
+        You will see here what becomes of the text.
       </p>
       <Ways>
         {isReal ? (
@@ -55,8 +54,18 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
             The same simulated carrier, in a second terminal.
           </Way>
         )}
-        <Way title="With an agent of your own" action={<Command text={OWN_AGENT} />}>
-          Any program that answers a signed POST, or an OpenAI-compatible server. Start again with its address:
+        <Way
+          title="With an agent of your own"
+          action={
+            <Link
+              href="/agents/new"
+              className="inline-flex h-8 items-center gap-1.5 rounded-md border border-line-strong bg-raised px-3 font-medium hover:bg-hover"
+            >
+              <Plus size={14} aria-hidden /> Register an agent
+            </Link>
+          }
+        >
+          An MCP server, an A2A agent, an OpenAI-compatible endpoint, a workflow, or a program of yours.
         </Way>
       </Ways>
     </div>

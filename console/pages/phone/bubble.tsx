@@ -156,15 +156,15 @@ function Foot({ text, answered }: { text: Text; answered: Answered | null }) {
     wasAnswered ? `answered after ${duration(answered.afterMs)}` : '',
   ].filter((detail) => detail !== '');
   return (
-    <div
-      className={`dotted mt-0.5 max-w-full items-center px-1 text-small text-ink-3 ${isMine ? 'justify-end text-right' : ''}`}
-    >
-      <StateLabel look={lookOf(text)} />
-      <ClockTime at={message.at} />
-      {details.map((detail) => (
-        <span key={detail}>{detail}</span>
-      ))}
-      {hasFailed(text) && <span className="basis-full text-bad before:hidden">{explain(message)}</span>}
+    <div className="mt-0.5 max-w-full px-1 text-small text-ink-3">
+      <div className={`items-center ${isMine ? 'dotted-end' : 'dotted'}`}>
+        <StateLabel look={lookOf(text)} />
+        <ClockTime at={message.at} />
+        {details.map((detail) => (
+          <span key={detail}>{detail}</span>
+        ))}
+        {hasFailed(text) && <span className="basis-full text-bad">{explain(message)}</span>}
+      </div>
     </div>
   );
 }

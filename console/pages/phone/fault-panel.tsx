@@ -1,16 +1,18 @@
-// "What shall go wrong?": each trouble is a switch that stands until it has happened.
+// "What should go wrong?": each trouble is a switch that stands until it has happened.
 import { ChevronRight, X } from 'lucide-react';
 import { Button } from '../../parts/button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { type FaultDesk, otherTroubles, TROUBLE_GROUPS, type Trouble } from './faults.ts';
 
 export function FaultList({ desk }: { desk: FaultDesk }) {
   const { query, faults } = desk;
-  if (query.isPending) return <PanelLoading what="what can go wrong" className="h-40" />;
-  if (!query.data) return <PanelError error={query.error} retry={() => void query.refetch()} />;
+  const failure = useFailure(query);
+  if (failure) return <PanelError error={failure} retry={() => query.refetch()} />;
+  if (!query.data) return <PanelLoading what="what can go wrong" className="h-40" />;
   return (
     <>
-      {query.error && <StaleNote error={query.error} retry={() => void query.refetch()} />}
+      {query.error && <StaleNote error={query.error} retry={() => query.refetch()} />}
       <div className="flex flex-col gap-4 p-2 pb-4">
         {TROUBLE_GROUPS.map(({ title, troubles }) => (
           <section key={title} aria-label={title}>

@@ -2,6 +2,7 @@
 import { ArrowDown } from 'lucide-react';
 import { type KeyboardEvent, useLayoutEffect, useMemo, useState } from 'react';
 import { Button } from '../../parts/button.tsx';
+import { useFailure } from '../../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { formatAddress } from '../../parts/phone-number.tsx';
 import { useStayAtEnd } from '../../parts/stay-at-end.ts';
@@ -29,6 +30,7 @@ export function Thread({
   /** Takes a text that was refused back into the composer. */
   edit: (draft: Draft) => void;
 }) {
+  const failure = useFailure(query);
   const [shown, setShown] = useState(PAGE);
   const page = useMemo(() => texts.slice(-shown), [texts, shown]);
   const scroll = useStayAtEnd(useMemo(() => page.map(({ message }) => message.sid), [page]));
@@ -38,13 +40,14 @@ export function Thread({
     if (drafts.length > 0) toEnd();
   }, [drafts.length, toEnd]);
   const isOld = !query.isFetchedAfterMount && texts.length === 0;
-  if (query.isPending || (isOld && query.isFetching)) return <PanelLoading what="the texts" className="flex-1" />;
-  if (!query.data && texts.length === 0)
-    return <PanelError error={query.error} retry={() => void query.refetch()} className="flex-1" />;
+  if (failure && texts.length === 0)
+    return <PanelError error={failure} retry={() => query.refetch()} className="flex-1" />;
+  if ((!query.data && !failure) || (isOld && query.isFetching))
+    return <PanelLoading what="the texts" className="flex-1" />;
   const newest = new Set([texts.findLast(({ isMine }) => isMine), texts.findLast(({ isMine }) => !isMine)]);
   return (
     <>
-      {query.error && <StaleNote error={query.error} retry={() => void query.refetch()} />}
+      {query.error && <StaleNote error={query.error} retry={() => query.refetch()} />}
       <div className="relative min-h-0 flex-1">
         <div
           ref={scroll.ref}

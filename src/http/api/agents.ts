@@ -39,7 +39,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
   app.decorateRequest('principal', null);
   prepareAccess(app, { sql, consoleUrl: null, guesses: keys });
   await openApiRoutes(app, REGISTRATION);
-  apiDocsRoutes(app);
+  apiDocsRoutes(app, REGISTRATION.path);
 
   /** An operator's key, or the secret, before anything else is looked at: only who has one may make us resolve names. */
   const admit = async (request: FastifyRequest): Promise<void> => {
