@@ -137,7 +137,12 @@ export class Attempts {
           broken = error;
           return 'full' as const;
         });
-        if (typeof admitted === 'object') return admitted;
+        if (typeof admitted === 'object') {
+          if (this.leftMs() >= LEAST_ATTEMPT_MS) return admitted;
+          // The place was so long in coming that a call would end before it begins, and count against the agent.
+          admitted.leave(true);
+          return null;
+        }
         // Where one may be tried others are well, this one perhaps too: nobody waits for a trial.
         if (choice.as === 'trial') trials = false;
         else this.turnAway(choice.agent, admitted, turnedAway);
