@@ -74,7 +74,7 @@ function install(dev) {
     `${result.stdout ?? ''}${result.stderr ?? ''}`.trim() ||
     String(result.error ?? `npm ended with ${result.status ?? result.signal}`);
   process.stderr.write(
-    `${said}\nThe dependencies could not be installed. Run "npm ci --ignore-scripts" in ${root} to see why.\n`,
+    `${said}\nThe dependencies could not be installed. Is npm's registry within reach from here? Run "npm ci --ignore-scripts" in ${root} to see why.\n`,
   );
   process.exitCode = 1;
   throw new InstallFailed();

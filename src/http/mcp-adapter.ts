@@ -227,6 +227,8 @@ const named = ({ id, name, protocol }: Agent) => ({ agent_id: id, agent_name: na
 /** Aborted when the client has gone; what comes after the last byte of an answer ends nothing. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
+  // Who left while the key was looked up is not told of any more.
+  if (raw.destroyed) gone.abort();
   raw.once('close', () => gone.abort());
   return gone.signal;
 }
