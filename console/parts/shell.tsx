@@ -40,7 +40,8 @@ export function Shell({ session, children }: { session: Session; children: React
   useShortcut({ keys: '?', label: 'Show the keys', group: 'Everywhere' }, () => setHelping(true));
   const search = () => setSearching(true);
   // Whoever presses ⌘K types on at once; what is typed before the field is there would be taken for shortcuts.
-  useEffect(() => void loadPalette(), []);
+  // When it cannot be loaded now, it is tried again when somebody wants it.
+  useEffect(() => void loadPalette().catch(() => {}), []);
   useTitle();
   return (
     <div className="grid h-dvh grid-rows-[auto_1fr_auto] md:grid-cols-[13rem_1fr] md:grid-rows-1">

@@ -77,64 +77,6 @@ describe('agents', () => {
     await one.getByText('Active').first().waitFor();
   });
 
-  test('a list that cannot be read shows no number, and stays so while it is tried again', async (t) => {
-    const { id } = await world.agent(() => 'hello', { name: 'reader' });
-    const page = await openConsole(t, world, { path: '/agents', viewport: WIDE });
-    await row(page, 'reader').waitFor();
-    const mends = await Promise.all(['/v1/agents', '/v1/agents/stats'].map((path) => breakCalls(page, path)));
-    // What was read stays, marked as old.
-    await world.sql`select pg_notify('agents_changed', ${id})`;
-    await page.getByRole('alert').filter({ hasText: 'Not up to date' }).waitFor();
-    await row(page, 'reader').waitFor();
-    await page.reload();
-    await page.getByRole('alert').getByText('The gateway does not answer').waitFor();
-    assert.doesNotMatch(await page.getByRole('main').innerText(), /\d/);
-    await assertAccessible(page);
-    let asked = 0;
-    page.on('request', (request) => {
-      if (new URL(request.url()).pathname === '/v1/agents') asked++;
-    });
-    await page.evaluate(`window.gone = 0; new MutationObserver(() => {
-      if (document.querySelector('main [role=alert]') === null) window.gone++;
-    }).observe(document.querySelector('main'), { childList: true, subtree: true })`);
-    await until(
-      async () => {
-        await world.sql`select pg_notify('agents_changed', ${id})`;
-        return asked >= 4;
-      },
-      { what: 'the list is read again and again', timeoutMs: 30_000, intervalMs: 200 },
-    );
-    assert.equal(await page.evaluate('window.gone'), 0, 'the failure was gone for a moment');
-    // It comes back by itself, with the next thing that happens.
-    for (const mend of mends) await mend();
-    await world.sql`select pg_notify('agents_changed', ${id})`;
-    await row(page, 'reader').waitFor();
-  });
-
-  test('of an agent, each panel fails alone', async (t) => {
-    const { id } = await world.agent(() => 'hello', { name: 'panels' });
-    const page = await openConsole(t, world, { viewport: WIDE });
-    for (const [path, name, shown] of [
-      ['health', 'Over time', 'No answers in this time'],
-      ['exchanges', 'Calls', 'It has not been asked yet.'],
-      ['sessions', 'Sessions', 'It answers nobody at the moment.'],
-    ] as const) {
-      const mend = await breakCalls(page, `/v1/agents/${id}/${path}`);
-      await page.goto(`/agents/${id}`);
-      await panel(page, name).getByRole('alert').getByText('The gateway does not answer').waitFor();
-      assert.equal(await page.getByRole('alert').count(), 1);
-      await title(page, 'panels').waitFor();
-      await mend();
-      await panel(page, name).getByRole('button', { name: 'Try again' }).click();
-      await panel(page, name).getByText(shown).waitFor();
-    }
-    const missing = '01900000-0000-7000-8000-000000000000';
-    expectProblem(page, missing, '404');
-    await page.goto(`/agents/${missing}`);
-    await title(page, 'There is no such agent').waitFor();
-    await assertAccessible(page);
-  });
-
   test('the keyboard is enough: to an agent, a probe, a talk, off with a reason, and back', async (t) => {
     const line = await world.line();
     await line.agent(({ message }) => `you said ${message}`, { name: 'a by keyboard' });
@@ -208,6 +150,73 @@ describe('agents', () => {
       await page.getByText('Switched off').first().waitFor();
       await assertAccessible(page);
     }
+  });
+});
+
+describe('agents that cannot be read', () => {
+  let world: World;
+  before(async () => {
+    // Nothing happens by itself, so nothing is read again by itself.
+    world = await startWorld({ env: { DARKSPERE_PROBE_SECONDS: '0' } });
+  });
+  after(() => world.stop());
+
+  test('a list that cannot be read shows no number, and stays so while it is tried again', async (t) => {
+    const { id } = await world.agent(() => 'hello', { name: 'reader' });
+    const page = await openConsole(t, world, { path: '/agents', viewport: WIDE });
+    await row(page, 'reader').waitFor();
+    const mends = await Promise.all(['/v1/agents', '/v1/agents/stats'].map((path) => breakCalls(page, path)));
+    // What was read stays, marked as old.
+    await world.sql`select pg_notify('agents_changed', ${id})`;
+    await page.getByRole('alert').filter({ hasText: 'Not up to date' }).waitFor();
+    await row(page, 'reader').waitFor();
+    await page.reload();
+    await page.getByRole('alert').getByText('The gateway does not answer').waitFor();
+    assert.doesNotMatch(await page.getByRole('main').innerText(), /\d/);
+    await assertAccessible(page);
+    let asked = 0;
+    page.on('request', (request) => {
+      if (new URL(request.url()).pathname === '/v1/agents') asked++;
+    });
+    await page.evaluate(`window.gone = 0; new MutationObserver(() => {
+      if (document.querySelector('main [role=alert]') === null) window.gone++;
+    }).observe(document.querySelector('main'), { childList: true, subtree: true })`);
+    await until(
+      async () => {
+        await world.sql`select pg_notify('agents_changed', ${id})`;
+        return asked >= 4;
+      },
+      { what: 'the list is read again and again', timeoutMs: 30_000, intervalMs: 200 },
+    );
+    assert.equal(await page.evaluate('window.gone'), 0, 'the failure was gone for a moment');
+    // It comes back by itself, with the next thing that happens.
+    for (const mend of mends) await mend();
+    await world.sql`select pg_notify('agents_changed', ${id})`;
+    await row(page, 'reader').waitFor();
+  });
+
+  test('of an agent, each panel fails alone', async (t) => {
+    const { id } = await world.agent(() => 'hello', { name: 'panels' });
+    const page = await openConsole(t, world, { viewport: WIDE });
+    for (const [path, name, shown] of [
+      ['health', 'Over time', 'No answers in this time'],
+      ['exchanges', 'Calls', 'It has not been asked yet.'],
+      ['sessions', 'Sessions', 'It answers nobody at the moment.'],
+    ] as const) {
+      const mend = await breakCalls(page, `/v1/agents/${id}/${path}`);
+      await page.goto(`/agents/${id}`);
+      await panel(page, name).getByRole('alert').getByText('The gateway does not answer').waitFor();
+      assert.equal(await page.getByRole('alert').count(), 1);
+      await title(page, 'panels').waitFor();
+      await mend();
+      await panel(page, name).getByRole('button', { name: 'Try again' }).click();
+      await panel(page, name).getByText(shown).waitFor();
+    }
+    const missing = '01900000-0000-7000-8000-000000000000';
+    expectProblem(page, missing, '404');
+    await page.goto(`/agents/${missing}`);
+    await title(page, 'There is no such agent').waitFor();
+    await assertAccessible(page);
   });
 });
 

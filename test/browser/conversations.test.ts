@@ -269,6 +269,8 @@ describe('states', () => {
     const line = await world.line();
     await line.agent(() => 'fine');
     const { person, id } = await answered(line);
+    // What still happens would read them again, before anybody asks for it.
+    await line.story(person);
     const page = await openConsole(t, world);
     const mendList = await breakCalls(page, '/v1/conversations');
     const mendThread = await breakCalls(page, `/v1/conversations/${id}/messages`);
