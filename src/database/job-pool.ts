@@ -98,7 +98,7 @@ class PatientPool extends pg.Pool {
     const client = this.wait();
     if (!callback) return client;
     client.then(
-      (taken) => callback(undefined, taken, taken.release as (release?: unknown) => void),
+      (taken) => callback(undefined, taken, onceOnly(taken.release)),
       (error) => callback(error, undefined, () => {}),
     );
     return undefined;
@@ -115,6 +115,19 @@ class PatientPool extends pg.Pool {
       }
     }
   }
+}
+
+/**
+ * The library (graphile-worker 0.18) gives its listening connection back twice when it breaks while its pool ends, and leaves the
+ * complaint about that to nobody, which ends the process.
+ */
+function onceOnly(release: (error?: Error | boolean) => void): (error?: unknown) => void {
+  let isReleased = false;
+  return (error) => {
+    if (isReleased) return;
+    isReleased = true;
+    release(error as Error | boolean | undefined);
+  };
 }
 
 /**

@@ -49,6 +49,20 @@ test('the pool of graphile-worker has the same role', async () => {
   }
 });
 
+test('a connection that graphile-worker listens on is given back once, however often it says so', async () => {
+  const pool = openJobPool(db.connection, { max: 1, onFailure: () => {} });
+  try {
+    const give = await new Promise<(error?: unknown) => void>((resolve, reject) =>
+      pool.connect((error, _client, release) => (error ? reject(error) : resolve(release))),
+    );
+    give();
+    give(new Error('it broke meanwhile'));
+    assert.deepEqual([pool.totalCount, pool.idleCount], [1, 1]);
+  } finally {
+    await pool.end();
+  }
+});
+
 test('int8 is a number, and one that would be rounded is refused', async () => {
   const [row] = await db.admin<{ n: number }[]>`select 9007199254740991::int8 as n`;
   assert.equal(row!.n, Number.MAX_SAFE_INTEGER);
