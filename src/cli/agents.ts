@@ -7,7 +7,7 @@ import { openAgent } from '../agents/registry.ts';
 import { createProbe } from '../agents/staged-probe/probe.ts';
 import { probeNow } from '../agents/staged-probe/request.ts';
 import { DEPTHS, type Depth, type Probe } from '../agents/staged-probe/stages.ts';
-import { disableAgent, drainAgent, enableAgent } from '../agents/standing.ts';
+import { activateAgent, deactivateAgent, disableAgent, drainAgent, enableAgent } from '../agents/standing.ts';
 import type { Config } from '../config.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
@@ -78,6 +78,18 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
   one('enable', 'end a drain and whatever disabled an agent, failures in a row too').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
       onCode(await act(nameOrId, json, (sql, id) => enableAgent(sql, id)));
+    },
+  );
+
+  one('deactivate', 'take an agent out for good: its key opens nothing any more; no list shows it').action(
+    async (nameOrId: string, { json }: { json: boolean }) => {
+      onCode(await act(nameOrId, json, deactivateAgent));
+    },
+  );
+
+  one('activate', 'bring a deactivated agent back; name it by its id').action(
+    async (nameOrId: string, { json }: { json: boolean }) => {
+      onCode(await act(nameOrId, json, activateAgent));
     },
   );
 

@@ -100,6 +100,16 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     assert.deepEqual(await status(), { draining: false, drain_reason: null, disabled_reason: null, disabled_by: null });
   });
 
+  test('takes one out for good, and brings it back by its id', async () => {
+    const { agentId, apiKey } = await add('leaver');
+    assert.match((await darkspere('deactivate', 'leaver')).said, /^leaver .*deactivated/m);
+    assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
+    assert.ok(!(await darkspere('list')).said.includes('leaver'));
+    assert.match((await darkspere('activate', 'leaver')).complained, /There is no agent leaver/);
+    assert.match((await darkspere('activate', agentId)).said, /^leaver .*active/m);
+    assert.equal((await findAgentByKey(db.pools.web, apiKey))?.id, agentId);
+  });
+
   test('gives new keys and secrets, once', async () => {
     const { agentId, apiKey, signingSecret } = await add('rotated');
     const key = await darkspere('rotate', 'rotated', '--key');
