@@ -33,7 +33,7 @@ function Simulated({ instance }: { instance: Instance }) {
   if (instance.numbers.length === 0) {
     return (
       <PanelEmpty title="There is no number to text" className="h-full">
-        Add one of ours with <code className="font-mono">npx darkspere numbers add +15550001111</code>.
+        Add one of ours with <code className="font-mono">npx darkspere numbers set +15550001111</code>.
       </PanelEmpty>
     );
   }
