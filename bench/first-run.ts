@@ -13,6 +13,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Under a minute, or people leave. */
 const AIM_SECONDS = 60;
 const START_MS = 240_000;
+/** Settings of ours and of the npm that runs this. How this machine reaches the network is its own. */
+const OURS = /^(DARKSPERE_|TWILIO_|npm_|DATABASE_URL$|PUBLIC_URL$|NODE_ENV$)/;
 
 const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 
@@ -66,8 +68,7 @@ async function start() {
     cwd: clone,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !OURS.test(name))),
       PORT: String(gateway),
       MCP_ADAPTER_PORT: String(adapter),
       AGENT_REGISTRATION_PORT: String(registration),
