@@ -314,13 +314,14 @@ describe('good agents', () => {
     for (const behaviour of [
       envelope({ 'chat.request': () => 202 }),
       envelope({ 'chat.request': () => 503 }),
+      envelope({ 'capabilities.request': () => 503 }),
       ((request, response, seen) => {
         if (question(seen).type === 'capabilities.request') raw('{}', 400)(request, response, seen);
       }) as Behaviour,
     ]) {
       peer.behave(behaviour);
       const found = await passing(peer.agent('envelope'), { forgivesSlowness: true });
-      assert.equal(outcomes(found).echo, 'unknown');
+      assert.equal(outcomes(found).echo ?? outcomes(found).handshake, 'unknown');
     }
   });
 

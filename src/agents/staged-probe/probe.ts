@@ -181,6 +181,11 @@ async function converse(run: Run, ways: Ways): Promise<void> {
       );
       return;
     }
+    // The demo agent, for one, has nothing to say before it has its secret: it is there, and more cannot be known now.
+    if (outcome.code === 'agent_busy') {
+      run.answered(status);
+      return run.note('handshake', 'unknown', ms, busy(status));
+    }
     const stage = stageOf(outcome, status, 'handshake');
     if (stage === 'handshake') run.answered(status);
     return run.failed(stage, outcome, ms);
@@ -240,10 +245,12 @@ function passable(run: Run, outcome: Echo['outcome'], status: number | null): st
   const { code } = outcome;
   if (isExpectedRefusal(run, outcome))
     return 'it refuses a call whose secret or credential it cannot know or we cannot read';
-  if (code === 'agent_busy') return `it says that it is busy (${status})`;
+  if (code === 'agent_busy') return busy(status);
   const isSlow = code === 'agent_timeout' && (run.has('http') || status !== null);
   return isSlow && run.options.forgivesSlowness ? 'no answer yet; a text would wait longer' : null;
 }
+
+const busy = (status: number | null) => `it says that it is busy (${status})`;
 
 function isExpectedRefusal(run: Run, { code }: Failed): boolean {
   return code === 'agent_unauthorized' && !run.options.isKnownThere;
