@@ -208,7 +208,12 @@ async function measureResume() {
   await page.addInitScript(RECORD);
   await page.goto('/conversations');
   await chip(page, 'Live');
-  await until(async () => (await page.evaluate<string[]>('heard')).length === 0, { what: 'a quiet stream' });
+  const isQuiet = async () => {
+    await page.evaluate('heard.length = 0');
+    await sleep(1_000);
+    return (await page.evaluate<string[]>('heard')).length === 0;
+  };
+  await until(isQuiet, { what: 'a quiet stream', timeoutMs: 30_000 });
   await wire.down();
   await chip(page, 'Reconnecting');
   const load = `${run}${loads++}`;

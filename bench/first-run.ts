@@ -37,7 +37,7 @@ stack.defer(() => browser.close());
 await step('git clone', () =>
   promisify(execFile)('git', ['clone', '--quiet', '--depth', '1', `file://${ROOT}`, clone]),
 );
-const { program, installed, address } = await start();
+const { installed, address } = await start();
 await step('npm start: what it needs is installed', () => installed);
 const login = await step('npm start: the console is built, PostgreSQL made, the address printed', () => address);
 const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, locale: 'en-US' });
@@ -58,7 +58,6 @@ await step('its path is opened', async () => {
   await page.getByRole('button', { name: 'Show its path' }).last().click();
   await page.getByRole('list', { name: 'What happened, in order' }).waitFor();
 });
-program.kill('SIGTERM');
 report();
 
 /** `npm start` on ports of its own, with the settings of nobody. */
@@ -66,6 +65,8 @@ async function start() {
   const [gateway = 0, adapter = 0, registration = 0, worker = 0, simulator = 0, demo = 0] = await freePorts(6);
   const child = spawn('npm', ['start'], {
     cwd: clone,
+    // A group of its own, which is ended as Ctrl-C in a terminal ends it: npm alone tells nobody.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !OURS.test(name))),
@@ -77,13 +78,12 @@ async function start() {
       DARKSPERE_DEMO_AGENT_PORT: String(demo),
     },
   });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   stack.defer(async () => {
-    child.kill('SIGTERM');
+    if (child.exitCode === null) process.kill(-child.pid!, 'SIGINT');
     await ended;
   });
   return {
-    program: child,
     installed: said(child, /Building the console|Darkspere is ready/),
     address: said(child, /http:\/\/\S+\/login#\S+/),
   };
