@@ -71,8 +71,12 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     wire,
     send: (part: { id: string }) => outbound.send({ p: part.id }),
     /** The sender hears of every STOP from now on, as a worker does. */
-    async hearStops() {
-      const listening = await sql.listen('darkspere_cancel', (notice) => outbound.cancel(notice));
+    /** `onHeard` is called after each. */
+    async hearStops(onHeard: () => void = () => {}) {
+      const listening = await sql.listen('darkspere_cancel', (notice) => {
+        outbound.cancel(notice);
+        onHeard();
+      });
       return () => listening.unlisten();
     },
     /** Looks for an unknown part as the job does; `graceMs` is how long the carrier may still come up with it. */
