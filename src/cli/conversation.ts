@@ -17,13 +17,10 @@ const FINAL = new Set(['received', 'delivered', 'undelivered', 'failed']);
  * show it in another order than it was sent.
  */
 export function printable(text: string): string {
-  return (
-    stripVTControlCharacters(text.toWellFormed())
-      .replace(/\r\n?/g, '\n')
-      .replace(/\t/g, ' ')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose
-      .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '')
-  );
+  return stripVTControlCharacters(text.toWellFormed())
+    .replace(/\r\n?/g, '\n')
+    .replace(/\t/g, ' ')
+    .replace(/[^\P{Cc}\n]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '');
 }
 
 /** One event per line; what JSON leaves as it is and a terminal obeys (C1 controls) is written as an escape. */

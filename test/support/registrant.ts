@@ -1,7 +1,9 @@
 // A program that registers itself at a world as agents do, and the calls that it gets.
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { TestContext } from 'node:test';
 import { addApiKey } from '../../src/security/api-keys.ts';
 import type { Scope } from '../../src/security/principal.ts';
 import { verifyWebhook } from '../../src/security/standard-webhooks.ts';
@@ -72,6 +74,31 @@ export function atRegistration(
     body,
     key === undefined ? {} : { authorization: `Bearer ${key}` },
   );
+}
+
+export const codeOf = ({ status, json }: Answer) => `${status} ${json?.error?.code}`;
+export const errorOf = ({ status, json }: Answer) => [status, json?.error?.code, json?.error?.param];
+
+/** What tests of the service do again and again, in whichever world there is then. */
+export function registrationDesk(world: () => World) {
+  return {
+    start: async (t: TestContext, name: string): Promise<Registrant> => {
+      const agent = await startRegistrant(world(), name);
+      t.after(() => agent.close());
+      return agent;
+    },
+    api: (method: string, path: string, body?: unknown, key?: string) =>
+      atRegistration(world(), method, path, body, key),
+    joined: async (agent: Registrant, more: object = {}) => {
+      const answer = await agent.register(more);
+      assert.equal(answer.status, 201, answer.text);
+      const { agent_id: id, api_key: key, signing_secret: secret } = answer.json;
+      return { id, key, secret, json: answer.json, at: `/api/agents/${id}` } as Record<
+        'id' | 'key' | 'secret' | 'at',
+        string
+      > & { json: Answer['json'] };
+    },
+  };
 }
 
 let accounts = 0;
