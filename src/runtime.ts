@@ -3,14 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdmission } from './agents/admission.ts';
-import { createCapacity } from './agents/capacity.ts';
-import { createHealthRecorder } from './agents/health-recorder.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createInvoke } from './agents/invoke.ts';
 import { createMeet } from './agents/meet.ts';
 import { createProber } from './agents/prober.ts';
-import { createRegistry } from './agents/registry.ts';
 import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
@@ -28,12 +24,12 @@ import { messageOf } from './errors.ts';
 import { agentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
 import { listen, type ServiceName } from './http/services.ts';
-import { newId } from './ids.ts';
 import { createChats } from './inbox/agent-chat.ts';
 import { createReplayer } from './inbox/replay.ts';
 import { jobCatalogue } from './jobs/catalogue.ts';
 import { startEngine } from './jobs/engine.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { openAgentCalls } from './runtime/agent-calls.ts';
 import { openGateway } from './runtime/gateway.ts';
 import { openMcpAdapter } from './runtime/mcp-adapter.ts';
 import {
@@ -203,22 +199,7 @@ async function openWorker(shared: Shared): Promise<string> {
     if (!shared.outage.noticed(error))
       logger.warn({ error: messageOf(error) }, 'agents or conversations could not be read or written');
   };
-  const poolId = newId();
-  const capacity = await createCapacity({ sql, poolId, onError });
-  stack.defer(() => capacity.close());
-  const registry = await createRegistry({
-    sql,
-    secretBox: shared.secretBox,
-    refreshMs: 1_000,
-    inUse: capacity.inUse,
-    onError,
-  });
-  stack.defer(() => registry.close());
-  const admission = createAdmission({ sql, poolId, capacity, registry, onError });
-  const health = createHealthRecorder({ sql, registry, onError, probes: config.probeMs !== null });
-  stack.defer(() => health.close());
-  const agentHttp = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
-  stack.defer(() => agentHttp.destroy());
+  const { poolId, capacity, registry, admission, health, http: agentHttp } = await openAgentCalls(shared, onError);
 
   const app = service(shared, 'worker', { check: async () => reasons(await answers(sql), NO_ANSWER) });
   const url = await listen(app, 'worker', config);
