@@ -4,8 +4,8 @@ import { useMemo, useState } from 'react';
 import type uPlot from 'uplot';
 import type { AgentHealth } from '../../../src/http/contract.ts';
 import { axes, labelEnds, markTrouble } from '../../parts/chart-drawing.ts';
-import { duration } from '../../parts/duration.ts';
 import { Caption, type Look, line, Plot, stepped } from '../../parts/plot.tsx';
+import { TimesChart } from '../../parts/times-chart.tsx';
 
 /** Under it others are asked first. */
 const HEALTHY = 70;
@@ -22,37 +22,19 @@ const SCORE: Look = (colours) => ({
   hooks: { draw: [labelEnds(colours, ['score', '70']), markTrouble(colours, { index: 3, over: [1], by: 0.5 })] },
 });
 
-const TIMES: Look = (colours) => ({
-  series: [
-    {},
-    { ...line('p50', () => colours().accent), width: 1.75 },
-    { ...line('p95', () => colours()['ink-3']), width: 1.25, dash: [4, 3] },
-    { ...line('p99', () => colours()['ink-3']), width: 1, dash: [1, 3] },
-  ],
-  scales: { y: { range: (_, __, max) => [0, Math.max(100, (max ?? 0) * 1.15)] } },
-  axes: axes(colours, (ms) => (ms === 0 ? '0' : duration(ms))),
-  hooks: { draw: [labelEnds(colours, ['p50', 'p95', 'p99'])] },
-});
+const PERCENTILES = ['p50', 'p95', 'p99'] as const;
 
 export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHealth }) {
   const [hovered, setHovered] = useState<number | null>(null);
-  const { score, times } = useMemo(() => {
-    const at = points.map((point) => Date.parse(point.at) / 1000);
-    return {
-      score: [
-        at,
-        points.map(({ health_score }) => health_score),
-        points.map(() => HEALTHY),
-        points.map(({ failures }) => failures),
-      ],
-      times: [
-        at,
-        points.map(({ p50_ms }) => p50_ms),
-        points.map(({ p95_ms }) => p95_ms),
-        points.map(({ p99_ms }) => p99_ms),
-      ],
-    } satisfies Record<string, uPlot.AlignedData>;
-  }, [points]);
+  const score = useMemo<uPlot.AlignedData>(
+    () => [
+      points.map((point) => Date.parse(point.at) / 1000),
+      points.map(({ health_score }) => health_score),
+      points.map(() => HEALTHY),
+      points.map(({ failures }) => failures),
+    ],
+    [points],
+  );
   const point = hovered === null ? undefined : points[hovered];
   const calls = points.reduce((sum, each) => sum + each.calls, 0);
   const failures = points.reduce((sum, each) => sum + each.failures, 0);
@@ -94,21 +76,14 @@ export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHe
           onHover={setHovered}
         />
       </figure>
-      <figure>
-        <Caption title="Time to answer" level={3} at={point?.at} stepMs={step_ms}>
-          {point &&
-            (point.p50_ms === null || point.p95_ms === null || point.p99_ms === null
-              ? 'no answer'
-              : `p50 ${duration(point.p50_ms)} · p95 ${duration(point.p95_ms)} · p99 ${duration(point.p99_ms)}`)}
-        </Caption>
-        <Plot
-          look={TIMES}
-          data={times}
-          stepSeconds={step_ms / 1000}
-          nothing={points.some(({ p50_ms }) => p50_ms !== null) ? null : 'No answers in this time'}
-          onHover={setHovered}
-        />
-      </figure>
+      <TimesChart
+        level={3}
+        shown={PERCENTILES}
+        points={points}
+        stepMs={step_ms}
+        hovered={hovered}
+        onHover={setHovered}
+      />
     </div>
   );
 }

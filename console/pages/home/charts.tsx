@@ -4,9 +4,10 @@ import { X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type uPlot from 'uplot';
 import type { Overview } from '../../../src/http/contract.ts';
-import { axes, labelEnds, markTrouble } from '../../parts/chart-drawing.ts';
+import { axes, markTrouble } from '../../parts/chart-drawing.ts';
 import { duration } from '../../parts/duration.ts';
-import { bars, Caption, type Look, line, Plot } from '../../parts/plot.tsx';
+import { bars, Caption, type Look, Plot } from '../../parts/plot.tsx';
+import { TimesChart } from '../../parts/times-chart.tsx';
 
 type Series = Overview['series'];
 
@@ -23,31 +24,19 @@ const TEXTS: Look = (colours) => ({
   hooks: { draw: [markTrouble(colours, { index: 3, over: [1, 2] })] },
 });
 
-const TIMES: Look = (colours) => ({
-  series: [
-    {},
-    { ...line('p50', () => colours().accent), width: 1.75 },
-    { ...line('p95', () => colours()['ink-3']), width: 1.25, dash: [4, 3] },
-  ],
-  scales: { y: { range: (_, __, max) => [0, Math.max(100, (max ?? 0) * 1.15)] } },
-  axes: axes(colours, (ms) => (ms === 0 ? '0' : duration(ms))),
-  hooks: { draw: [labelEnds(colours, ['p50', 'p95'])] },
-});
+const PERCENTILES = ['p50', 'p95'] as const;
 
 export function Charts({ series: { points, step_ms } }: { series: Series }) {
   const [hovered, setHovered] = useState<number | null>(null);
-  const { texts, times } = useMemo(() => {
-    const at = points.map((point) => Date.parse(point.at) / 1000);
-    return {
-      texts: [
-        at,
-        points.map(({ texts_in }) => texts_in),
-        points.map(({ texts_out }) => texts_out),
-        points.map(({ fell_back, failed }) => fell_back + failed),
-      ],
-      times: [at, points.map(({ p50_ms }) => p50_ms), points.map(({ p95_ms }) => p95_ms)],
-    } satisfies Record<string, uPlot.AlignedData>;
-  }, [points]);
+  const texts = useMemo<uPlot.AlignedData>(
+    () => [
+      points.map((point) => Date.parse(point.at) / 1000),
+      points.map(({ texts_in }) => texts_in),
+      points.map(({ texts_out }) => texts_out),
+      points.map(({ fell_back, failed }) => fell_back + failed),
+    ],
+    [points],
+  );
   const point = hovered === null ? undefined : points[hovered];
   const hasTrouble = points.some(({ fell_back, failed }) => fell_back + failed > 0);
   return (
@@ -77,21 +66,7 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
           onHover={setHovered}
         />
       </figure>
-      <figure>
-        <Caption title="Time to answer" at={point?.at} stepMs={step_ms}>
-          {point &&
-            (point.p50_ms === null || point.p95_ms === null
-              ? 'no answer'
-              : `p50 ${duration(point.p50_ms)} · p95 ${duration(point.p95_ms)}`)}
-        </Caption>
-        <Plot
-          look={TIMES}
-          data={times}
-          stepSeconds={step_ms / 1000}
-          nothing={points.some(({ p50_ms }) => p50_ms !== null) ? null : 'No answers in this time'}
-          onHover={setHovered}
-        />
-      </figure>
+      <TimesChart shown={PERCENTILES} points={points} stepMs={step_ms} hovered={hovered} onHover={setHovered} />
     </div>
   );
 }
