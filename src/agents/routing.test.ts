@@ -1,32 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { someAgent as agent } from '../../test/support/some-agent.ts';
 import type { Agent } from './agent.ts';
-import { WELL } from './health.ts';
 import { chooseAgent, isHealthy, type Wish } from './routing.ts';
 
 const now = new Date('2026-01-01T00:00:00Z');
-
-function agent(id: string, more: Partial<Agent> = {}): Agent {
-  return {
-    ...WELL,
-    id,
-    name: id,
-    type: 'chat',
-    protocol: 'envelope',
-    endpointUrl: 'https://agent.example/',
-    capabilities: [],
-    maxConcurrentSessions: 10,
-    activeSessions: 0,
-    responseMs: 100,
-    p99Ms: null,
-    lastFailureAt: null,
-    signingSecret: 'whsec_',
-    credential: null,
-    metadata: {},
-    ...more,
-  };
-}
 
 const wish = (more: Partial<Wish> = {}): Wish => ({
   type: 'chat',

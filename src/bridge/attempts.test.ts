@@ -1,27 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Agent } from '../agents/agent.ts';
-import { WELL } from '../agents/health.ts';
+import { someAgent } from '../../test/support/some-agent.ts';
 import { type AttemptDeps, Attempts } from './attempts.ts';
 import type { Turn } from './store.ts';
 
-const agent: Agent = {
-  ...WELL,
-  id: 'a',
-  name: 'a',
-  type: 'chat',
-  protocol: 'envelope',
-  endpointUrl: 'https://agent.example/',
-  capabilities: [],
-  maxConcurrentSessions: 10,
-  activeSessions: 0,
-  responseMs: 100,
-  p99Ms: null,
-  lastFailureAt: null,
-  signingSecret: 'whsec_',
-  credential: null,
-  metadata: {},
-};
+const agent = someAgent('a');
 const turn = { agentType: 'chat', requiredCapabilities: [], agentId: null } as unknown as Turn;
 
 test('a place that comes when the time of the turn is over is given back, and the agent is not called', async () => {

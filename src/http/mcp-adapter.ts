@@ -100,7 +100,7 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
         message: answer.text,
         media: [...answer.mediaUrls],
         end_session: answer.endSession,
-        timing: { duration_ms: answer.durationMs, agent_ms: answer.agentMs, attempts: answer.attempts },
+        timing: { duration_ms: tenths(answer.durationMs), agent_ms: tenths(answer.agentMs), attempts: answer.attempts },
       };
     },
   });
@@ -156,7 +156,7 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
         offers: met && [...met.offers],
         version: met?.version ?? null,
         limits: { ...met?.limits },
-        response_ms: met && ms,
+        response_ms: met && tenths(ms),
       };
     },
   });
@@ -178,7 +178,7 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
         ...named(agent),
         status: ({ met: 'healthy', failed: 'unhealthy', none: 'unknown' } as const)[outcome.kind],
         error: outcome.kind === 'failed' ? { code: outcome.code, message: outcome.reason } : null,
-        response_ms: outcome.kind === 'none' ? null : ms,
+        response_ms: outcome.kind === 'none' ? null : tenths(ms),
         load: outcome.kind === 'met' ? outcome.load : null,
         health_score: agent.healthScore,
         circuit: agent.circuit,
@@ -221,6 +221,8 @@ function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
     },
   });
 }
+
+const tenths = (ms: number) => Math.round(ms * 10) / 10;
 
 const named = ({ id, name, protocol }: Agent) => ({ agent_id: id, agent_name: name, protocol });
 
