@@ -33,6 +33,7 @@ const env = {
   DARKSPERE_SIMULATOR_PORT: String(PORT + 6),
   DARKSPERE_DEMO_AGENT_PORT: String(PORT + 7),
   DARKSPERE_DATA_DIR: dataDir,
+  DARKSPERE_ENV_FILE: '',
   LOG_LEVEL: 'warn',
 };
 const program = spawn(process.execPath, [MAIN, 'start'], { env, stdio: ['ignore', 'pipe', 'inherit'] });

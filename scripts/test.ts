@@ -1,11 +1,13 @@
 // What `npm test` runs under the pinned Node: the checks, then every test on one PostgreSQL, then the count.
 // With arguments: only the test files named, without the checks.
-import { glob, readFile } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { glob, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
+import { NAMES } from '../src/config/variables.ts';
 import { prepareChromium } from '../test/support/chromium.ts';
 import { buildConsole } from '../test/support/console-build.ts';
 import { prepareTemplate, startTestServer } from '../test/support/server.ts';
@@ -19,8 +21,8 @@ const TESTS = [
   'examples/**/*.test.ts',
   'test/**/*.test.ts',
 ];
-/** Kills a file that hangs; the slowest ones start servers and kill them. */
-const FILE_TIMEOUT_MS = 180_000;
+/** Ends a test or a hook that hangs; the slowest ones start servers and kill them. */
+const TEST_TIMEOUT_MS = 180_000;
 
 type Tally = { passed: number; failed: number };
 
@@ -28,6 +30,8 @@ const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 
 process.chdir(root);
+const nobodysFolder = await mkdtemp(join(tmpdir(), 'darkspere-test-'));
+forgetSettings();
 const tally: Tally = { passed: 0, failed: 0 };
 const named = process.argv.slice(2);
 try {
@@ -38,8 +42,18 @@ try {
     console.log(inspect(error));
   }
 }
+await rm(nobodysFolder, { recursive: true, force: true });
 console.log(`${tally.passed} passed, ${tally.failed} failed`);
 process.exit(interrupted.signal.aborted ? 130 : tally.failed > 0 || tally.passed === 0 ? 1 : 0);
+
+/** What whoever runs this has set, or has in this folder since they started it, must decide no test. */
+function forgetSettings(): void {
+  for (const name of Object.keys(process.env)) {
+    if ((NAMES as string[]).includes(name) || /^(AGENT_|REGISTRATION_)/.test(name)) delete process.env[name];
+  }
+  process.env.DARKSPERE_DATA_DIR = nobodysFolder;
+  process.env.DARKSPERE_ENV_FILE = '';
+}
 
 async function main(): Promise<void> {
   const files = await filesFor(named.length > 0 ? named : TESTS);
@@ -86,7 +100,13 @@ async function runOnOtherServer(files: string[]): Promise<void> {
 /** Runs each file in a process of its own, two at a time; one line per file, and all of what failed. */
 async function runFiles(files: string[], where: string): Promise<void> {
   if (interrupted.signal.aborted) return;
-  const stream = run({ files, concurrency: 2, timeout: FILE_TIMEOUT_MS, signal: interrupted.signal });
+  const stream = run({
+    files,
+    concurrency: 2,
+    timeout: TEST_TIMEOUT_MS,
+    execArgv: ['--import', new URL('../test/support/no-leftovers.ts', import.meta.url).href],
+    signal: interrupted.signal,
+  });
   const nameOf = (file: string | undefined) => relative(root, file ?? '');
   stream.on('test:pass', ({ name, file, details, skip, todo }) => {
     if (details.type === 'suite') return;

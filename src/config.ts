@@ -1,11 +1,12 @@
 // The configuration, read once in two pure steps: `readEnv` takes what is ours from the environment, `toConfig` makes it
 // a value or a list of all problems. Nothing else in src/ reads process.env.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type AgentSettings, readAgent } from './config/agent.ts';
 import { mistypedNames } from './config/names.ts';
 import { createReading, type Problem, type RawEnv, type Reading } from './config/reading.ts';
 import { NAMES, type Name, type Value } from './config/variables.ts';
-import { DarkspereError } from './errors.ts';
+import { DarkspereError, messageOf } from './errors.ts';
 
 export type { Problem, RawEnv } from './config/reading.ts';
 
@@ -105,6 +106,18 @@ export function toConfig(
   const config = assemble(reading, situation);
   if (config === null || reading.problems.length > 0) return { ok: false, problems: reading.problems };
   return { ok: true, config, warnings: reading.warnings };
+}
+
+/** Adds what DARKSPERE_ENV_FILE holds to the environment, whose own values win; without that variable what `usual` holds, if it is there. */
+export function readEnvFile(usual: string): void {
+  const named = process.env.DARKSPERE_ENV_FILE;
+  const file = named ?? usual;
+  if (file === '' || (named === undefined && !existsSync(file))) return;
+  try {
+    process.loadEnvFile(file);
+  } catch (error) {
+    throw new Error(`DARKSPERE_ENV_FILE cannot be read: ${messageOf(error)}. Name a file, or nothing for none.`);
+  }
 }
 
 /** Both steps for a program. @throws DarkspereError `config_invalid`: one line per problem, secrets never among them. */

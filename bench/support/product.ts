@@ -107,6 +107,8 @@ export async function startProduct(stack: AsyncDisposableStack, options: Product
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'production',
+      // Not the settings of whoever runs this.
+      DARKSPERE_ENV_FILE: '',
       PORT: String(account.port),
       // Nobody asks it; any free port.
       MCP_ADAPTER_PORT: '0',

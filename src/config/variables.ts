@@ -399,6 +399,13 @@ export const VARIABLES = {
     description:
       'Runs the demo agent beside the product; auto runs it with the simulator, unless DARKSPERE_AGENT_URL names yours.',
   },
+  DARKSPERE_ENV_FILE: {
+    section: 'Database and storage',
+    kind: { is: 'text' },
+    default: null,
+    otherwise: '.env beside the program, if there is one',
+    description: 'File with more of these variables; those of the environment win. Empty: no file is read.',
+  },
   LOG_LEVEL: {
     section: 'Logging',
     kind: { is: 'choice', of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] },

@@ -1,6 +1,9 @@
 // `darkspere numbers` and `darkspere campaigns`, run as an operator runs them: each a process of its own.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { install, OUR_NUMBER, runProgram } from '../support/program.ts';
@@ -32,6 +35,22 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
     const lines = said.trim().split('\n');
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>).find((row) => row.address === address);
   };
+
+  test('settings may stand in a file, those of the environment win, and one that is named has to be there', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'darkspere-env-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'settings');
+    const { DATABASE_URL, ...rest } = env;
+    await writeFile(file, `DATABASE_URL=${DATABASE_URL}\nDARKSPERE_SECRET_KEY=too-short\n`);
+    const read = await run(['numbers', '--json'], { ...rest, DARKSPERE_ENV_FILE: file });
+    assert.equal(read.code, 0, read.complained);
+    const missing = await run(['numbers'], { ...env, DARKSPERE_ENV_FILE: join(folder, 'nothing') });
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.complained,
+      /^DARKSPERE_ENV_FILE cannot be read: .*nothing.*Name a file, or nothing for none\./,
+    );
+  });
 
   test('a number is added, changed setting by setting, and shown', async () => {
     const added = await darkspere('numbers', 'set', '+18005550100');

@@ -8,7 +8,15 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connectionUrl } from '../../src/database/connection.ts';
-import { freePort, type Installation, install, OUR_NUMBER, type Program, runProgram } from '../support/program.ts';
+import {
+  freePort,
+  type Installation,
+  install,
+  NOBODYS,
+  OUR_NUMBER,
+  type Program,
+  runProgram,
+} from '../support/program.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';
 import { newSid, postSigned } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
@@ -222,7 +230,7 @@ describe('a gateway with texts in its spool', () => {
     const at = await place(t);
     // No file of this process grows beyond a kilobyte: a write ends early, as on a full disk.
     const child = spawn('bash', ['-c', 'ulimit -f 1; exec "$0" "$@"', process.execPath, MAIN, 'start', 'gateway'], {
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...at.env, ...at.shaky },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...NOBODYS, ...at.env, ...at.shaky },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

@@ -32,10 +32,13 @@ export type Program = {
   kill(signal: NodeJS.Signals): Promise<void>;
 };
 
+/** The settings of whoever runs the tests are not the program's: their .env may name a carrier and a database. */
+export const NOBODYS = { DARKSPERE_ENV_FILE: '' };
+
 /** Runs `darkspere start …` without waiting for anything. */
 export function runProgram(args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...NOBODYS, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   endChildWithUs(child);
