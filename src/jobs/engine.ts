@@ -92,6 +92,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     },
   });
   let stopping = false;
+  /** Pools that are taking the place of others. */
+  const replacing = new Set<Promise<void>>();
 
   async function start(spec: PoolSpec): Promise<void> {
     const events = new EventEmitter();
@@ -119,7 +121,8 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       isReplaced = true;
       if (!outage.noticed(error))
         logger.warn({ error: messageOf(error) }, 'a job pool gave up; another takes its place');
-      void replace(spec);
+      const started = replace(spec).finally(() => replacing.delete(started));
+      replacing.add(started);
     };
     events.once('pool:fatalError', ({ error }: { error: unknown }) => giveUp(error));
     events.once('pool:gracefulShutdown', ({ message }: { message: string }) => giveUp(new Error(message)));
@@ -152,6 +155,7 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
         },
       },
     });
+    if (stopping) return void (await runner.stop().catch(() => {}));
     running.set(runner, { id: workerPoolId, jobs });
     // What an ended pool still has locked belongs to nobody once it is off this list, and is given back.
     runner.promise
@@ -189,11 +193,12 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
     async stop(graceMs, giveUp) {
       stopping = true;
       const timer = setTimeout(giveUp, graceMs);
-      const ended = Promise.all(
-        [...running.keys()].map((runner) =>
+      const ended = Promise.all([
+        ...[...running.keys()].map((runner) =>
           runner.stop().catch((error) => logger.warn({ error: messageOf(error) }, 'a job pool did not stop cleanly')),
         ),
-      );
+        ...replacing,
+      ]);
       const late = sleep(graceMs + LEAVE_MS, 'late', { ref: false });
       if ((await Promise.race([ended, late])) === 'late')
         logger.warn('jobs did not end in time; they will be taken over');

@@ -24,6 +24,11 @@ const jobs = () => db.admin<{ attempts: number }[]>`
   select attempts from graphile_worker._private_jobs order by id`;
 const add = (word: string) => db.admin`select graphile_worker.add_job('turn', ${db.admin.json({ word })}::json)`;
 
+/** Connections of pools that wait for a table of the library. */
+const waiting = (table: string) => db.admin<{ pid: number }[]>`
+  select pid from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock' and query like ${`%graphile_worker%${table}%`}`;
+
 async function engineWith(turn: Task) {
   const logger = pino({ level: 'silent' });
   return startEngine({
@@ -79,17 +84,14 @@ test('a job that takes long stays with whoever runs it', async () => {
 
 test('a pool that was cut off while it learned its tasks, which it asks once, gives way to one that knows them', async () => {
   const ran: string[] = [];
-  const learning = () => db.admin<{ pid: number }[]>`
-    select pid from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock' and query like '%graphile_worker%tasks%'`;
   // Whoever asks for the tasks waits here.
   const lock = await db.admin.reserve();
   await lock`begin`;
   await lock`lock table graphile_worker._private_tasks in access exclusive mode`;
   const engine = await engineWith(async (payload) => void ran.push((payload as { word: string }).word));
   try {
-    await until(async () => (await learning()).length === 2, { what: 'both pools to ask' });
-    for (const { pid } of await learning()) await lock`select pg_terminate_backend(${pid})`;
+    await until(async () => (await waiting('tasks')).length === 2, { what: 'both pools to ask' });
+    for (const { pid } of await waiting('tasks')) await lock`select pg_terminate_backend(${pid})`;
     await lock`commit`;
     await add('after all');
     await until(() => ran.length > 0, { what: 'the job to run', timeoutMs: 20_000 });
@@ -99,4 +101,28 @@ test('a pool that was cut off while it learned its tasks, which it asks once, gi
     lock.release();
     await engine.stop(0, () => {});
   }
+});
+
+test('a stop leaves no pool behind that was just taking the place of another', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const lock = await db.admin.reserve();
+  const holding = async (table: string) => lock.unsafe(`lock table graphile_worker.${table} in access exclusive mode`);
+  await lock`begin`;
+  await holding('_private_tasks');
+  const engine = await engineWith(async () => {});
+  let stopped: Promise<void> | undefined;
+  try {
+    await until(async () => (await waiting('tasks')).length === 2, { what: 'both pools to ask' });
+    // Those that take their places look first whether the tables are those they know, and wait for that.
+    await holding('migrations');
+    for (const { pid } of await waiting('tasks')) await lock`select pg_terminate_backend(${pid})`;
+    await until(async () => (await waiting('migrations')).length === 2, { what: 'two others' });
+  } finally {
+    stopped = engine.stop(0, () => {});
+    await lock`rollback`;
+    lock.release();
+    await stopped;
+  }
+  await until(() => timers() <= before, { what: 'an end of all looking for jobs' });
 });
