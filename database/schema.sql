@@ -1269,14 +1269,13 @@ begin
 end $function$;
 grant execute on function claim_parts(uuid[],text,text) to darkspere_worker;
 
-CREATE OR REPLACE FUNCTION public.claim_slots(p_agent uuid, p_pool text, p_total integer)
+CREATE OR REPLACE FUNCTION public.claim_slots(p_agent uuid, p_pool text, p_total integer, p_in_use integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  own int;
   others int;
   granted int;
 begin
@@ -1285,24 +1284,23 @@ begin
   -- And each renewal either before or after it: what is counted as gone here must not be renewed meanwhile.
   perform 1 from agent_slots s
   where s.agent_id = p_agent and s.valid_until > clock_timestamp() - interval '1 minute' order by s.pool_id for update;
-  select coalesce(sum(s.slots) filter (where s.pool_id = p_pool), 0), coalesce(sum(s.slots) filter (where s.pool_id <> p_pool), 0)
-  into own, others
-  from agent_slots s where s.agent_id = p_agent and s.valid_until > clock_timestamp();
-  -- What it has is not taken here, even where the agent takes less than before: it may be in use.
-  granted := greatest(0, least(p_total, greatest(own, coalesce(most_slots(p_agent), 0) - others)));
-  if granted = 0 then
+  select coalesce(sum(s.slots), 0) into others
+  from agent_slots s where s.agent_id = p_agent and s.pool_id <> p_pool and s.valid_until > clock_timestamp();
+  granted := greatest(0, least(p_total, coalesce(most_slots(p_agent), 0) - others));
+  if greatest(granted, p_in_use) = 0 then
     delete from agent_slots where agent_id = p_agent and pool_id = p_pool;
   else
-    insert into agent_slots (agent_id, pool_id, slots, valid_until)
-    values (p_agent, p_pool, granted, clock_timestamp() + interval '3 seconds')
-    on conflict (agent_id, pool_id) do update set slots = excluded.slots, valid_until = excluded.valid_until;
+    insert into agent_slots (agent_id, pool_id, slots, in_use, valid_until)
+    values (p_agent, p_pool, greatest(granted, p_in_use), p_in_use, clock_timestamp() + interval '3 seconds')
+    on conflict (agent_id, pool_id) do update
+    set slots = excluded.slots, in_use = excluded.in_use, valid_until = excluded.valid_until;
   end if;
   if granted < p_total and others > 0 then
     perform pg_notify('agent_slots', 'wanted ' || p_agent || ' ' || p_pool);
   end if;
   return granted;
 end $function$;
-grant execute on function claim_slots(uuid,text,integer) to darkspere_worker;
+grant execute on function claim_slots(uuid,text,integer,integer) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.claim_trial(p_agent uuid, p_pool text, p_for interval, p_urgent boolean)
  RETURNS boolean
@@ -3175,7 +3173,7 @@ begin
   order by s.agent_id for update;
   return query
   with renewed as (
-    select s.agent_id, least(s.slots, greatest(w.in_use, least(w.slots, most_slots(s.agent_id) - others.slots)))::int as slots, w.in_use
+    select s.agent_id, w.in_use, greatest(0, least(s.slots, w.slots, most_slots(s.agent_id) - others.slots))::int as slots
     from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
     join agent_slots s on s.agent_id = w.agent_id and s.pool_id = p_pool and s.valid_until > clock_timestamp()
     cross join lateral (
@@ -3183,11 +3181,13 @@ begin
       where o.agent_id = s.agent_id and o.pool_id <> p_pool and o.valid_until > clock_timestamp()
     ) others
   ), given_back as (
-    delete from agent_slots s using renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots = 0
+    delete from agent_slots s using renewed r
+    where s.agent_id = r.agent_id and s.pool_id = p_pool and greatest(r.slots, r.in_use) = 0
   )
-  update agent_slots s set slots = r.slots, in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
-  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots > 0
-  returning s.agent_id, s.slots;
+  update agent_slots s
+  set slots = greatest(r.slots, r.in_use), in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
+  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and greatest(r.slots, r.in_use) > 0
+  returning s.agent_id, r.slots;
   if p_tell then
     perform pg_notify('agent_slots', 'free ' || w.agent_id || ' ' || p_pool) from json_to_recordset(p_slots) w (agent_id uuid);
   end if;

@@ -33,6 +33,7 @@ const PEAK_LEFT = 0.8;
 const WANTED_MS = 2_000;
 
 type Block = {
+  /** May be used at once; fewer than are used after the limit was lowered. */
   held: number;
   used: number;
   /** The most that were used at once lately. */
@@ -79,7 +80,10 @@ export async function createCapacity(deps: {
       // A renewal under way may be about these very slots.
       await renewing.catch(() => {});
       const askedMs = performance.now();
-      const [row] = await sql<{ slots: number }[]>`select claim_slots(${agentId}, ${poolId}, ${totalOf()}) as slots`;
+      // As in a renewal: what is not told of is not used.
+      block.held = Math.min(block.held, block.used);
+      const [row] = await sql<{ slots: number }[]>`
+        select claim_slots(${agentId}, ${poolId}, ${totalOf()}, ${block.used}) as slots`;
       block.held = row!.slots;
       block.usableUntilMs = askedMs + USED_FOR_MS;
     };
@@ -165,7 +169,7 @@ export async function createCapacity(deps: {
       block.usableUntilMs = nowMs + USED_FOR_MS;
       if (block.held === 0 && block.used === 0 && block.asking === 0) blocks.delete(agentId);
       // The reservation ran out under calls that go on: others must know of them again before more is theirs.
-      if (block.used > block.held) void claim(agentId, block, () => block.used).catch(onError);
+      if (block.used > 0 && !left.has(agentId)) void claim(agentId, block, () => block.used).catch(onError);
     }
   }
 

@@ -9,13 +9,13 @@ as $$
   from agent_registry a where a.id = p_agent
 $$;
 
--- Makes the slots that a pool has of an agent p_total, or as many as there are; gives how many. When that is too few, those who
--- hold some without using them hear of it.
-create or replace function claim_slots(p_agent uuid, p_pool text, p_total int)
+-- Makes the slots that a pool may use of an agent p_total, or as many as there are; gives how many. When that is too few, those who
+-- hold some without using them hear of it. p_in_use, its calls under way, are counted whatever the agent takes: they run, and
+-- nobody else may be given their slots. Only as many as it gives may begin, so calls from before a limit was lowered end one by one.
+create or replace function claim_slots(p_agent uuid, p_pool text, p_total int, p_in_use int)
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
-  own int;
   others int;
   granted int;
 begin
@@ -24,17 +24,16 @@ begin
   -- And each renewal either before or after it: what is counted as gone here must not be renewed meanwhile.
   perform 1 from agent_slots s
   where s.agent_id = p_agent and s.valid_until > clock_timestamp() - interval '1 minute' order by s.pool_id for update;
-  select coalesce(sum(s.slots) filter (where s.pool_id = p_pool), 0), coalesce(sum(s.slots) filter (where s.pool_id <> p_pool), 0)
-  into own, others
-  from agent_slots s where s.agent_id = p_agent and s.valid_until > clock_timestamp();
-  -- What it has is not taken here, even where the agent takes less than before: it may be in use.
-  granted := greatest(0, least(p_total, greatest(own, coalesce(most_slots(p_agent), 0) - others)));
-  if granted = 0 then
+  select coalesce(sum(s.slots), 0) into others
+  from agent_slots s where s.agent_id = p_agent and s.pool_id <> p_pool and s.valid_until > clock_timestamp();
+  granted := greatest(0, least(p_total, coalesce(most_slots(p_agent), 0) - others));
+  if greatest(granted, p_in_use) = 0 then
     delete from agent_slots where agent_id = p_agent and pool_id = p_pool;
   else
-    insert into agent_slots (agent_id, pool_id, slots, valid_until)
-    values (p_agent, p_pool, granted, clock_timestamp() + interval '3 seconds')
-    on conflict (agent_id, pool_id) do update set slots = excluded.slots, valid_until = excluded.valid_until;
+    insert into agent_slots (agent_id, pool_id, slots, in_use, valid_until)
+    values (p_agent, p_pool, greatest(granted, p_in_use), p_in_use, clock_timestamp() + interval '3 seconds')
+    on conflict (agent_id, pool_id) do update
+    set slots = excluded.slots, in_use = excluded.in_use, valid_until = excluded.valid_until;
   end if;
   if granted < p_total and others > 0 then
     perform pg_notify('agent_slots', 'wanted ' || p_agent || ' ' || p_pool);
@@ -43,8 +42,8 @@ begin
 end $$;
 
 -- Keeps a pool's slots for another three seconds: p_slots is [{ agent_id, slots, in_use }], fewer than before are given back, and
--- so are those that nobody uses of an agent that takes less than all hold. Gives what the pool has; what had run out in between
--- is not in it. p_tell: others have asked for what is given back.
+-- so are those that nobody uses of an agent that takes less than all hold. Gives what the pool may use, as claim_slots does; what
+-- had run out in between is not in it. p_tell: others have asked for what is given back.
 create or replace function renew_slots(p_pool text, p_slots json, p_tell boolean)
 returns table (agent_id uuid, slots int)
 language plpgsql security definer set search_path = public, pg_temp
@@ -57,7 +56,7 @@ begin
   order by s.agent_id for update;
   return query
   with renewed as (
-    select s.agent_id, least(s.slots, greatest(w.in_use, least(w.slots, most_slots(s.agent_id) - others.slots)))::int as slots, w.in_use
+    select s.agent_id, w.in_use, greatest(0, least(s.slots, w.slots, most_slots(s.agent_id) - others.slots))::int as slots
     from json_to_recordset(p_slots) w (agent_id uuid, slots int, in_use int)
     join agent_slots s on s.agent_id = w.agent_id and s.pool_id = p_pool and s.valid_until > clock_timestamp()
     cross join lateral (
@@ -65,11 +64,13 @@ begin
       where o.agent_id = s.agent_id and o.pool_id <> p_pool and o.valid_until > clock_timestamp()
     ) others
   ), given_back as (
-    delete from agent_slots s using renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots = 0
+    delete from agent_slots s using renewed r
+    where s.agent_id = r.agent_id and s.pool_id = p_pool and greatest(r.slots, r.in_use) = 0
   )
-  update agent_slots s set slots = r.slots, in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
-  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and r.slots > 0
-  returning s.agent_id, s.slots;
+  update agent_slots s
+  set slots = greatest(r.slots, r.in_use), in_use = r.in_use, valid_until = clock_timestamp() + interval '3 seconds'
+  from renewed r where s.agent_id = r.agent_id and s.pool_id = p_pool and greatest(r.slots, r.in_use) > 0
+  returning s.agent_id, r.slots;
   if p_tell then
     perform pg_notify('agent_slots', 'free ' || w.agent_id || ' ' || p_pool) from json_to_recordset(p_slots) w (agent_id uuid);
   end if;
@@ -115,7 +116,7 @@ as $$
   where id = p_agent and trial_by = p_pool
 $$;
 
-revoke execute on function most_slots(uuid), claim_slots(uuid, text, int), renew_slots(text, json, boolean), slots_in_use(text),
+revoke execute on function most_slots(uuid), claim_slots(uuid, text, int, int), renew_slots(text, json, boolean), slots_in_use(text),
   claim_trial(uuid, text, interval, boolean), release_trial(uuid, text) from public;
-grant execute on function claim_slots(uuid, text, int), renew_slots(text, json, boolean), slots_in_use(text),
+grant execute on function claim_slots(uuid, text, int, int), renew_slots(text, json, boolean), slots_in_use(text),
   claim_trial(uuid, text, interval, boolean), release_trial(uuid, text) to darkspere_worker;
