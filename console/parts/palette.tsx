@@ -8,8 +8,8 @@ import type { SearchResult } from '../../src/http/contract.ts';
 import { ApiError, get } from '../api.ts';
 import { PAGES } from '../routes.tsx';
 import { Dialog } from './dialog.tsx';
+import { formatAddress } from './format-address.ts';
 import { Kbd } from './kbd.tsx';
-import { formatAddress } from './phone-number.tsx';
 import { Ago } from './time.tsx';
 
 const ITEM =

@@ -8,17 +8,19 @@ import { change, get } from '../api.ts';
 import { pauseLive, useLiveState } from '../live.ts';
 import { PAGES, type Page } from '../routes.tsx';
 import { IconButton } from './button.tsx';
+import { Dialog } from './dialog.tsx';
 import { Kbd, MOD } from './kbd.tsx';
 import { LiveChip } from './live-chip.tsx';
 import { Logo } from './logo.tsx';
 import { Menu, MenuItem, MenuLine } from './menu.tsx';
+import { PanelError } from './panel-states.tsx';
 import { ShortcutHelp } from './shortcut-help.tsx';
 import { useShortcut } from './shortcuts.tsx';
 import { ThemeChoice } from './theme-menu.tsx';
 import { toastError } from './toasts.tsx';
 
 const loadPalette = () => import('./palette.tsx');
-const Palette = lazy(loadPalette);
+const Palette = lazy(() => loadPalette().catch(() => ({ default: NoPalette })));
 
 export function useInstance() {
   return useQuery({
@@ -122,6 +124,14 @@ export function Shell({ session, children }: { session: Session; children: React
       )}
       <ShortcutHelp isOpen={isHelping} onClose={() => setHelping(false)} />
     </div>
+  );
+}
+
+function NoPalette({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Find anything" isOpen onClose={onClose}>
+      <PanelError error={new Error('The search could not be loaded.')} retry={() => location.reload()} />
+    </Dialog>
   );
 }
 

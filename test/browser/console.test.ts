@@ -181,6 +181,27 @@ describe('the console', () => {
     await help.waitFor({ state: 'hidden' });
   });
 
+  test('a search that could not be loaded says so, and takes nothing else along', async (t) => {
+    const page = await openConsole(t, world);
+    expectProblem(page, 'palette-', 'ERR_FAILED');
+    const isPalette = /\/assets\/palette-.*\.js$/;
+    await page.route(isPalette, (route) => route.abort('failed'));
+    await page.reload();
+    await isShown(page);
+    await page.keyboard.press('Control+k');
+    const dialog = page.getByRole('dialog', { name: 'Find anything' });
+    await dialog.getByText('The search could not be loaded.').waitFor();
+    await assertAccessible(page);
+    await closeDialog(page);
+    await isShown(page);
+    await page.unroute(isPalette);
+    await page.keyboard.press('Control+k');
+    await dialog.getByRole('button', { name: 'Try again' }).click();
+    await isShown(page);
+    await page.keyboard.press('Control+k');
+    await dialog.getByPlaceholder(/^A number/).waitFor();
+  });
+
   test('single letters do nothing while somebody types, and can be turned off', async (t) => {
     const page = await openConsole(t, world);
     await isShown(page);

@@ -112,6 +112,15 @@ describe('when it cannot be read', () => {
     await phone.all.getByText(/Nothing here yet/).waitFor();
   });
 
+  it('a phone without anybody behind it says that no agent is there, and leads to one', async (t) => {
+    const { page, phone } = await openPhone(t);
+    await answerCalls(page, '/v1/agents/stats', { total: 1, by_status: { disabled: 1 }, healthy: 0, draining: 0 });
+    await page.reload();
+    await phone.all.getByText(/No agent is there to answer/).waitFor();
+    await phone.all.getByRole('link', { name: 'register one' }).click();
+    await page.waitForURL('/agents/new');
+  });
+
   it('what can go wrong says so, while one can still text', async (t) => {
     const { page, phone } = await openPhone(t);
     const mend = await breakCalls(page, '/v1/simulator/faults');

@@ -9,8 +9,8 @@ import { Button } from '../../parts/button.tsx';
 import { duration } from '../../parts/duration.ts';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
 import { useFailure } from '../../parts/failure.ts';
+import { formatAddress } from '../../parts/format-address.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
 
 const PAGE = 20;

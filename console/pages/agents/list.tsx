@@ -3,6 +3,7 @@ import { Plus } from 'lucide-react';
 import { useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Agent, AgentStats } from '../../../src/http/contract.ts';
+import { useAgentStats } from '../../parts/agent-stats.ts';
 import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
 import { Choice, SearchField } from '../../parts/filter-fields.tsx';
@@ -12,7 +13,7 @@ import { useShortcut } from '../../parts/shortcuts.tsx';
 import { AgentCards, AgentTable } from './agent-rows.tsx';
 import { BringAgent } from './bring-agent.tsx';
 import { PROTOCOLS } from './protocols.ts';
-import { type Filter, useAgentStats, useAgents, useFilter } from './use-agents.ts';
+import { type Filter, useAgents, useFilter } from './use-agents.ts';
 
 const GROUP = 'Agents';
 const STATUSES = [

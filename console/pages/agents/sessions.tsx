@@ -5,8 +5,8 @@ import type { AgentSessionPage } from '../../../src/http/contract.ts';
 import { get } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
+import { formatAddress } from '../../parts/format-address.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
 import { Ago } from '../../parts/time.tsx';
 
 const PAGE = 10;

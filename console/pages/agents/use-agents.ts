@@ -2,7 +2,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { useLocation, useSearch } from 'wouter';
-import type { AgentDetail, AgentList, AgentStats } from '../../../src/http/contract.ts';
+import type { AgentDetail, AgentList } from '../../../src/http/contract.ts';
 import { get, queryString } from '../../api.ts';
 import { useLiveState } from '../../live.ts';
 
@@ -37,13 +37,6 @@ export function useAgents(filter: Filter) {
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
     placeholderData: keepPreviousData,
     refetchInterval,
-  });
-}
-
-export function useAgentStats() {
-  return useQuery({
-    queryKey: ['agents', 'list', 'stats'],
-    queryFn: ({ signal }) => get<AgentStats>('/v1/agents/stats', {}, signal),
   });
 }
 

@@ -6,7 +6,7 @@ import { useLocation, useSearch } from 'wouter';
 import type { Agent } from '../../../src/http/contract.ts';
 import { get, queryString } from '../../api.ts';
 import { Choice, SearchField } from '../../parts/filter-fields.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 import { useInstance } from '../../parts/shell.tsx';
 import type { Filter } from './use-list.ts';
 

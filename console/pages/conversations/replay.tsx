@@ -8,7 +8,7 @@ import { useLiveState } from '../../live.ts';
 import { Button } from '../../parts/button.tsx';
 import { Dialog } from '../../parts/dialog.tsx';
 import { ExchangeView } from '../../parts/exchange-view.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 import { useInstance } from '../../parts/shell.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { Ago, duration } from '../../parts/time.tsx';

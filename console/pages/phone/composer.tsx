@@ -1,8 +1,8 @@
 // Where the person types.
 import { ArrowUp } from 'lucide-react';
 import { type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react';
+import { formatAddress } from '../../parts/format-address.ts';
 import { GrowingField } from '../../parts/growing-field.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
 import { MAX_CHARACTERS, SegmentCount } from '../../parts/segment-count.tsx';
 import { AddressDialog, Attached, AttachMenu, MAX_PICTURES } from './attach.tsx';
 

@@ -4,9 +4,10 @@ import { useEffect, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Instance } from '../../../src/http/contract.ts';
 import { IconButton } from '../../parts/button.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 import { Kbd } from '../../parts/kbd.tsx';
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuLine } from '../../parts/menu.tsx';
-import { Address, formatAddress } from '../../parts/phone-number.tsx';
+import { Address } from '../../parts/phone-number.tsx';
 import { readNumber, somebodyNew } from './number.ts';
 import type { Line } from './phones.ts';
 

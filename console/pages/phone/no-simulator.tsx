@@ -3,7 +3,7 @@ import { PhoneCall } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Instance } from '../../../src/http/contract.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 
 export function NoSimulator({ instance }: { instance: Instance }) {
   const isReal = instance.carrier === 'twilio';

@@ -1,7 +1,7 @@
 // One phone: who it is, what is on its screen, and where its person types.
 import { type Ref, useImperativeHandle, useRef } from 'react';
 import type { Instance } from '../../../src/http/contract.ts';
-import { formatAddress } from '../../parts/phone-number.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 import { Composer, type ComposerHandle } from './composer.tsx';
 import { Head } from './head.tsx';
 import type { Line } from './phones.ts';

@@ -1,7 +1,7 @@
 // Between two phones where there is room for one. The one behind says when something came.
 import { useEffect, useState } from 'react';
 import { listenLive } from '../../live.ts';
-import { formatAddress } from '../../parts/phone-number.tsx';
+import { formatAddress } from '../../parts/format-address.ts';
 import { type Line, SLOTS, type Slot } from './phones.ts';
 
 export function Switcher({

@@ -1,10 +1,12 @@
 // What is on the screen of a phone: its own texts on the right, ours on the left, and what became of the newest of each.
 import { ArrowDown } from 'lucide-react';
 import { type KeyboardEvent, useLayoutEffect, useMemo, useState } from 'react';
+import { Link } from 'wouter';
+import { useAgentStats } from '../../parts/agent-stats.ts';
 import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
+import { formatAddress } from '../../parts/format-address.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
-import { formatAddress } from '../../parts/phone-number.tsx';
 import { useStayAtEnd } from '../../parts/stay-at-end.ts';
 import { DraftBubble, TextBubble } from './bubble.tsx';
 import { hasFailed } from './delivery.ts';
@@ -109,11 +111,26 @@ export function Thread({
 }
 
 function FirstText({ ours, send }: { ours: string; send: (body: string, mediaUrls: readonly string[]) => void }) {
+  const { data: agents } = useAgentStats();
+  const hasAgents = agents === undefined || agents.total > (agents.by_status.disabled ?? 0);
   return (
     <div className="flex flex-1 flex-col items-center justify-center gap-4 py-6 text-center">
       <p className="max-w-72 text-ink-2">
-        Nothing here yet. Text <span className="figures whitespace-nowrap text-ink">{formatAddress(ours)}</span> and the
-        agent behind it answers.
+        Nothing here yet.{' '}
+        {hasAgents ? (
+          <>
+            Text <span className="figures whitespace-nowrap text-ink">{formatAddress(ours)}</span> and the agent behind
+            it answers.
+          </>
+        ) : (
+          <>
+            No agent is there to answer:{' '}
+            <Link href="/agents/new" className="text-accent underline underline-offset-2">
+              register one
+            </Link>
+            .
+          </>
+        )}
       </p>
       <div className="flex flex-col items-center gap-2">
         {SUGGESTIONS.map((text) => (
