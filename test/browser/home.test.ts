@@ -249,6 +249,7 @@ describe('home, when something is wrong', () => {
     await page.setViewportSize(NARROW);
     await assertAccessible(page);
     assert.ok((await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')) <= 0);
+    await until(() => page.evaluate<boolean>(CHARTS_FIT), { what: 'charts as narrow as the window' });
   });
 
   test('the charts follow the theme, of the system and as it was chosen', async (t) => {
@@ -263,6 +264,7 @@ describe('home, when something is wrong', () => {
   });
 });
 
+const CHARTS_FIT = `[...document.querySelectorAll('canvas')].every((canvas) => canvas.getBoundingClientRect().right <= innerWidth)`;
 const CELLS = `[...document.querySelectorAll('details tbody tr')].map((row) =>
   [...row.querySelectorAll('td')].map((cell) => cell.textContent))`;
 

@@ -52,6 +52,20 @@ describe('the overview', () => {
     assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [6, 3, 1, 1]);
   });
 
+  it('does not take who got no answer for somebody who was answered at once', async () => {
+    await using stack = new AsyncDisposableStack();
+    const empty = await freshDatabase();
+    stack.defer(() => empty.drop());
+    const bridge = bridgeOf(empty);
+    const turn = (await bridge.start((await bridge.arrive(somebody(), 'anybody?'))!.conversationId))!;
+    await bridge.finish([
+      { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
+    ]);
+    const { turns, time_to_answer_ms, series } = await createOverview(inboxOf(empty).reader)('1h');
+    assert.deepEqual([turns.fell_back, time_to_answer_ms], [1, null]);
+    assert.ok(series.points.every(({ p50_ms }) => p50_ms === null));
+  });
+
   it('reaches back over a day when asked to', async () => {
     const figures = await createOverview(inboxOf(db).reader)('24h');
     assert.equal(figures.texts_in, 7);

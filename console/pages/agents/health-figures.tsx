@@ -126,7 +126,9 @@ function TimeToAnswer({ agent }: { agent: AgentDetail }) {
   return (
     <li className="col-span-2 bg-page">
       <div className={CELL} title="Over the last quarter of an hour; it takes ten calls to say">
-        <span className="text-ink-2">Time to answer</span>
+        <span className="text-ink-2">
+          Time to answer {agent.p50_ms === null && <span className="text-small text-ink-3">from ten calls on</span>}
+        </span>
         <span className="grid grid-cols-3 gap-3">
           {Object.entries(times).map(([name, ms]) => {
             const [number, ...unit] = ms === null ? ['–'] : duration(ms).split(' ');

@@ -39,7 +39,7 @@ export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHe
   const calls = points.reduce((sum, each) => sum + each.calls, 0);
   const failures = points.reduce((sum, each) => sum + each.failures, 0);
   return (
-    <div className="grid gap-x-8 gap-y-5 @4xl:grid-cols-2">
+    <div className="grid grid-cols-1 gap-x-8 gap-y-5 @4xl:grid-cols-2">
       <figure>
         <Caption
           title="Score"

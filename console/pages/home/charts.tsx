@@ -40,7 +40,7 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
   const point = hovered === null ? undefined : points[hovered];
   const hasTrouble = points.some(({ fell_back, failed }) => fell_back + failed > 0);
   return (
-    <div className="grid gap-x-8 gap-y-5 @4xl:grid-cols-2">
+    <div className="grid grid-cols-1 gap-x-8 gap-y-5 @4xl:grid-cols-2">
       <figure>
         <Caption
           title={step_ms === 60_000 ? 'Texts a minute' : `Texts in ${duration(step_ms)}`}

@@ -86,6 +86,13 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
     '4 agents are down',
     /^b, c and 2 others do not answer/,
   ],
+  // Those of another type do not take over.
+  [
+    overview({ agents: [named('a'), { ...named('b', 'disabled'), type: 'sales' }, named('c', 'disabled')] }),
+    'bad',
+    'No agent of type sales can answer',
+    /^b does not answer, and no other of the type is there/,
+  ],
   [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
   // An operator has switched it off.
   [overview({ agents: [named('a'), { ...named('b', 'disabled'), disabled: OFF }] }), 'good', 'All is well', /./],

@@ -80,6 +80,17 @@ function agents({ agents: all }: Overview): Finding | null {
   // Whom an operator has switched off nobody misses.
   const down = all.filter((agent) => !isUp(agent) && agent.disabled === null);
   if (down.length === 0) return null;
+  const alone = down.filter(({ type }) => !all.some((other) => isUp(other) && other.type === type));
+  if (alone.length > 0) {
+    const [first, ...more] = new Set(alone.map(({ type }) => type));
+    const names = listed(alone.map(({ name }) => name));
+    return {
+      ...where,
+      tone: 'bad',
+      headline: more.length === 0 ? `No agent of type ${first} can answer` : 'Some numbers have nobody to answer',
+      reason: `${names} ${alone.length === 1 ? 'does' : 'do'} not answer, and no other of the type is there: people who text such a number are told that nobody can answer.`,
+    };
+  }
   const names = listed(down.map(({ name }) => name));
   return {
     ...where,

@@ -23,7 +23,9 @@ as $$
     from turn left join text on text.conversation_id = turn.conversation_id and text.seq = turn.from_seq
   )
   select floor(extract(epoch from ended_at - p_from) / 60)::int,
-    ceil(ln(greatest(1, extract(epoch from ended_at - id_time(first_id)) * 1000)::float8) / ln(p_growth))::int,
+    -- Null for who got no answer: greatest() passes over nulls.
+    case when first_id is not null
+      then ceil(ln(greatest(1, extract(epoch from ended_at - id_time(first_id)) * 1000)::float8) / ln(p_growth))::int end,
     count(*)::int, count(*) filter (where state = 'replied')::int, count(*) filter (where state = 'fell_back')::int,
     count(*) filter (where state not in ('replied', 'fell_back'))::int
   from answered group by 1, 2
