@@ -47,7 +47,8 @@ export async function startCommand(parts: readonly Part[]): Promise<number> {
   await demo?.ready;
   // Taken before the login address is made: what comes after is not the start.
   const ms = performance.now() - startedMs;
-  announce(config, runtime, { hasDemo: demo !== null, ms, login: (await runtime.console?.firstLogin()) ?? null });
+  const numbers = await numberLines(config, runtime, demo !== null);
+  announce(runtime, { numbers, ms, login: (await runtime.console?.firstLogin()) ?? null });
 
   const code = await stopping.promise;
   await runtime.stop();
@@ -116,10 +117,26 @@ function startDemo(config: Config, runtime: Runtime, logger: Logger): Demo {
   return { child, ready };
 }
 
-type Announcement = { readonly hasDemo: boolean; readonly ms: number; readonly login: string | null };
+/** The demo agent registers as one of these. */
+const DEMO_TYPE = 'chat';
+const MOST_NUMBERS = 5;
+
+async function numberLines(config: Config, runtime: Runtime, hasDemo: boolean): Promise<string[]> {
+  // A gateway with a spool starts without the database, and says what it was told.
+  const numbers = await runtime.numbers().catch(() => config.numbers.map((address) => ({ address, agentType: null })));
+  const lines = numbers.slice(0, MOST_NUMBERS).map(({ address, agentType }, n) => {
+    const label = n > 0 ? '' : numbers.length === 1 ? 'our number' : 'our numbers';
+    const who = agentType === DEMO_TYPE && hasDemo ? 'the demo agent' : agentType && `agents of type ${agentType}`;
+    return `  ${label.padEnd(15)}${address}${who ? `, answered by ${who}` : ''}`;
+  });
+  const more = numbers.length - lines.length;
+  return more > 0 ? [...lines, `${' '.repeat(17)}and ${more} more (npx darkspere numbers)`] : lines;
+}
+
+type Announcement = { readonly numbers: readonly string[]; readonly ms: number; readonly login: string | null };
 
 /** To the terminal alone, never to the log: the login address opens the console. */
-function announce(config: Config, runtime: Runtime, { hasDemo, ms, login }: Announcement): void {
+function announce(runtime: Runtime, { numbers, ms, login }: Announcement): void {
   const { urls } = runtime;
   const lines = [
     '',
@@ -132,9 +149,7 @@ function announce(config: Config, runtime: Runtime, { hasDemo, ms, login }: Anno
     ...(urls.simulator
       ? [`  simulator      ${urls.simulator} (plays the carrier; no real text leaves this machine)`]
       : []),
-    ...(config.numbers.length > 0
-      ? [`  our number     ${config.numbers.join(', ')}${hasDemo ? ', answered by the demo agent' : ''}`]
-      : []),
+    ...numbers,
     '',
     ...consoleLines(runtime, login),
     ...(urls.simulator ? ['Or text it from another terminal:', '', '  npx darkspere text "hello"', ''] : []),

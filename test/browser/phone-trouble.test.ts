@@ -112,13 +112,23 @@ describe('when it cannot be read', () => {
     await phone.all.getByText(/Nothing here yet/).waitFor();
   });
 
-  it('a phone without anybody behind it says that no agent is there, and leads to one', async (t) => {
-    const { page, phone } = await openPhone(t);
-    await answerCalls(page, '/v1/agents/stats', { total: 1, by_status: { disabled: 1 }, healthy: 0, draining: 0 });
+  it('a phone without anybody behind it says so, and leads to where that is mended', async (t) => {
+    const { page, phone, number } = await openPhone(t);
+    const mend = await answerCalls(page, '/v1/agents/stats', { by_type: [{ type: 'other', total: 1, healthy: 1 }] });
     await page.reload();
-    await phone.all.getByText(/No agent is there to answer/).waitFor();
-    await phone.all.getByRole('link', { name: 'register one' }).click();
+    await phone.all.getByText(/none is registered/).waitFor();
+    await phone.all.getByRole('link', { name: 'Register one' }).click();
     await page.waitForURL('/agents/new');
+    await mend();
+    await page.goBack();
+    await phone.all.getByText(/the agent behind it answers/).waitFor();
+    await world.sql`
+      update agent_registry set status = 'disabled'
+      where type = (select agent_type from phone_numbers where address = ${number})`;
+    await page.reload();
+    await phone.all.getByText(/none is well at the moment/).waitFor();
+    await phone.all.getByRole('link', { name: 'See how they are' }).click();
+    await page.getByRole('main').getByText('Scripted').first().waitFor();
   });
 
   it('what can go wrong says so, while one can still text', async (t) => {

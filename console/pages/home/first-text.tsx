@@ -11,7 +11,7 @@ const TEXT = 'npx darkspere text "hello"';
 
 export function FirstText({ agents }: { agents: readonly Agent[] }) {
   const instance = useInstance();
-  const number = instance.data?.numbers.find(({ is_active }) => is_active)?.address;
+  const number = instance.data?.numbers.find(({ is_active }) => is_active);
   const isReal = instance.data?.carrier === 'twilio';
   return (
     <div className="px-4 pt-5 pb-2 @xl:px-6 @xl:pt-7">
@@ -21,7 +21,8 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
           'Everything is ready.'
         ) : (
           <>
-            <Address address={number} className="font-medium text-ink" /> is ready, <AnsweredBy agents={agents} />.
+            <Address address={number.address} className="font-medium text-ink" /> is ready,{' '}
+            <AnsweredBy agents={agents.filter(({ type }) => type === number.agent_type)} />.
           </>
         )}{' '}
         You will see here what becomes of the text.
@@ -30,7 +31,7 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
         {isReal ? (
           <Way
             title="From your phone"
-            action={number !== undefined && <Address address={number} className="text-title" />}
+            action={number !== undefined && <Address address={number.address} className="text-title" />}
           >
             Twilio is the carrier: a text to the number arrives here, and the answer on your phone.
           </Way>

@@ -1,8 +1,6 @@
 // What is on the screen of a phone: its own texts on the right, ours on the left, and what became of the newest of each.
 import { ArrowDown } from 'lucide-react';
 import { type KeyboardEvent, useLayoutEffect, useMemo, useState } from 'react';
-import { Link } from 'wouter';
-import { useAgentStats } from '../../parts/agent-stats.ts';
 import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
 import { formatAddress } from '../../parts/format-address.ts';
@@ -10,13 +8,13 @@ import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.ts
 import { useStayAtEnd } from '../../parts/stay-at-end.ts';
 import { DraftBubble, TextBubble } from './bubble.tsx';
 import { hasFailed } from './delivery.ts';
+import { FirstText } from './first-text.tsx';
 import type { Draft, Text, useTexts } from './use-texts.ts';
 
 /** So many are drawn; older ones are asked for. A phone in a load test has thousands. */
 const PAGE = 200;
 /** After so much silence the time is said again. */
 const SILENCE_MS = 10 * 60_000;
-const SUGGESTIONS = ['what time is it in Tokyo?', '12% of 80', 'remind me in 10 seconds to stretch'];
 
 export function Thread({
   phone,
@@ -107,44 +105,6 @@ export function Thread({
         )}
       </div>
     </>
-  );
-}
-
-function FirstText({ ours, send }: { ours: string; send: (body: string, mediaUrls: readonly string[]) => void }) {
-  const { data: agents } = useAgentStats();
-  const hasAgents = agents === undefined || agents.total > (agents.by_status.disabled ?? 0);
-  return (
-    <div className="flex flex-1 flex-col items-center justify-center gap-4 py-6 text-center">
-      <p className="max-w-72 text-ink-2">
-        Nothing here yet.{' '}
-        {hasAgents ? (
-          <>
-            Text <span className="figures whitespace-nowrap text-ink">{formatAddress(ours)}</span> and the agent behind
-            it answers.
-          </>
-        ) : (
-          <>
-            No agent is there to answer:{' '}
-            <Link href="/agents/new" className="text-accent underline underline-offset-2">
-              register one
-            </Link>
-            .
-          </>
-        )}
-      </p>
-      <div className="flex flex-col items-center gap-2">
-        {SUGGESTIONS.map((text) => (
-          <button
-            key={text}
-            type="button"
-            onClick={() => send(text, [])}
-            className="rounded-full border border-line-strong bg-raised px-3.5 py-1.5 text-[0.875rem]/[1.25rem] text-accent transition-colors hover:bg-accent-soft pointer-coarse:py-2.5"
-          >
-            {text}
-          </button>
-        ))}
-      </div>
-    </div>
   );
 }
 
