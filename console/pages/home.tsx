@@ -6,6 +6,7 @@ import { get } from '../api.ts';
 import { useLiveState } from '../live.ts';
 import { useFailure } from '../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../parts/panel-states.tsx';
+import { useInstance } from '../parts/shell.tsx';
 import { Agents } from './home/agents.tsx';
 import { ChartPanel } from './home/chart-panel.tsx';
 import { Figures } from './home/figures.tsx';
@@ -31,6 +32,7 @@ export default function HomePage() {
     refetchInterval: isPaused ? false : READ_AGAIN_MS,
     refetchOnWindowFocus: !isPaused,
   });
+  const instance = useInstance();
   const isNew = useIsNew(overview.data);
   const failure = useFailure(overview);
   const retry = () => overview.refetch();
@@ -47,7 +49,7 @@ export default function HomePage() {
       </div>
     );
   }
-  const verdict = judge(overview.data);
+  const verdict = judge(overview.data, instance.data?.numbers);
   return (
     <div className="scroll-y @container h-full">
       {overview.error && <StaleNote error={overview.error} retry={retry} />}

@@ -88,10 +88,10 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
   ],
   // Those of another type do not take over.
   [
-    overview({ agents: [named('a'), { ...named('b', 'disabled'), type: 'sales' }, named('c', 'disabled')] }),
-    'bad',
-    'No agent of type sales can answer',
-    /^b does not answer, and no other of the type is there/,
+    overview({ agents: [named('a'), { ...named('b', 'disabled'), type: 'sales' }] }),
+    'warn',
+    'An agent is down',
+    /^b does not answer\.$/,
   ],
   [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
   // An operator has switched it off.
@@ -105,6 +105,30 @@ for (const [given, tone, headline, reason] of CASES) {
     assert.deepEqual([verdict.tone, verdict.headline], [tone, headline]);
     assert.match(verdict.reason, reason);
     assert.equal(verdict.findings.length, tone === 'good' ? 0 : 1);
+  });
+}
+
+const OURS = { address: '+15550001111', is_active: true, agent_type: 'chat' };
+const sales = (address: string) => ({ ...OURS, address, agent_type: 'sales' });
+const SOLD = { ...named('sold', 'disabled'), type: 'sales' };
+const NUMBERS: readonly (readonly [Overview['agents'], (typeof OURS)[], string | null, RegExp])[] = [
+  [[AGENT], [OURS], null, /./],
+  [
+    [AGENT],
+    [OURS, sales('+353861234567')],
+    'Nobody answers +353 861 234 567',
+    /^It asks agents of type sales, and none is registered: people who text it/,
+  ],
+  [[AGENT, SOLD], [OURS, sales('+1')], 'Nobody answers +1', /^It asks agents of type sales, and none is up:/],
+  [[AGENT], [sales('+1'), sales('+2')], 'Nobody answers 2 of our numbers', /^They ask agents of type sales,/],
+  [[AGENT], [{ ...sales('+1'), is_active: false }], null, /./],
+];
+for (const [agents, numbers, headline, reason] of NUMBERS) {
+  test(`${numbers.length} numbers: ${headline ?? 'all are answered'}`, () => {
+    const verdict = judge(overview({ agents }), numbers);
+    assert.equal(verdict.headline, headline ?? 'All is well');
+    assert.match(verdict.reason, reason);
+    assert.equal(verdict.tone, headline === null ? 'good' : 'bad');
   });
 }
 

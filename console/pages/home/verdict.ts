@@ -1,6 +1,7 @@
 // Is it well, in words? What an operator would want to be told first, and what follows from it.
-import type { Overview } from '../../../src/http/contract.ts';
+import type { Instance, Overview } from '../../../src/http/contract.ts';
 import { duration } from '../../parts/duration.ts';
+import { formatAddress } from '../../parts/format-address.ts';
 
 export type Tone = 'good' | 'warn' | 'bad';
 /** Something that is not well. */
@@ -32,8 +33,9 @@ const FELL_BACK_BAD = 0.05;
 const FAILED_WARN = 0.02;
 const FAILED_BAD = 0.1;
 
-export function judge(overview: Overview): Verdict {
-  const findings = [agents(overview), waiting(overview), fellBack(overview), failed(overview)]
+/** `numbers`: ours, with whom each asks; none while they are not known. */
+export function judge(overview: Overview, numbers: Instance['numbers'] = []): Verdict {
+  const findings = [agents(overview, numbers), waiting(overview), fellBack(overview), failed(overview)]
     .filter((finding) => finding !== null)
     .sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
   const [worst] = findings;
@@ -58,7 +60,7 @@ function wellness({ window, texts_in, time_to_answer_ms, turns, agents }: Overvi
   };
 }
 
-function agents({ agents: all }: Overview): Finding | null {
+function agents({ agents: all }: Overview, numbers: Instance['numbers']): Finding | null {
   const where = { about: 'agents', href: '#agents', link: 'See the agents' } as const;
   if (all.length === 0) {
     return {
@@ -77,26 +79,27 @@ function agents({ agents: all }: Overview): Finding | null {
       reason: `${names} ${all.length === 1 ? 'is' : 'are'} down: people who text are told that nobody can answer.`,
     };
   }
-  // Whom an operator has switched off nobody misses.
-  const down = all.filter((agent) => !isUp(agent) && agent.disabled === null);
-  if (down.length === 0) return null;
-  const alone = down.filter(({ type }) => !all.some((other) => isUp(other) && other.type === type));
-  if (alone.length > 0) {
-    const [first, ...more] = new Set(alone.map(({ type }) => type));
-    const names = listed(alone.map(({ name }) => name));
+  const silent = numbers.filter((number) => number.is_active && !isServed(all, number.agent_type));
+  if (silent.length > 0) {
+    const types = [...new Set(silent.map(({ agent_type }) => agent_type))];
+    const isKnown = all.some(({ type }) => types.includes(type));
+    const [they, them] = silent.length === 1 ? ['It asks', 'it'] : ['They ask', 'them'];
     return {
       ...where,
       tone: 'bad',
-      headline: more.length === 0 ? `No agent of type ${first} can answer` : 'Some numbers have nobody to answer',
-      reason: `${names} ${alone.length === 1 ? 'does' : 'do'} not answer, and no other of the type is there: people who text such a number are told that nobody can answer.`,
+      headline: `Nobody answers ${silent.length === 1 ? formatAddress(silent[0]!.address) : `${silent.length} of our numbers`}`,
+      reason: `${they} agents of type ${listed(types)}, and none is ${isKnown ? 'up' : 'registered'}: people who text ${them} are told that nobody can answer.`,
     };
   }
+  // Whom an operator has switched off nobody misses.
+  const down = all.filter((agent) => !isUp(agent) && agent.disabled === null);
+  if (down.length === 0) return null;
   const names = listed(down.map(({ name }) => name));
   return {
     ...where,
     tone: 'warn',
     headline: down.length === 1 ? 'An agent is down' : `${down.length} agents are down`,
-    reason: `${names} ${down.length === 1 ? 'does' : 'do'} not answer; the others take over.`,
+    reason: `${names} ${down.length === 1 ? 'does' : 'do'} not answer${down.every(({ type }) => isServed(all, type)) ? '; the others take over' : ''}.`,
   };
 }
 
@@ -144,6 +147,10 @@ function failed({ parts }: Overview): Finding | null {
 /** Whether texts are routed to it. */
 export function isUp({ status }: Overview['agents'][number]): boolean {
   return status !== 'disabled' && status !== 'deactivated';
+}
+
+function isServed(agents: Overview['agents'], type: string): boolean {
+  return agents.some((agent) => isUp(agent) && agent.type === type);
 }
 
 function listed(names: readonly string[]): string {
