@@ -8,9 +8,9 @@ import { startEmbedded } from '../database/embedded.ts';
 import { isOutage } from '../database/faults.ts';
 import { migrate } from '../database/migrate.ts';
 import type { Outage } from '../database/outage.ts';
-import { type Pools, preparePools } from '../database/pools.ts';
+import { type Pools, preparePools, unreachable } from '../database/pools.ts';
 import { shareClock } from '../database/shared-clock.ts';
-import { messageOf } from '../errors.ts';
+import { DarkspereError, messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export type Storage = {
@@ -58,7 +58,8 @@ export async function openStorage(options: StorageOptions, stack: AsyncDisposabl
     await begin();
   } catch (error) {
     // A wrong password or a missing database will not come right by itself.
-    if (!canWait(options) || !isOutage(error)) throw error;
+    if (!isOutage(error)) throw error;
+    if (!canWait(options)) throw error instanceof DarkspereError ? error : unreachable(connection, error);
     logger.warn({ error: messageOf(error) }, 'the database is away; texts are kept in the spool until it is back');
     const stopping = new AbortController();
     const waiting = beginLater(begin, stopping.signal, logger).catch(options.onLost);
