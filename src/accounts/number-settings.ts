@@ -15,6 +15,7 @@ type Columns = Pick<
   | 'max_segments'
   | 'segments_per_second'
   | 'agent_choice'
+  | 'required_capabilities'
 >;
 
 /** Bare word → what it leads to: any agent of a type, or the agent of a name. */
@@ -40,7 +41,8 @@ export type NumberChange = Partial<Columns> & {
 export async function listNumbers(sql: Sql): Promise<NumberSettings[]> {
   return sql<NumberSettings[]>`
     select n.address, n.is_active, n.agent_type, n.busy_policy, n.quiet_ms, n.hold_ms, n.hold_text, n.max_segments,
-      n.segments_per_second, n.agent_choice, n.keywords, extract(epoch from n.session_idle)::int as session_idle_seconds, c.name as campaign
+      n.segments_per_second, n.agent_choice, n.required_capabilities, n.keywords,
+      extract(epoch from n.session_idle)::int as session_idle_seconds, c.name as campaign
     from phone_numbers n left join campaigns c on c.id = n.campaign_id
     order by n.address`;
 }

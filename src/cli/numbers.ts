@@ -8,6 +8,7 @@ import {
   setNumber,
 } from '../accounts/number-settings.ts';
 import { bareWord, wordProblem } from '../bridge/keywords.ts';
+import { Capabilities } from '../http/contract/agents.ts';
 import { withDatabase } from './database.ts';
 import { table } from './table.ts';
 import { campaignName, limitOf, offOr, wholeNumber } from './values.ts';
@@ -21,6 +22,7 @@ type SetOptions = {
   readonly mps?: number;
   readonly sessionIdle?: string;
   readonly agentType?: string;
+  readonly require?: readonly string[];
   readonly agentChoice?: 'on' | 'off';
   readonly keyword?: NonNullable<NumberChange['keywords']>;
   readonly campaign?: string;
@@ -55,6 +57,11 @@ export function addNumberCommands(program: Command, onCode: (code: number) => vo
     .option('--mps <n>', 'segments per second the carrier takes from this number', rate)
     .option('--session-idle <time>', 'a session ends after this long without a text, like "24 hours"', duration)
     .option('--agent-type <type>', 'the type of agents that answer', agentType)
+    .option(
+      '--require <word|none>',
+      'a capability that its agents must have; several are all required, and take the place of those before',
+      capability,
+    )
     .addOption(
       new Option('--agent-choice <on|off>', 'whether AGENTS lists who can answer and USE and a name chooses').choices([
         'on',
@@ -98,6 +105,7 @@ function changeOf(options: SetOptions): NumberChange {
     segments_per_second: options.mps,
     session_idle: options.sessionIdle,
     agent_type: options.agentType,
+    required_capabilities: options.require,
     agent_choice: options.agentChoice === undefined ? undefined : options.agentChoice === 'on',
     keywords: options.keyword,
     campaign: campaign === 'none' ? null : campaign,
@@ -119,6 +127,7 @@ function print(numbers: readonly NumberSettings[], json: boolean): void {
     number.address,
     number.is_active ? 'yes' : 'no',
     number.agent_type,
+    number.required_capabilities.join(', ') || 'none',
     number.busy_policy,
     number.quiet_ms === null ? 'default' : `${number.quiet_ms} ms`,
     number.hold_ms === null ? 'off' : `${number.hold_ms} ms`,
@@ -133,6 +142,7 @@ function print(numbers: readonly NumberSettings[], json: boolean): void {
     'number',
     'active',
     'agent type',
+    'requires',
     'busy policy',
     'quiet',
     'hold',
@@ -176,6 +186,16 @@ function holdText(value: string): string {
 function agentType(value: string): string {
   if (value.trim() !== '' && value.length <= 50) return value;
   throw new InvalidArgumentError('1 to 50 characters, as the agents were registered with.');
+}
+
+/** Each one given is added to those before it on the line; `none` begins anew. */
+function capability(value: string, before: readonly string[] = []): readonly string[] {
+  if (value === 'none') return [];
+  const all = [...new Set([...before, value])];
+  if (Capabilities.safeParse(all).success) return all;
+  throw new InvalidArgumentError(
+    'A capability as agents register it: 1 to 64 characters without control characters, at most 50 of them.',
+  );
 }
 
 /** As --keyword takes them. */

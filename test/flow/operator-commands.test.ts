@@ -64,10 +64,16 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
       ['--max-segments', '4'],
       ['--session-idle', '2 hours'],
       ['--agent-type', 'sales'],
+      ['--require', 'pictures'],
+      ['--require', 'German'],
+      ['--require', 'pictures'],
     ].flat();
     const changed = await darkspere('numbers', 'set', '+18005550100', ...whole);
     assert.deepEqual([changed.code, changed.complained], [0, '']);
-    assert.match(changed.said, /^\+18005550100 +yes +sales +interrupt +0 ms +8000 ms +4 +3 +2 hours +on +none +none$/m);
+    assert.match(
+      changed.said,
+      /^\+18005550100 +yes +sales +pictures, German +interrupt +0 ms +8000 ms +4 +3 +2 hours +on +none +none$/m,
+    );
     assert.deepEqual(await settingsOf('+18005550100'), {
       address: '+18005550100',
       is_active: true,
@@ -81,13 +87,18 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
       segments_per_second: 3,
       session_idle_seconds: 7_200,
       agent_choice: true,
+      required_capabilities: ['pictures', 'German'],
       keywords: {},
       campaign: null,
     });
     const undone = await darkspere(
       ...['numbers', 'set', '+18005550100', '--hold-ms', 'off', '--quiet-ms', 'default', '--mps', '2.5'],
     );
-    assert.match(undone.said, / default +off +4 +2\.5 /);
+    assert.match(undone.said, / pictures, German +interrupt +default +off +4 +2\.5 /);
+    const fewer = await darkspere('numbers', 'set', '+18005550100', '--require', 'German');
+    assert.match(fewer.said, / sales +German +interrupt /);
+    const none = await darkspere('numbers', 'set', '+18005550100', '--require', 'none');
+    assert.match(none.said, / sales +none +interrupt /);
   });
 
   test('a number that the environment names is not taken out of service without a warning', async () => {
@@ -143,6 +154,8 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
     [['numbers', 'set', '+15550001111', '--session-idle', '1; drop'], /--session-idle.*"24 hours"/],
     [['numbers', 'set', '+15550001111', '--hold-text', ' '], /--hold-text.*1 to 300/],
     [['numbers', 'set', '+15550001111', '--active', 'maybe'], /--active.*yes, no/],
+    [['numbers', 'set', '+15550001111', '--require', ''], /--require.*1 to 64 characters/],
+    [['numbers', 'set', '+15550001111', '--require', 'x'.repeat(65)], /--require.*1 to 64 characters/],
     [['numbers', 'set', '+15550001111', '--colour', 'red'], /unknown option '--colour'/],
     [['campaigns', 'set', 'x', '--segments-per-minute', '0'], /--segments-per-minute.*from 10 .*"off"/],
     [['campaigns', 'set', 'none'], /another name/],

@@ -100,11 +100,14 @@ const text = (max: number) =>
     .max(max)
     .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'must not contain control characters');
 
+/** What an agent can, and what a number may require. */
+export const Capabilities = z.array(text(64)).max(50);
+
 const fields = {
   agent_name: text(100),
   agent_type: text(50),
   endpoint_url: z.string().min(1).max(2_000).meta({ description: 'https, or http inside DARKSPERE_EGRESS_ALLOW.' }),
-  capabilities: z.array(text(64)).max(50),
+  capabilities: Capabilities,
   protocol: Protocol.meta({ description: 'Absent: the one of `metadata.preset`, else `envelope`.' }),
   max_concurrent_sessions: z.int().min(1).max(100_000),
   version: text(50),
