@@ -216,17 +216,38 @@ function printList(agents: readonly ListedAgent[], json: boolean): void {
     agent.protocol,
     standing(agent),
     String(agent.health_score),
-    `${agent.active_sessions} of ${agent.max_concurrent_sessions}`,
-    `${Math.round(agent.response_ms)} ms`,
+    calls(agent),
+    String(agent.active_sessions),
+    answersIn(agent),
     minute(agent.last_heartbeat_at),
     agent.id,
   ]);
-  const names = ['name', 'type', 'protocol', 'status', 'score', 'sessions', 'answers in', 'last heartbeat (UTC)', 'id'];
-  process.stdout.write(table(names, rows));
+  const names = [
+    'name',
+    'type',
+    'protocol',
+    'status',
+    'score',
+    'calls',
+    'sessions',
+    'answers in',
+    'last heartbeat (UTC)',
+  ];
+  process.stdout.write(table([...names, 'id'], rows));
+}
+
+/** Calls under way, of those that it takes at once. Its sessions are another thing: open conversations, without a limit. */
+function calls({ calls_in_progress, max_concurrent_sessions }: ListedAgent): string {
+  return `${calls_in_progress} of ${max_concurrent_sessions}`;
+}
+
+/** A refusal is quick too: only answers say how fast it is. */
+function answersIn({ last_success_at, response_ms }: ListedAgent): string {
+  return last_success_at === null ? '–' : `${Math.round(response_ms)} ms`;
 }
 
 function standing({ status, draining_since, disabled_reason }: ListedAgent): string {
-  if (disabled_reason !== null) return `disabled (${disabled_reason})`;
+  if (status !== 'deactivated' && disabled_reason !== null) return `disabled (${disabled_reason})`;
   return draining_since === null ? status : `${status}, draining`;
 }
 
@@ -247,14 +268,15 @@ function described(agent: AgentInFull): string {
     ],
     ['score', String(agent.health_score)],
     ['failures in a row', String(agent.consecutive_failures)],
-    ['sessions', `${agent.active_sessions} of ${agent.max_concurrent_sessions}`],
-    ['answers in', `${Math.round(agent.response_ms)} ms`],
+    ['calls', calls(agent)],
+    ['sessions', String(agent.active_sessions)],
+    ['answers in', answersIn(agent)],
     ['last answer (UTC)', minute(agent.last_success_at)],
     ['last failure (UTC)', minute(agent.last_failure_at)],
     ['last heartbeat (UTC)', minute(agent.last_heartbeat_at)],
     ['load', agent.load === null ? 'not said' : String(agent.load)],
-    ['old key until (UTC)', minute(agent.old_key_until)],
-    ['old secret until (UTC)', minute(agent.old_secret_until)],
+    ['old key until (UTC)', minute(agent.old_key_until, 'none')],
+    ['old secret until (UTC)', minute(agent.old_secret_until, 'none')],
     ['registered (UTC)', minute(agent.registered_at)],
     ['metadata', JSON.stringify(agent.metadata)],
   ];
@@ -270,8 +292,8 @@ function told({ stages, ok, failed_stage, hint }: Probe): string {
   return `${table(['stage', 'outcome', 'took', 'what was found'], rows)}${end}\n`;
 }
 
-function minute(date: Date | null): string {
-  return date?.toISOString().slice(0, 16).replace('T', ' ') ?? 'never';
+function minute(date: Date | null, instead = 'never'): string {
+  return date?.toISOString().slice(0, 16).replace('T', ' ') ?? instead;
 }
 
 function reasonText(value: string): string {

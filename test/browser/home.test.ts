@@ -125,10 +125,12 @@ describe('the figures', () => {
       await page.getByRole('list', { name: 'Conversations' }).or(page.getByText('No conversation')).first().waitFor();
       await page.goBack();
     }
-    await page
-      .getByRole('row', { name: /parrot/ })
-      .getByRole('link', { name: 'parrot' })
-      .click();
+    const parrot = page.getByRole('row', { name: /parrot/ });
+    // Of the calls that it takes at once: it has sessions, and no call under way.
+    await until(async () => /^0 of \d+$/.test(await parrot.getByRole('cell').nth(3).innerText()), {
+      what: 'the calls under way',
+    });
+    await parrot.getByRole('link', { name: 'parrot' }).click();
     await page.waitForURL(/\/agents\/[0-9a-f-]{36}$/);
     await page.getByRole('heading', { name: 'parrot', level: 1 }).waitFor();
     await page.getByRole('link', { name: /^Sessions/ }).click();

@@ -58,10 +58,15 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     const { agentId } = await add('lister');
     const listed = await darkspere();
     assert.equal(listed.code, 0, listed.complained);
-    assert.match(listed.said, new RegExp(`^lister +chat +openai +active +100 +0 of 9 +0 ms +never +${agentId}$`, 'm'));
+    assert.match(listed.said, new RegExp(`^lister +chat +openai +active +100 +0 of 9 +0 +– +never +${agentId}$`, 'm'));
     const rows = (await darkspere('list', '--json')).said.trim().split('\n');
     assert.ok(rows.map((row) => JSON.parse(row)).some(({ id, name }) => id === agentId && name === 'lister'));
     const shown = await darkspere('show', 'lister');
+    for (const line of [/^calls +0 of 9$/m, /^sessions +0$/m, /^answers in +–$/m, /^old key until \(UTC\) +none$/m]) {
+      assert.match(shown.said, line);
+    }
+    await db.admin`update agent_registry set last_success_at = now(), response_ms = 80 where id = ${agentId}`;
+    assert.match((await darkspere()).said, /^lister .* +0 of 9 +0 +80 ms +never /m);
     assert.match(shown.said, /^capabilities +chat$/m);
     assert.match(shown.said, /It was never probed\./);
     assert.ok(!shown.said.includes('sk-hidden'));
@@ -102,11 +107,14 @@ describe('darkspere agents', { concurrency: 2 }, () => {
 
   test('takes one out for good, and brings it back by its id', async () => {
     const { agentId, apiKey } = await add('leaver');
-    assert.match((await darkspere('deactivate', 'leaver')).said, /^leaver .*deactivated/m);
+    // An operator's word on it from before does not hide that it is gone.
+    await darkspere('disable', 'leaver', '--reason', 'broken');
+    assert.match((await darkspere('deactivate', 'leaver')).said, /^leaver .* deactivated /m);
     assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
     assert.ok(!(await darkspere('list')).said.includes('leaver'));
     assert.match((await darkspere('activate', 'leaver')).complained, /There is no agent leaver/);
-    assert.match((await darkspere('activate', agentId)).said, /^leaver .*active/m);
+    assert.match((await darkspere('activate', agentId)).said, /^leaver .* disabled \(broken\) /m);
+    assert.match((await darkspere('enable', 'leaver')).said, /^leaver .* active /m);
     assert.equal((await findAgentByKey(db.pools.web, apiKey))?.id, agentId);
   });
 

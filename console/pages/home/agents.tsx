@@ -59,8 +59,12 @@ export function Agents({ agents }: { agents: readonly Agent[] }) {
               <th scope="col" className={`${NUMBER} hidden @lg:table-cell`}>
                 Answers in
               </th>
-              <th scope="col" className={`${NUMBER} hidden @2xl:table-cell`}>
-                Sessions
+              <th
+                scope="col"
+                className={`${NUMBER} hidden @2xl:table-cell`}
+                title="Calls under way, and the most that it takes at once"
+              >
+                Calls
               </th>
               <th scope="col" className={`${NUMBER} hidden @3xl:table-cell`}>
                 Failures in a row
@@ -102,7 +106,8 @@ function Row({ agent }: { agent: Agent }) {
         {hasAnswered ? duration(agent.response_ms) : '–'}
       </td>
       <td className={`${CELL} hidden @2xl:table-cell`}>
-        {shortly(agent.active_sessions)} <span className="text-ink-3">of {shortly(agent.max_concurrent_sessions)}</span>
+        {shortly(agent.calls_in_progress)}{' '}
+        <span className="text-ink-3">of {shortly(agent.max_concurrent_sessions)}</span>
       </td>
       <td className={`${CELL} hidden @3xl:table-cell ${agent.consecutive_failures > 0 ? 'font-medium text-bad' : ''}`}>
         {agent.consecutive_failures}
