@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listAddresses } from './accounts/number-settings.ts';
+import { type Answerers, answerersOfNumbers } from './agents/agent-list.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
 import { createInvoke } from './agents/invoke.ts';
 import { createMeet } from './agents/meet.ts';
@@ -54,8 +54,8 @@ export type Runtime = {
   readonly simulator: Simulator | null;
   /** Where the console is, and an address that signs in to it once; null when this process does not serve it. */
   readonly console: { readonly url: string; firstLogin(): Promise<string | null> } | null;
-  /** Those of ours that are in use, and the type of the agents that answer each. Rejects while the database is away. */
-  numbers(): Promise<readonly { readonly address: string; readonly agentType: string }[]>;
+  /** Those of ours that are in use, and who answers each. Rejects while the database is away. */
+  numbers(): Promise<readonly Answerers[]>;
   /** What agents register with; null when this process does not run the registration service. */
   readonly registrationSecret: string | null;
   /** Readiness off, running work finished or given back, everything closed in reverse. */
@@ -125,10 +125,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       console: parts.includes('gateway')
         ? { url: config.consoleUrl, firstLogin: () => firstLogin(pools.admin, config.consoleUrl) }
         : null,
-      numbers: async () =>
-        (await listAddresses(pools.admin))
-          .filter(({ is_active }) => is_active)
-          .map(({ address, agent_type: agentType }) => ({ address, agentType })),
+      numbers: () => answerersOfNumbers(pools.admin),
       registrationSecret,
       async stop() {
         state.closing = true;

@@ -4,6 +4,7 @@ import { DarkspereError } from '../errors.ts';
 import { isUuid } from '../ids.ts';
 import type { AgentStatus, Circuit, Protocol } from './agent.ts';
 import { HEALTHY_SCORE } from './health.ts';
+import { DEMO_SOURCE } from './house-agents.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
 export type ListedAgent = {
@@ -122,6 +123,28 @@ export async function readAgent(sql: Sql, agentId: string, owner: Owner = {}): P
     where agent.id = ${agentId} ${ownedBy(sql, owner)}`;
   if (!row) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
   return row;
+}
+
+export type Answerers = {
+  readonly address: string;
+  readonly agentType: string;
+  /** Whether it requires more of them than the type. */
+  readonly isPicky: boolean;
+  /** Who may be asked, healthy or not: agents, the demo agent alone, or nobody. */
+  readonly who: 'agents' | 'demo' | 'nobody';
+};
+
+/** Our numbers in use, and who answers each. */
+export async function answerersOfNumbers(sql: Sql): Promise<Answerers[]> {
+  return sql<Answerers[]>`
+    select n.address, n.agent_type as "agentType", n.required_capabilities <> '{}' as "isPicky",
+      case asked.are_demo when true then 'demo' when false then 'agents' else 'nobody' end as who
+    from phone_numbers n cross join lateral (
+      select bool_and(coalesce(a.metadata ->> 'source', '') = ${DEMO_SOURCE}) as are_demo from agent_registry a
+      where a.type = n.agent_type and a.capabilities @> n.required_capabilities and a.status <> 'deactivated'
+        and a.disabled_at is null and a.account_id is null
+    ) asked
+    where n.is_active order by n.address`;
 }
 
 export type Stats = {

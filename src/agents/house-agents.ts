@@ -19,7 +19,8 @@ export type ConfiguredAgent = {
 };
 
 const SOURCE = 'environment';
-const DEMO_SOURCE = 'demo';
+/** What stands in metadata.source of a demo agent, whose registration says it. */
+export const DEMO_SOURCE = 'demo';
 
 /**
  * Makes the registry say what the environment says: the agent named there is registered or updated, one that is no longer

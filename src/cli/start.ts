@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
+import type { Answerers } from '../agents/agent-list.ts';
 import { type Config, loadConfig, type Part } from '../config.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
@@ -47,7 +48,7 @@ export async function startCommand(parts: readonly Part[]): Promise<number> {
   await demo?.ready;
   // Taken before the login address is made: what comes after is not the start.
   const ms = performance.now() - startedMs;
-  const numbers = await numberLines(config, runtime, demo !== null);
+  const numbers = await numberLines(config, runtime, demo?.child ?? null);
   announce(runtime, { numbers, ms, login: (await runtime.console?.firstLogin()) ?? null });
 
   const code = await stopping.promise;
@@ -91,6 +92,7 @@ function listenForSignals(stopping: PromiseWithResolvers<number>, logger: Logger
   }
 }
 
+/** `ready`: it is registered, or it has ended instead. */
 type Demo = { readonly child: ChildProcess; readonly ready: Promise<void> };
 
 /** The demo agent is a process of its own, like every agent; it ends when this one does. */
@@ -117,20 +119,28 @@ function startDemo(config: Config, runtime: Runtime, logger: Logger): Demo {
   return { child, ready };
 }
 
-/** The demo agent registers as one of these. */
-const DEMO_TYPE = 'chat';
 const MOST_NUMBERS = 5;
 
-async function numberLines(config: Config, runtime: Runtime, hasDemo: boolean): Promise<string[]> {
+async function numberLines(config: Config, runtime: Runtime, demo: ChildProcess | null): Promise<string[]> {
   // A gateway with a spool starts without the database, and says what it was told.
-  const numbers = await runtime.numbers().catch(() => config.numbers.map((address) => ({ address, agentType: null })));
-  const lines = numbers.slice(0, MOST_NUMBERS).map(({ address, agentType }, n) => {
+  const numbers = await runtime.numbers().catch(() => config.numbers.map((address) => ({ address })));
+  const lines = numbers.slice(0, MOST_NUMBERS).map((number, n) => {
     const label = n > 0 ? '' : numbers.length === 1 ? 'our number' : 'our numbers';
-    const who = agentType === DEMO_TYPE && hasDemo ? 'the demo agent' : agentType && `agents of type ${agentType}`;
-    return `  ${label.padEnd(15)}${address}${who ? `, answered by ${who}` : ''}`;
+    const who = 'agentType' in number ? `, answered by ${answerers(number, demo)}` : '';
+    return `  ${label.padEnd(15)}${number.address}${who}`;
   });
   const more = numbers.length - lines.length;
   return more > 0 ? [...lines, `${' '.repeat(17)}and ${more} more (npx darkspere numbers)`] : lines;
+}
+
+/** The demo agent is named where it is the only one that may be asked; `demo`: its process, where this one runs it. */
+function answerers({ agentType, isPicky, who }: Answerers, demo: ChildProcess | null): string {
+  const kind = `of type ${agentType}${isPicky ? ' with all that it requires' : ''}`;
+  if (who === 'nobody') return `nobody yet: no agent ${kind} is in use`;
+  if (who === 'agents' || demo === null) return `agents ${kind}`;
+  return demo.exitCode === null && demo.signalCode === null
+    ? 'the demo agent'
+    : 'nobody yet: the demo agent did not start';
 }
 
 type Announcement = { readonly numbers: readonly string[]; readonly ms: number; readonly login: string | null };
