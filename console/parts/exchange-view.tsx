@@ -15,13 +15,14 @@ function readable(text: string): string {
 export function ExchangeView({ exchange }: { exchange: Exchange }) {
   const [shown, setShown] = useState<'request' | 'response'>(exchange.outcome === 'failed' ? 'response' : 'request');
   const status = exchange.http_status === null ? 'no answer' : `HTTP ${exchange.http_status}`;
+  const isBad = exchange.error_code !== null && exchange.error_code !== 'agent_cancelled';
   return (
     <div className="mx-4 my-1.5 overflow-hidden rounded-md border border-line bg-sunk">
       <div className="flex items-center gap-2 border-b border-line px-2.5 py-1 text-small">
         <span className="min-w-0 flex-1 truncate font-mono text-ink-2" title={exchange.target}>
           {exchange.target}
         </span>
-        <span className={exchange.error_code === null ? 'text-ink-3' : 'text-bad'}>
+        <span className={isBad ? 'text-bad' : 'text-ink-3'}>
           {[status, exchange.error_code].filter(Boolean).join(' · ')}
         </span>
       </div>

@@ -25,6 +25,7 @@ export type ExchangePage = {
 
 export type ExchangeFilter = {
   readonly agentId: string;
+  /** `failed` leaves out those that we cut off ourselves: STOP, an interrupt, a person who took over. */
   readonly outcome?: 'failed' | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
@@ -51,10 +52,10 @@ export async function listAgentExchanges(reader: Reader, filter: ExchangeFilter)
     reader,
     sql<{ id: string }[]>`
       select looked.id from (
-        select id, agent_id, kind, outcome from exchanges where id < ${from} order by id desc limit ${LOOK_AT}
+        select id, agent_id, kind, outcome, error_code from exchanges where id < ${from} order by id desc limit ${LOOK_AT}
       ) looked
       where looked.agent_id = ${agentId} and looked.kind = 'agent'
-        ${outcome === undefined ? sql`` : sql`and looked.outcome = 'failed'`}
+        ${outcome === undefined ? sql`` : sql`and looked.outcome = 'failed' and looked.error_code is distinct from 'agent_cancelled'`}
       order by looked.id desc limit ${limit + 1}`,
   );
   const shown = ids.slice(0, limit).map(({ id }) => id);

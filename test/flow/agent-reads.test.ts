@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Caller, keyHolder, signIn } from '../support/operator.ts';
+import { HANG } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
 
@@ -69,6 +70,21 @@ describe('the calls of an agent', () => {
     assert.ok(
       failed.every(({ exchange }: { exchange: { error_code: string } }) => exchange.error_code === 'agent_http'),
     );
+  });
+
+  test('one that STOP has cut off is none of its failures', async () => {
+    const line = await world.line();
+    const agent = await line.agent(() => HANG);
+    const person = line.person();
+    await person.text('tell me all');
+    await until(() => agent.calls.length === 1);
+    await person.text('STOP');
+    const [call] = await until(async () => {
+      const { data } = await read(`/v1/agents/${agent.id}/exchanges`);
+      return data.length > 0 && data;
+    });
+    assert.deepEqual([call.exchange.outcome, call.exchange.error_code], ['failed', 'agent_cancelled']);
+    assert.deepEqual((await read(`/v1/agents/${agent.id}/exchanges?outcome=failed`)).data, []);
   });
 
   test('sessions are those that are open, and a page ends where the next begins', async () => {

@@ -33,6 +33,16 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
       chat: (body: Json) => post('/mcp/chat', body),
     };
   }
+
+  /** What came of the questions to an agent once it has so many: calls, answered, failed, last error. */
+  async function statusOf(id: string, calls: number) {
+    const { get } = await program(['read']);
+    const found = await until(async () => {
+      const agent = (await get('/mcp/status')).json.agents.find((each: Json) => each.id === id);
+      return agent.calls >= calls && agent;
+    });
+    return [found.calls, found.answered, found.failed, found.last_error];
+  }
   let types = 0;
   const newType = () => `adapter-${++types}`;
 
@@ -150,6 +160,14 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
     hangUp.abort();
     await assert.rejects(asked);
     await until(() => agent.calls[0]!.aborted);
+    assert.deepEqual(await statusOf(agent.id, 1), [1, 0, 0, null]);
+  });
+
+  test('an answer that is put off is none to whoever asks here', async () => {
+    const agent = await world.agent(() => ({ status: 202 }), { type: newType() });
+    const { chat } = await program();
+    assert.equal(codeOf(await chat({ message: 'Hello?', agent_id: agent.id })), '502 agent_deferred');
+    assert.deepEqual(await statusOf(agent.id, 1), [1, 0, 1, 'agent_deferred']);
   });
 
   test('capabilities and health come by the handshake of the protocol', async () => {

@@ -1,6 +1,6 @@
 // What an agent was asked and what it said, newest first; each call leads to the message that it was about.
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Check, ChevronRight, CircleAlert, Clock } from 'lucide-react';
+import { Ban, Check, ChevronRight, CircleAlert, Clock } from 'lucide-react';
 import { useState } from 'react';
 import { Link, useLocation, useSearch } from 'wouter';
 import type { AgentExchange, AgentExchangePage } from '../../../src/http/contract.ts';
@@ -98,8 +98,7 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
 function Call({ call }: { call: AgentExchange }) {
   const [isOpen, setOpen] = useState(false);
   const { exchange } = call;
-  const isBad = exchange.outcome === 'failed';
-  const Sign = isBad ? CircleAlert : exchange.outcome === 'deferred' ? Clock : Check;
+  const { Sign, tone, word } = lookOf(exchange);
   return (
     <li className="border-b border-line">
       <div className="flex items-center gap-1.5 py-1">
@@ -112,10 +111,8 @@ function Call({ call }: { call: AgentExchange }) {
         >
           <ChevronRight size={13} aria-hidden className={isOpen ? 'rotate-90' : ''} />
         </button>
-        <Sign size={13} strokeWidth={2.2} aria-hidden className={`shrink-0 ${isBad ? 'text-bad' : 'text-good'}`} />
-        <span className={`min-w-0 truncate ${isBad ? 'text-bad' : ''}`}>
-          {isBad ? exchange.error_code : exchange.outcome === 'deferred' ? 'answers later' : 'answered'}
-        </span>
+        <Sign size={13} strokeWidth={2.2} aria-hidden className={`shrink-0 ${tone ?? 'text-good'}`} />
+        <span className={`min-w-0 truncate ${tone ?? ''}`}>{word}</span>
         <span className="figures shrink-0 text-small text-ink-3">{duration(call.duration_ms)}</span>
         {exchange.attempt > 1 && <span className="shrink-0 text-small text-ink-3">try {exchange.attempt}</span>}
         <span className="ml-auto flex min-w-0 shrink-0 items-center gap-1.5 @xl:gap-3">
@@ -126,6 +123,14 @@ function Call({ call }: { call: AgentExchange }) {
       {isOpen && <ExchangeView exchange={exchange} />}
     </li>
   );
+}
+
+function lookOf({ outcome, error_code }: AgentExchange['exchange']) {
+  if (outcome === 'deferred') return { Sign: Clock, word: 'answers later' };
+  if (outcome !== 'failed') return { Sign: Check, word: 'answered' };
+  // By STOP, a text that interrupts, or a person who took over: nothing that the agent did.
+  if (error_code === 'agent_cancelled') return { Sign: Ban, tone: 'text-ink-3', word: 'cut off by us' };
+  return { Sign: CircleAlert, tone: 'text-bad', word: error_code };
 }
 
 function MessageLink({ call: { conversation_id, message_id, their_address } }: { call: AgentExchange }) {

@@ -53,7 +53,7 @@ export function agentReadRoutes(app: FastifyInstance, deps: AgentReadDeps): void
     path: '/v1/agents/:id/exchanges',
     summary: 'What an agent was asked and what it said',
     description:
-      'Newest first, as it went over the wire and without secrets; `outcome=failed`: those that failed. One request looks through 20,000 calls of all agents: `searched_back_to` says how far that was, and `next_cursor` goes on there.',
+      'Newest first, as it went over the wire and without secrets; `outcome=failed`: those that failed, without those that Darkspere cut off itself (`agent_cancelled`). One request looks through 20,000 calls of all agents: `searched_back_to` says how far that was, and `next_cursor` goes on there.',
     query: ExchangesQuery,
     answers: { 200: AgentExchangePage },
     errors: ['query_too_slow'],

@@ -91,7 +91,7 @@ export const AdapterAgent = AgentRef.extend({
   cooling_until: time.nullable(),
   consecutive_failures: z.number().int(),
   response_ms: z.number(),
-  /** Asked through this process since it started. */
+  /** Asked through this process since it started; calls that the client or Darkspere cut off are neither answered nor failed. */
   calls: z.number().int(),
   answered: z.number().int(),
   failed: z.number().int(),
