@@ -131,6 +131,17 @@ describe('when it cannot be read', () => {
     await page.getByRole('main').getByText('Scripted').first().waitFor();
   });
 
+  it('nothing is promised while it is not known who is there, or by a number that is switched off', async (t) => {
+    const { page, phone, number } = await openPhone(t);
+    const mend = await breakCalls(page, '/v1/agents/stats');
+    await page.reload();
+    await phone.all.getByText(/^Nothing here yet\. Text \+[\d ()-]+\.$/).waitFor();
+    await mend();
+    await world.sql`update phone_numbers set is_active = false where address = ${number}`;
+    await page.reload();
+    await phone.all.getByText(/is switched off/).waitFor();
+  });
+
   it('what can go wrong says so, while one can still text', async (t) => {
     const { page, phone } = await openPhone(t);
     const mend = await breakCalls(page, '/v1/simulator/faults');

@@ -37,11 +37,14 @@ export function FirstText({
 
 /** Agents answer the numbers of their type. */
 function WhoAnswers({ ours }: { ours: string }) {
-  const type = useInstance().data?.numbers.find(({ address }) => address === ours)?.agent_type;
+  const ourNumber = useInstance().data?.numbers.find(({ address }) => address === ours);
   const { data: stats } = useAgentStats();
-  const agents = stats?.by_type.find((each) => each.type === type);
   const number = <span className="figures whitespace-nowrap text-ink">{formatAddress(ours)}</span>;
-  if (stats === undefined || (agents && agents.healthy > 0)) return <>Text {number} and the agent behind it answers.</>;
+  if (ourNumber?.is_active === false) return <>{number} is switched off: a text to it is not answered.</>;
+  if (ourNumber === undefined || stats === undefined) return <>Text {number}.</>;
+  const type = ourNumber.agent_type;
+  const agents = stats.by_type.find((each) => each.type === type);
+  if (agents && agents.healthy > 0) return <>Text {number} and the agent behind it answers.</>;
   return (
     <>
       Agents of type {type} answer {number}, and {agents ? 'none is well at the moment' : 'none is registered'}.{' '}
