@@ -200,7 +200,7 @@ describe('agents that cannot be read', () => {
     const page = await openConsole(t, world, { viewport: WIDE });
     for (const [path, name, shown] of [
       ['health', 'Over time', 'No answers in this time'],
-      ['exchanges', 'Calls', 'It has not been asked yet.'],
+      ['exchanges', 'Calls', 'No call for a text is kept. What programs ask it over the MCP adapter is never kept.'],
       ['sessions', 'Sessions', 'It answers nobody at the moment.'],
     ] as const) {
       const mend = await breakCalls(page, `/v1/agents/${id}/${path}`);

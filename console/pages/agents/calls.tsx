@@ -72,8 +72,9 @@ function Calls({ agentId, outcome }: { agentId: string; outcome: '' | 'failed' }
       {calls.error && <StaleNote error={calls.error} retry={retry} />}
       {items.length === 0 && (
         <p className="py-4 text-ink-2">
-          {outcome === 'failed' ? 'None of its calls has failed' : 'It has not been asked yet'}
+          {outcome === 'failed' ? 'None of the calls that are kept has failed' : 'No call for a text is kept'}
           {backTo === null ? '.' : `, as far back as ${utc(backTo)}.`}
+          {outcome === '' && ' What programs ask it over the MCP adapter is never kept.'}
         </p>
       )}
       {items.length > 0 && (
