@@ -747,7 +747,10 @@ create view agent_health_summary as
     a.cooling_until,
     a.max_concurrent_sessions,
     (COALESCE(calls.in_use, (0)::bigint))::integer AS calls_in_progress,
-    (GREATEST((0)::bigint, (a.max_concurrent_sessions - COALESCE(calls.in_use, (0)::bigint))))::integer AS free_capacity,
+        CASE
+            WHEN (a.disabled_at IS NULL) THEN (GREATEST((0)::bigint, (LEAST(a.max_concurrent_sessions, (a.trickle)::integer) - COALESCE(calls.in_use, (0)::bigint))))::integer
+            ELSE 0
+        END AS free_capacity,
     (( SELECT count(*) AS count
            FROM agent_sessions s
           WHERE ((s.agent_id = a.id) AND s.is_active)))::integer AS active_sessions,

@@ -318,6 +318,18 @@ describe('capacity and circuits over processes', () => {
     const processes = await Promise.all(['a', 'b', 'c'].map((poolId) => processOf(poolId)));
     const places = await all(processes.flatMap((capacity) => [1, 2, 3].map(() => capacity.take(agent))));
     assert.equal(places.length, 2);
+    // What the view says is free is what it would be given.
+    const free = async () => {
+      const [row] = await db.admin`select free_capacity from agent_health_summary where agent_id = ${agent.id}`;
+      return row!.free_capacity;
+    };
+    assert.equal(await free(), 0);
+    for (const place of places) place.leave();
+    await until(async () => (await free()) === 2);
+    await db.admin`update agent_registry set trickle = null where id = ${agent.id}`;
+    assert.equal(await free(), 100);
+    await db.admin`update agent_registry set disabled_at = now() where id = ${agent.id}`;
+    assert.equal(await free(), 0);
     await stack.disposeAsync();
   });
 

@@ -17,7 +17,9 @@ const HEALTHY = 70;
 export function HealthFigures({ agent }: { agent: AgentDetail }) {
   const circuit = CIRCUITS[agent.circuit];
   const isUsed = agent.last_success_at !== null || agent.last_failure_at !== null;
-  const free = Math.max(0, agent.max_concurrent_sessions - agent.calls_in_progress);
+  const isOff = agent.disabled !== null || agent.status === 'deactivated';
+  const most = Math.min(agent.max_concurrent_sessions, agent.trickle ?? agent.max_concurrent_sessions);
+  const free = Math.max(0, most - agent.calls_in_progress);
   return (
     <section aria-label="How it is now">
       <ul className="grid grid-cols-2 gap-px border-y border-line bg-line @xl:grid-cols-4 @5xl:grid-cols-8">
@@ -61,10 +63,10 @@ export function HealthFigures({ agent }: { agent: AgentDetail }) {
         <Figure
           label="Calls now"
           value={shortly(agent.calls_in_progress)}
-          means={`It takes ${exactly(agent.max_concurrent_sessions)} at once, over all workers`}
-          isBad={free === 0}
+          means={`It takes ${exactly(agent.max_concurrent_sessions)} at once, over all workers; fewer for a while after it was out`}
+          isBad={!isOff && free === 0}
         >
-          {shortly(free)} of {shortly(agent.max_concurrent_sessions)} free
+          {isOff ? 'it is asked nothing' : `${shortly(free)} of ${shortly(most)} free`}
         </Figure>
         <Figure
           label="Sessions"
