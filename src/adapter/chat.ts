@@ -8,6 +8,7 @@ import { now } from '../clock.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
 import { newId } from '../ids.ts';
+import { findAgent } from './find-agent.ts';
 import { type AdapterSession, endSession, noteAnswer, noteSilence, openSession } from './sessions.ts';
 import type { AgentCounts } from './status.ts';
 
@@ -67,22 +68,9 @@ export function createChat(deps: ChatDeps): Chat {
   const shutdown = new AbortController();
   const running = new Set<Promise<unknown>>();
 
-  async function find(agentId: string): Promise<Agent> {
-    let agent = registry.find(agentId);
-    if (agent === null) {
-      // Registered a moment ago, perhaps.
-      await registry.refresh();
-      agent = registry.find(agentId);
-    }
-    if (agent !== null) return agent;
-    throw new DarkspereError('not_found', 'agent_id: there is no agent with this id, or it has left.', {
-      param: 'agent_id',
-    });
-  }
-
   async function answer(question: Question, signal: AbortSignal): Promise<Answer> {
     const startedMs = performance.now();
-    const only = question.agentId === null ? null : await find(question.agentId);
+    const only = question.agentId === null ? null : await findAgent(deps, question.agentId);
     const session = await openSession(sql, question.apiKeyId, question.sessionName);
     let reply: { outcome: Reply; ms: number } | null = null;
     const end = await answerTurn(

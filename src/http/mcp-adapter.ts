@@ -1,6 +1,7 @@
 // The MCP adapter's API: agents asked over HTTP, whatever protocol they speak.
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Chat } from '../adapter/chat.ts';
+import { findAgent } from '../adapter/find-agent.ts';
 import { countSessions } from '../adapter/sessions.ts';
 import type { AgentCounts } from '../adapter/status.ts';
 import type { Agent, Deadlines } from '../agents/agent.ts';
@@ -109,22 +110,11 @@ function askingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
 function lookingRoutes(app: FastifyInstance, deps: AdapterDeps): void {
   const { sql, registry, counts, deadlines } = deps;
 
-  async function existing(agentId: string): Promise<Agent> {
-    const known = registry.find(agentId);
-    if (known !== null) return known;
-    await registry.refresh();
-    const found = registry.find(agentId);
-    if (found !== null) return found;
-    throw new DarkspereError('not_found', 'agent_id: there is no agent with this id, or it has left.', {
-      param: 'agent_id',
-    });
-  }
-
   type Met = { readonly agent: Agent; readonly outcome: Meeting['outcome']; readonly ms: number };
 
   async function meet(agentId: string, about: About, reply: FastifyReply): Promise<Met> {
     const signal = goneSignal(reply);
-    const agent = await existing(agentId);
+    const agent = await findAgent(deps, agentId);
     const startedMs = performance.now();
     const { outcome } = await deps.meet({ agent, deadlines, signal }, about);
     return { agent, outcome, ms: performance.now() - startedMs };

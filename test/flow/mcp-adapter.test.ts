@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { disableAgent } from '../../src/agents/standing.ts';
 import type { Scope } from '../../src/security/principal.ts';
 import { startMcpAgent } from '../support/mcp-servers.ts';
 import { type Answer, call, type Json, keyHolder, signIn } from '../support/operator.ts';
@@ -144,6 +145,21 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
       const body = { agent_id: crypto.randomUUID(), ...(path === '/mcp/chat' ? { message: 'Hello?' } : {}) };
       assert.equal(codeOf(await post(path, body)), '404 not_found', path);
     }
+  });
+
+  test('an agent that an operator has switched off is said to be, and is not asked', async () => {
+    const agent = await world.agent(() => 'Hello.', { type: newType() });
+    await disableAgent(world.sql, agent.id, 'a test', 'It quotes wrong prices');
+    const { post } = await program();
+    // The adapter hears of it a moment later.
+    await until(async () => (await post('/mcp/capabilities', { agent_id: agent.id })).status === 404);
+    for (const path of ['/mcp/chat', '/mcp/capabilities', '/mcp/health']) {
+      const body = { agent_id: agent.id, ...(path === '/mcp/chat' ? { message: 'Hello?' } : {}) };
+      const answer = await post(path, body);
+      assert.equal(codeOf(answer), '404 not_found', path);
+      assert.match(answer.json.error.message, /^agent_id: this agent is switched off/);
+    }
+    assert.equal(agent.calls.length, 0);
   });
 
   test('a client that hangs up ends the call', async () => {
