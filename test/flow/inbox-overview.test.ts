@@ -52,6 +52,35 @@ describe('the overview', () => {
     assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [6, 3, 1, 1]);
   });
 
+  it('says since when the oldest text waits, not since when texts have been waiting', async () => {
+    await using stack = new AsyncDisposableStack();
+    const steady = await freshDatabase();
+    stack.defer(() => steady.drop());
+    const bridge = bridgeOf(steady);
+    const [sometimes, always] = [somebody(), somebody()];
+    for (const person of [sometimes, always]) await bridge.arrive(person, 'one');
+    // As long ago as if four minutes had gone by: each of its texts was answered, and the next was there already.
+    const past = async () => {
+      await steady.admin`update conversations set first_pending_at = first_pending_at - interval '2 minutes'`;
+    };
+    const age = async () => (await createOverview(inboxOf(steady).reader)('1h')).waiting.oldest_ms!;
+    await past();
+    assert.ok((await age()) >= 120_000);
+    for (const person of [sometimes, always]) {
+      const { conversationId } = (await bridge.arrive(person, 'two'))!;
+      const turn = (await bridge.start(conversationId))!;
+      await bridge.arrive(person, 'three');
+      await bridge.finish([reply(turn, ['answer'])]);
+    }
+    await past();
+    const { texts } = (await createOverview(inboxOf(steady).reader)('1h')).waiting;
+    assert.equal(texts, 2);
+    assert.ok((await age()) < 120_000);
+    const [row] = await steady.admin<{ oldest: Date }[]>`
+      select min(waiting_since(c)) as oldest from conversations c where last_seq > done_seq`;
+    assert.ok(Date.now() - row!.oldest.getTime() < 120_000);
+  });
+
   it('does not take who got no answer for somebody who was answered at once', async () => {
     await using stack = new AsyncDisposableStack();
     const empty = await freshDatabase();
