@@ -10,6 +10,8 @@ export type Minute = {
   other: number;
   delivered: number;
   failed: number;
+  /** Parts that the carrier has, of which it has not said yet whether they arrived. */
+  under_way: number;
   unknown: number;
   /** How many answers took how long: bucket → count. */
   readonly answers: Map<number, number>;
@@ -112,6 +114,7 @@ export async function countMinutes(reader: Reader, fromMs: number, toMs: number)
     sql<Counts[]>`
       select ${minuteOf('p.created_at')}, count(*) filter (where p.state in ('delivered', 'read'))::int as delivered,
         count(*) filter (where p.state in ('failed', 'undelivered'))::int as failed,
+        count(*) filter (where p.state in ('accepted', 'sent'))::int as under_way,
         count(*) filter (where p.state = 'unknown')::int as unknown
       from outbound_parts p where ${within('p.id')} group by 1`,
   );
@@ -139,11 +142,22 @@ export const emptyMinute = (): Minute => ({
   other: 0,
   delivered: 0,
   failed: 0,
+  under_way: 0,
   unknown: 0,
   answers: new Map(),
 });
 
-const COUNTED = ['texts_in', 'texts_out', 'replied', 'fell_back', 'other', 'delivered', 'failed', 'unknown'] as const;
+const COUNTED = [
+  'texts_in',
+  'texts_out',
+  'replied',
+  'fell_back',
+  'other',
+  'delivered',
+  'failed',
+  'under_way',
+  'unknown',
+] as const;
 
 function addCounts(sum: Minute, counts: Partial<Omit<Minute, 'answers'>>): void {
   for (const key of COUNTED) sum[key] += counts[key] ?? 0;

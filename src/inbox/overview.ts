@@ -21,7 +21,7 @@ export type Figures = {
   turns: { replied: number; fell_back: number; other: number };
   answered_share: number | null;
   time_to_answer_ms: { p50: number; p95: number; p99: number } | null;
-  parts: { delivered: number; failed: number; unknown: number };
+  parts: { delivered: number; failed: number; under_way: number; unknown: number };
   waiting: { texts: number; conversations: number; oldest_ms: number | null };
   series: { step_ms: number; points: Point[] };
 };
@@ -87,7 +87,7 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
     answered_share: decided === 0 ? null : all.replied / decided,
     time_to_answer_ms:
       p50 === null ? null : { p50, p95: quantile(all.answers, 0.95)!, p99: quantile(all.answers, 0.99)! },
-    parts: { delivered: all.delivered, failed: all.failed, unknown: all.unknown },
+    parts: { delivered: all.delivered, failed: all.failed, under_way: all.under_way, unknown: all.unknown },
     waiting: { texts, conversations, oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()) },
     series: {
       step_ms: stepMs,

@@ -23,6 +23,8 @@ describe('the overview', () => {
     const [part] = await bridge.parts(failing);
     const [claimed] = await bridge.claim([part!.id]);
     await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '30007' })]);
+    const [other] = await bridge.parts(await bridge.answered(somebody(), ['on its way']));
+    await bridge.record([sendRecord((await bridge.claim([other!.id]))[0]!, { state: 'accepted' })]);
     const turn = (await bridge.start((await bridge.arrive(somebody(), 'anybody?'))!.conversationId))!;
     await bridge.finish([
       { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
@@ -39,9 +41,9 @@ describe('the overview', () => {
     const figures = await createOverview(inboxOf(db).reader)('1h');
     assert.deepEqual(
       [figures.texts_in, figures.texts_out, figures.turns, figures.answered_share],
-      [6, 3, { replied: 2, fell_back: 1, other: 0 }, 2 / 3],
+      [7, 4, { replied: 3, fell_back: 1, other: 0 }, 3 / 4],
     );
-    assert.deepEqual(figures.parts, { delivered: 0, failed: 1, unknown: 0 });
+    assert.deepEqual(figures.parts, { delivered: 0, failed: 1, under_way: 1, unknown: 0 });
     assert.equal(figures.waiting.texts, 2);
     assert.equal(figures.waiting.conversations, 1);
     assert.ok(figures.waiting.oldest_ms! >= 0);
@@ -49,7 +51,7 @@ describe('the overview', () => {
     assert.equal(figures.series.points.length, 60);
     const sum = (key: 'texts_in' | 'texts_out' | 'failed' | 'fell_back') =>
       figures.series.points.reduce((total, point) => total + point[key], 0);
-    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [6, 3, 1, 1]);
+    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [7, 4, 1, 1]);
   });
 
   it('says since when the oldest text waits, not since when texts have been waiting', async () => {
@@ -97,7 +99,7 @@ describe('the overview', () => {
 
   it('reaches back over a day when asked to', async () => {
     const figures = await createOverview(inboxOf(db).reader)('24h');
-    assert.equal(figures.texts_in, 7);
+    assert.equal(figures.texts_in, 8);
     assert.equal(figures.series.points.length, 96);
   });
 

@@ -130,19 +130,24 @@ function fellBack({ turns: { replied, fell_back } }: Overview): Finding | null {
 }
 
 function failed({ parts }: Overview): Finding | null {
-  const ended = parts.delivered + parts.failed;
-  const share = ended === 0 ? 0 : parts.failed / ended;
+  const share = failedShare(parts);
   if (share < FAILED_WARN) return null;
   const isBad = parts.failed >= FEW && share >= FAILED_BAD;
   return {
     about: 'failed',
     tone: isBad ? 'bad' : 'warn',
     headline: isBad ? 'Many answers do not arrive' : 'Not every answer arrived',
-    reason: `The carrier could not deliver ${whole(parts.failed)} of ${count(ended, 'text', 'texts')}.`,
+    reason: `${whole(parts.failed)} of ${count(outgoing(parts), 'part', 'parts')} of what went out ${parts.failed === 1 ? 'was' : 'were'} not delivered.`,
     href: '/conversations?state=failed',
     link: 'See which',
   };
 }
+
+/** Parts of what went out: those that arrived, those that did not, and those of which the carrier has not said yet. */
+export const outgoing = ({ delivered, failed, under_way }: Overview['parts']) => delivered + failed + under_way;
+
+/** How many of them were not delivered, 0 to 1. */
+export const failedShare = (parts: Overview['parts']) => (parts.failed === 0 ? 0 : parts.failed / outgoing(parts));
 
 /** Whether texts are routed to it. */
 export function isUp({ status }: Overview['agents'][number]): boolean {
