@@ -39,7 +39,7 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
     word: 'Nobody could answer',
     icon: CircleAlert,
     tone: 'text-bad',
-    means: 'All agents failed; the person was told so.',
+    means: 'No agent answered it. The person is told that nobody can answer, once an hour at most.',
   },
   cancelled: { word: 'Cancelled', icon: Ban, tone: 'text-ink-3', means: 'A STOP or an operator ended its turn.' },
   lost: {

@@ -243,7 +243,7 @@ describe('home, when something is wrong', () => {
     });
     const others = page.getByRole('list', { name: 'What else is not well' }).getByRole('listitem');
     assert.deepEqual(await others.allInnerTexts(), [
-      '9 turns of 29 ended with nobody able to answer; the person was told so. See which',
+      '9 turns of 29 ended without an answer; people who text are told that nobody can answer, once an hour at most. See which',
       '6 of 30 parts of what went out were not delivered. See which',
       'owl does not answer; the others take over. See the agents',
     ]);

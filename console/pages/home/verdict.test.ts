@@ -70,7 +70,12 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
   [waits(60_000), 'good', 'All is well', /./],
   [waits(90_000), 'warn', 'Some texts wait long', /^3 texts wait in 2 conversations, the oldest for 1 min 30 s\.$/],
   [waits(600_000), 'bad', 'Texts are not being answered', /the oldest for 10 min/],
-  [turns(500, 1), 'warn', 'Not every text found an answer', /^1 turn of 501 ended/],
+  [
+    turns(500, 1),
+    'warn',
+    'Not every text found an answer',
+    /^1 turn of 501 ended without an answer; people who text are told that nobody can answer, once an hour at most\.$/,
+  ],
   // One of two is half of them, and still one.
   [turns(1, 1), 'warn', 'Not every text found an answer', /./],
   [turns(20, 4), 'bad', 'Many texts find no answer', /^4 turns of 24 ended/],
@@ -121,7 +126,7 @@ const NUMBERS: readonly (readonly [Overview['agents'], (typeof OURS)[], string |
     [AGENT],
     [OURS, sales('+353861234567')],
     'Nobody answers +353 861 234 567',
-    /^It asks agents of type sales, and none is registered: people who text it/,
+    /^It asks agents of type sales, and none is registered: people who text are told/,
   ],
   [[AGENT, SOLD], [OURS, sales('+1')], 'Nobody answers +1', /^It asks agents of type sales, and none is up:/],
   [[AGENT], [sales('+1'), sales('+2')], 'Nobody answers 2 of our numbers', /^They ask agents of type sales,/],
