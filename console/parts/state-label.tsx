@@ -73,7 +73,12 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
   sent: { word: 'Sent', icon: Check, tone: 'text-ink-3', means: 'The carrier has sent it on.' },
   delivered: { word: 'Delivered', icon: CheckCheck, tone: 'text-good', means: 'It is on the phone.' },
   read: { word: 'Read', icon: CheckCheck, tone: 'text-good', means: 'It was opened.' },
-  failed: { word: 'Failed', icon: CircleAlert, tone: 'text-bad', means: 'The carrier refused it for good.' },
+  failed: {
+    word: 'Failed',
+    icon: CircleAlert,
+    tone: 'text-bad',
+    means: 'The carrier refused it for good, or could not be asked for an hour whether it has it.',
+  },
   undelivered: {
     word: 'Not delivered',
     icon: CircleAlert,

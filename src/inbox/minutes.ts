@@ -1,5 +1,6 @@
 // What happened in each minute, counted once and kept: a day of a million messages cannot be read every few seconds. A process
 // that nobody asks keeps nothing.
+import { NOT_DELIVERED } from './message.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type Minute = {
@@ -113,7 +114,7 @@ export async function countMinutes(reader: Reader, fromMs: number, toMs: number)
     reader,
     sql<Counts[]>`
       select ${minuteOf('p.created_at')}, count(*) filter (where p.state in ('delivered', 'read'))::int as delivered,
-        count(*) filter (where p.state in ('failed', 'undelivered'))::int as failed,
+        count(*) filter (where ${sql.unsafe(NOT_DELIVERED)})::int as failed,
         count(*) filter (where p.state in ('accepted', 'sent'))::int as under_way,
         count(*) filter (where p.state = 'unknown')::int as unknown
       from outbound_parts p where ${within('p.id')} group by 1`,
