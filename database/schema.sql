@@ -3976,13 +3976,27 @@ AS $function$
 $function$;
 grant execute on function waiting_conversations(integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.waiting_since(c conversations)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(
+    case when c.done_seq = 0 or c.answered_at[1] < c.first_pending_at then c.first_pending_at end,
+    (select id_time(m.id) from messages m
+     where m.conversation_id = c.id and m.seq = c.done_seq + 1
+       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+     order by m.id desc limit 1))
+$function$;
+grant execute on function waiting_since(conversations) to darkspere_admin;
+
 CREATE OR REPLACE FUNCTION public.waiting_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
  RETURNS record
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(waiting_since(c))
   from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
   join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
 $function$;

@@ -39,7 +39,7 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
     word: 'Nobody could answer',
     icon: CircleAlert,
     tone: 'text-bad',
-    means: 'All agents failed; the person was told so.',
+    means: 'No agent answered it. The person is told that nobody can answer, once an hour at most.',
   },
   cancelled: { word: 'Cancelled', icon: Ban, tone: 'text-ink-3', means: 'A STOP or an operator ended its turn.' },
   lost: {
@@ -73,7 +73,12 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
   sent: { word: 'Sent', icon: Check, tone: 'text-ink-3', means: 'The carrier has sent it on.' },
   delivered: { word: 'Delivered', icon: CheckCheck, tone: 'text-good', means: 'It is on the phone.' },
   read: { word: 'Read', icon: CheckCheck, tone: 'text-good', means: 'It was opened.' },
-  failed: { word: 'Failed', icon: CircleAlert, tone: 'text-bad', means: 'The carrier refused it for good.' },
+  failed: {
+    word: 'Failed',
+    icon: CircleAlert,
+    tone: 'text-bad',
+    means: 'The carrier refused it for good, or could not be asked for an hour whether it has it.',
+  },
   undelivered: {
     word: 'Not delivered',
     icon: CircleAlert,

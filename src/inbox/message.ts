@@ -175,6 +175,9 @@ function toPart(row: PartRow): Part {
   };
 }
 
+/** Of `outbound_parts p`, as a condition: what the carrier refused or could not deliver, and what was given up as too late to send. */
+export const NOT_DELIVERED = `(p.state in ('failed', 'undelivered') or p.state = 'void' and p.error_code = 'expired')`;
+
 /** Our own reasons for not sending a part; the carrier's codes are numbers. */
 const OWN_CODES: Readonly<Record<string, string>> = {
   opted_out: 'The person has opted out.',

@@ -1,5 +1,6 @@
 // What happened in each minute, counted once and kept: a day of a million messages cannot be read every few seconds. A process
 // that nobody asks keeps nothing.
+import { NOT_DELIVERED } from './message.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type Minute = {
@@ -10,6 +11,8 @@ export type Minute = {
   other: number;
   delivered: number;
   failed: number;
+  /** Parts that the carrier has, of which it has not said yet whether they arrived. */
+  under_way: number;
   unknown: number;
   /** How many answers took how long: bucket → count. */
   readonly answers: Map<number, number>;
@@ -23,30 +26,34 @@ const STALE_MS = 10 * MINUTE_MS;
 /** Chunks of one statement, when many are missing. */
 const MOST_CHUNKS = 16;
 
+/** Counts what happened from one moment to another, by the beginning of each minute. */
+export type CountMinutes = (fromMs: number, toMs: number) => Promise<ReadonlyMap<number, Minute>>;
+
 export type Minutes = {
-  /** Every minute from one moment to another, by its beginning; one in which nothing happened is not there. */
-  read(fromMs: number, toMs: number): Promise<ReadonlyMap<number, Minute>>;
+  /**
+   * Every minute from one moment to another, by its beginning; one in which nothing happened is not there. `nowMs` is what the
+   * database's clock says, before it counts.
+   */
+  read(fromMs: number, toMs: number, nowMs: number): Promise<ReadonlyMap<number, Minute>>;
 };
 
 type Chunk = { readAtMs: number; minutes: Map<number, Minute> };
 
-/** `reader` carries no signal: what one asks for, others get too. */
-export function createMinutes(reader: Reader): Minutes {
+/** Keeps what `count` gives for as long as it is sure to be true. */
+export function createMinutes(count: CountMinutes): Minutes {
   const chunks = new Map<number, Chunk>();
 
-  async function load(fromMs: number, toMs: number): Promise<void> {
-    const readAtMs = performance.now();
-    const minutes = await readMinutes(reader, fromMs, toMs);
-    for (let at = fromMs; at < toMs; at += CHUNK_MS) chunks.set(at, { readAtMs, minutes: new Map() });
+  async function load(fromMs: number, toMs: number, nowMs: number): Promise<void> {
+    const minutes = await count(fromMs, toMs);
+    for (let at = fromMs; at < toMs; at += CHUNK_MS) chunks.set(at, { readAtMs: nowMs, minutes: new Map() });
     for (const [at, minute] of minutes) chunks.get(at - (at % CHUNK_MS))?.minutes.set(at, minute);
   }
 
   return {
-    async read(fromMs, toMs) {
+    async read(fromMs, toMs, nowMs) {
       const first = fromMs - (fromMs % CHUNK_MS);
       for (const at of chunks.keys()) if (at < first) chunks.delete(at);
-      const due = chunksDue(chunks, first, toMs);
-      for (const [start, end] of due) await load(start, end);
+      for (const [start, end] of chunksDue(chunks, first, toMs, nowMs)) await load(start, end, nowMs);
       const all = new Map<number, Minute>();
       for (const { minutes } of chunks.values()) {
         for (const [at, minute] of minutes) if (at >= fromMs && at < toMs) all.set(at, minute);
@@ -56,14 +63,16 @@ export function createMinutes(reader: Reader): Minutes {
   };
 }
 
-/** What has to be read: the newest two chunks, those that are missing, and the one that was read longest ago if that is long. */
-function chunksDue(chunks: ReadonlyMap<number, Chunk>, first: number, toMs: number): [number, number][] {
-  const nowMs = performance.now();
+/**
+ * What has to be read: the newest two chunks, those that are missing or were read before they had ended, and the one that was
+ * read longest ago if that is long.
+ */
+function chunksDue(chunks: ReadonlyMap<number, Chunk>, first: number, toMs: number, nowMs: number): [number, number][] {
   let stalest = Number.NaN;
   const due: number[] = [];
   for (let at = first; at < toMs; at += CHUNK_MS) {
     const known = chunks.get(at);
-    if (known === undefined || at + 2 * CHUNK_MS > toMs) due.push(at);
+    if (known === undefined || at + 2 * CHUNK_MS > nowMs || !wasOver(at, known) || known.readAtMs > nowMs) due.push(at);
     else if (nowMs - known.readAtMs > STALE_MS && !(known.readAtMs >= (chunks.get(stalest)?.readAtMs ?? nowMs)))
       stalest = at;
   }
@@ -77,9 +86,13 @@ function chunksDue(chunks: ReadonlyMap<number, Chunk>, first: number, toMs: numb
   return ranges;
 }
 
+/** What is written at its end may be committed a little later. */
+const wasOver = (at: number, { readAtMs }: Chunk) => readAtMs >= at + CHUNK_MS + MINUTE_MS;
+
 type Counts = { readonly minute: number } & Partial<Omit<Minute, 'answers'>>;
 
-async function readMinutes(reader: Reader, fromMs: number, toMs: number): Promise<Map<number, Minute>> {
+/** Counts in the database, in one round of statements. `reader` carries no signal: what one asks for, others get too. */
+export async function countMinutes(reader: Reader, fromMs: number, toMs: number): Promise<Map<number, Minute>> {
   const { sql } = reader;
   const [from, to] = [new Date(fromMs), new Date(toMs)];
   const within = (id: string) =>
@@ -101,7 +114,8 @@ async function readMinutes(reader: Reader, fromMs: number, toMs: number): Promis
     reader,
     sql<Counts[]>`
       select ${minuteOf('p.created_at')}, count(*) filter (where p.state in ('delivered', 'read'))::int as delivered,
-        count(*) filter (where p.state in ('failed', 'undelivered'))::int as failed,
+        count(*) filter (where ${sql.unsafe(NOT_DELIVERED)})::int as failed,
+        count(*) filter (where p.state in ('accepted', 'sent'))::int as under_way,
         count(*) filter (where p.state = 'unknown')::int as unknown
       from outbound_parts p where ${within('p.id')} group by 1`,
   );
@@ -129,11 +143,22 @@ export const emptyMinute = (): Minute => ({
   other: 0,
   delivered: 0,
   failed: 0,
+  under_way: 0,
   unknown: 0,
   answers: new Map(),
 });
 
-const COUNTED = ['texts_in', 'texts_out', 'replied', 'fell_back', 'other', 'delivered', 'failed', 'unknown'] as const;
+const COUNTED = [
+  'texts_in',
+  'texts_out',
+  'replied',
+  'fell_back',
+  'other',
+  'delivered',
+  'failed',
+  'under_way',
+  'unknown',
+] as const;
 
 function addCounts(sum: Minute, counts: Partial<Omit<Minute, 'answers'>>): void {
   for (const key of COUNTED) sum[key] += counts[key] ?? 0;

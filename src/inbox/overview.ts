@@ -1,6 +1,15 @@
 // Is it well? What came in, what went out, how long it took and what waits. One computation serves everybody for a few
 // seconds, however many ask.
-import { createMinutes, MINUTE_MS, type Minute, type Minutes, quantile, together } from './minutes.ts';
+import {
+  type CountMinutes,
+  countMinutes,
+  createMinutes,
+  MINUTE_MS,
+  type Minute,
+  type Minutes,
+  quantile,
+  together,
+} from './minutes.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type Window = '1h' | '24h';
@@ -12,7 +21,7 @@ export type Figures = {
   turns: { replied: number; fell_back: number; other: number };
   answered_share: number | null;
   time_to_answer_ms: { p50: number; p95: number; p99: number } | null;
-  parts: { delivered: number; failed: number; unknown: number };
+  parts: { delivered: number; failed: number; under_way: number; unknown: number };
   waiting: { texts: number; conversations: number; oldest_ms: number | null };
   series: { step_ms: number; points: Point[] };
 };
@@ -35,7 +44,8 @@ const FRESH_MS = 2_000;
 /** One for each process. `reader` carries no signal: what one asks for, others get too. */
 export function createOverview(reader: Reader): (window: Window) => Promise<Figures> {
   // Each window has minutes of its own: whoever looks at an hour does not pay for a day.
-  const minutes: Record<Window, Minutes> = { '1h': createMinutes(reader), '24h': createMinutes(reader) };
+  const count: CountMinutes = (fromMs, toMs) => countMinutes(reader, fromMs, toMs);
+  const minutes: Record<Window, Minutes> = { '1h': createMinutes(count), '24h': createMinutes(count) };
   const known = new Map<Window, { endedMs: number; figures: Promise<Figures> }>();
   return (window) => {
     const last = known.get(window);
@@ -63,7 +73,7 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
   const { at, texts, conversations, oldest_at: oldestAt } = now!;
   // Whole steps, so that a point means the same each time it is drawn; the last one is the one that goes on.
   const fromMs = (Math.floor(at.getTime() / stepMs) - steps + 1) * stepMs;
-  const byMinute = await minutes.read(fromMs, fromMs + steps * stepMs);
+  const byMinute = await minutes.read(fromMs, fromMs + steps * stepMs, at.getTime());
   const bySteps = Map.groupBy(byMinute, ([minuteMs]) => Math.floor((minuteMs - fromMs) / stepMs));
   const all = together(byMinute.values());
   const decided = all.replied + all.fell_back;
@@ -77,7 +87,7 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
     answered_share: decided === 0 ? null : all.replied / decided,
     time_to_answer_ms:
       p50 === null ? null : { p50, p95: quantile(all.answers, 0.95)!, p99: quantile(all.answers, 0.99)! },
-    parts: { delivered: all.delivered, failed: all.failed, unknown: all.unknown },
+    parts: { delivered: all.delivered, failed: all.failed, under_way: all.under_way, unknown: all.unknown },
     waiting: { texts, conversations, oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()) },
     series: {
       step_ms: stepMs,

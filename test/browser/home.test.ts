@@ -185,7 +185,7 @@ describe('home, when something is wrong', () => {
       waiting: { texts: 12, conversations: 7, oldest_ms: 400_000 },
       turns: { replied: 20, fell_back: 9, other: 0 },
       answered_share: 20 / 29,
-      parts: { delivered: 20, failed: 6, unknown: 2 },
+      parts: { delivered: 20, failed: 6, under_way: 4, unknown: 2 },
       agents: [
         parrot!,
         { ...parrot!, id: crypto.randomUUID(), name: 'owl', status: 'disabled', consecutive_failures: 5 },
@@ -245,8 +245,8 @@ describe('home, when something is wrong', () => {
     });
     const others = page.getByRole('list', { name: 'What else is not well' }).getByRole('listitem');
     assert.deepEqual(await others.allInnerTexts(), [
-      '9 turns of 29 ended with nobody able to answer; the person was told so. See which',
-      'The carrier could not deliver 6 of 26 texts. See which',
+      '9 turns of 29 ended without an answer; people who text are told that nobody can answer, once an hour at most. See which',
+      '6 of 30 parts of what went out were not delivered. See which',
       'owl does not answer; the others take over. See the agents',
     ]);
     const first = page.getByRole('table').last().locator('tbody tr').first();

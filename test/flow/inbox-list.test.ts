@@ -124,6 +124,8 @@ describe('the list of conversations', () => {
       const [part] = await bridge.parts(ids.failed);
       const [claimed] = await bridge.claim([part!.id]);
       await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '21211' })]);
+      ids.expired = await bridge.answered(somebody(), ['too late']);
+      await bridge.expire(ids.expired);
       ids.fellBack = await arrive(somebody());
       const turn = (await bridge.start(ids.fellBack))!;
       await bridge.finish([
@@ -151,7 +153,7 @@ describe('the list of conversations', () => {
       ['held', { state: 'held' }, ['held']],
       ['taken over', { state: 'taken_over' }, ['taken']],
       ['opted out', { state: 'opted_out' }, ['out']],
-      ['failed', { state: 'failed' }, ['failed', 'fellBack']],
+      ['failed', { state: 'failed' }, ['failed', 'expired', 'fellBack']],
       ['number', { number: '+15550002222' }, ['other']],
       ['agent', { agent: '00000000-0000-7000-8000-00000000000a' }, ['idle']],
       ['phone, the beginning', { phone: '+1 (555) 999' }, ['waiting', 'out', 'other']],
@@ -185,6 +187,7 @@ describe('the list of conversations', () => {
         out: 'opted_out',
         taken: 'taken_over',
         failed: 'idle',
+        expired: 'idle',
         fellBack: 'idle',
         recovered: 'idle',
         other: 'idle',

@@ -23,6 +23,10 @@ describe('the overview', () => {
     const [part] = await bridge.parts(failing);
     const [claimed] = await bridge.claim([part!.id]);
     await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '30007' })]);
+    // Too late to be worth anything when its turn to be sent came.
+    await bridge.expire(await bridge.answered(somebody(), ['too late']));
+    const [other] = await bridge.parts(await bridge.answered(somebody(), ['on its way']));
+    await bridge.record([sendRecord((await bridge.claim([other!.id]))[0]!, { state: 'accepted' })]);
     const turn = (await bridge.start((await bridge.arrive(somebody(), 'anybody?'))!.conversationId))!;
     await bridge.finish([
       { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
@@ -39,9 +43,9 @@ describe('the overview', () => {
     const figures = await createOverview(inboxOf(db).reader)('1h');
     assert.deepEqual(
       [figures.texts_in, figures.texts_out, figures.turns, figures.answered_share],
-      [6, 3, { replied: 2, fell_back: 1, other: 0 }, 2 / 3],
+      [8, 5, { replied: 4, fell_back: 1, other: 0 }, 4 / 5],
     );
-    assert.deepEqual(figures.parts, { delivered: 0, failed: 1, unknown: 0 });
+    assert.deepEqual(figures.parts, { delivered: 0, failed: 2, under_way: 1, unknown: 0 });
     assert.equal(figures.waiting.texts, 2);
     assert.equal(figures.waiting.conversations, 1);
     assert.ok(figures.waiting.oldest_ms! >= 0);
@@ -49,7 +53,36 @@ describe('the overview', () => {
     assert.equal(figures.series.points.length, 60);
     const sum = (key: 'texts_in' | 'texts_out' | 'failed' | 'fell_back') =>
       figures.series.points.reduce((total, point) => total + point[key], 0);
-    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [6, 3, 1, 1]);
+    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [8, 5, 2, 1]);
+  });
+
+  it('says since when the oldest text waits, not since when texts have been waiting', async () => {
+    await using stack = new AsyncDisposableStack();
+    const steady = await freshDatabase();
+    stack.defer(() => steady.drop());
+    const bridge = bridgeOf(steady);
+    const [sometimes, always] = [somebody(), somebody()];
+    for (const person of [sometimes, always]) await bridge.arrive(person, 'one');
+    // As long ago as if four minutes had gone by: each of its texts was answered, and the next was there already.
+    const past = async () => {
+      await steady.admin`update conversations set first_pending_at = first_pending_at - interval '2 minutes'`;
+    };
+    const age = async () => (await createOverview(inboxOf(steady).reader)('1h')).waiting.oldest_ms!;
+    await past();
+    assert.ok((await age()) >= 120_000);
+    for (const person of [sometimes, always]) {
+      const { conversationId } = (await bridge.arrive(person, 'two'))!;
+      const turn = (await bridge.start(conversationId))!;
+      await bridge.arrive(person, 'three');
+      await bridge.finish([reply(turn, ['answer'])]);
+    }
+    await past();
+    const { texts } = (await createOverview(inboxOf(steady).reader)('1h')).waiting;
+    assert.equal(texts, 2);
+    assert.ok((await age()) < 120_000);
+    const [row] = await steady.admin<{ oldest: Date }[]>`
+      select min(waiting_since(c)) as oldest from conversations c where last_seq > done_seq`;
+    assert.ok(Date.now() - row!.oldest.getTime() < 120_000);
   });
 
   it('does not take who got no answer for somebody who was answered at once', async () => {
@@ -68,7 +101,7 @@ describe('the overview', () => {
 
   it('reaches back over a day when asked to', async () => {
     const figures = await createOverview(inboxOf(db).reader)('24h');
-    assert.equal(figures.texts_in, 7);
+    assert.equal(figures.texts_in, 9);
     assert.equal(figures.series.points.length, 96);
   });
 

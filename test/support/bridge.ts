@@ -103,6 +103,14 @@ export function bridgeOf(
       ),
     parts: (conversationId: string): Promise<PartRow[]> =>
       db.admin<PartRow[]>`select * from outbound_parts where conversation_id = ${conversationId} order by position`,
+    /** The parts of a conversation, claimed a day after they were made: they are given up. */
+    async expire(conversationId: string): Promise<void> {
+      await db.admin`
+        update outbound_parts set created_at = created_at - interval '1 day' where conversation_id = ${conversationId}`;
+      await bridge.claim((await bridge.parts(conversationId)).map(({ id }) => id));
+      await db.admin`
+        update outbound_parts set created_at = created_at + interval '1 day' where conversation_id = ${conversationId}`;
+    },
     /** When each part's send job is due; parts that may not leave yet have none. */
     async sendJobs(): Promise<Map<string, Date>> {
       const jobs = await db.admin<{ part: string; run_at: Date }[]>`

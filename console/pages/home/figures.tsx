@@ -7,7 +7,7 @@ import { duration } from '../../parts/duration.ts';
 import { exactly, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
 import { TONES } from './headline.tsx';
-import type { Finding } from './verdict.ts';
+import { type Finding, failedShare, outgoing } from './verdict.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -64,10 +64,10 @@ export function Figures({ overview, findings }: Props) {
           label="Not delivered"
           href="/conversations?state=failed"
           value={shortly(parts.failed)}
-          exact={`The carrier could not deliver ${exactly(parts.failed)} of ${exactly(parts.failed + parts.delivered)} texts`}
+          exact={`${exactly(parts.failed)} of ${exactly(outgoing(parts))} parts of what went out were not delivered`}
           tone={toneOf('failed')}
         >
-          {parts.failed === 0 ? 'none failed' : percent(parts.failed / (parts.failed + parts.delivered))}
+          {parts.failed === 0 ? 'none failed' : percent(failedShare(parts))}
         </Figure>
         <Figure
           label="Unknown"

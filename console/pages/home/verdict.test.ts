@@ -44,7 +44,7 @@ function overview(more: Partial<Overview> = {}): Overview {
     turns: { replied: 38, fell_back: 0, other: 1 },
     answered_share: 1,
     time_to_answer_ms: { p50: 1_240, p95: 3_000, p99: 4_000 },
-    parts: { delivered: 38, failed: 0, unknown: 0 },
+    parts: { delivered: 38, failed: 0, under_way: 0, unknown: 0 },
     waiting: { texts: 0, conversations: 0, oldest_ms: null },
     series: { step_ms: 60_000, points: [] },
     agents: [AGENT],
@@ -53,7 +53,8 @@ function overview(more: Partial<Overview> = {}): Overview {
 }
 const waits = (oldest_ms: number) => overview({ waiting: { texts: 3, conversations: 2, oldest_ms } });
 const turns = (replied: number, fell_back: number) => overview({ turns: { replied, fell_back, other: 0 } });
-const parts = (delivered: number, failed: number) => overview({ parts: { delivered, failed, unknown: 0 } });
+const parts = (delivered: number, failed: number, under_way = 0) =>
+  overview({ parts: { delivered, failed, under_way, unknown: 0 } });
 
 const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegExp])[] = [
   [overview(), 'good', 'All is well', /^40 texts came in the last hour; half of the answers took less than 1\.2 s\.$/],
@@ -69,14 +70,22 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
   [waits(60_000), 'good', 'All is well', /./],
   [waits(90_000), 'warn', 'Some texts wait long', /^3 texts wait in 2 conversations, the oldest for 1 min 30 s\.$/],
   [waits(600_000), 'bad', 'Texts are not being answered', /the oldest for 10 min/],
-  [turns(500, 1), 'warn', 'Not every text found an answer', /^1 turn of 501 ended/],
+  [
+    turns(500, 1),
+    'warn',
+    'Not every text found an answer',
+    /^1 turn of 501 ended without an answer; people who text are told that nobody can answer, once an hour at most\.$/,
+  ],
   // One of two is half of them, and still one.
   [turns(1, 1), 'warn', 'Not every text found an answer', /./],
   [turns(20, 4), 'bad', 'Many texts find no answer', /^4 turns of 24 ended/],
   [parts(1_000, 9), 'good', 'All is well', /./],
-  [parts(1_000, 30), 'warn', 'Not every answer arrived', /could not deliver 30 of 1,030 texts/],
-  [parts(2, 1), 'warn', 'Not every answer arrived', /1 of 3 texts/],
+  [parts(1_000, 30), 'warn', 'Not every answer arrived', /^30 of 1,030 parts of what went out were not delivered\.$/],
+  [parts(2, 1), 'warn', 'Not every answer arrived', /^1 of 3 parts of what went out was not/],
   [parts(20, 5), 'bad', 'Many answers do not arrive', /./],
+  // A failure is known at once, an arrival only later.
+  [parts(0, 3, 997), 'good', 'All is well', /./],
+  [parts(0, 30, 970), 'warn', 'Not every answer arrived', /30 of 1,000 parts/],
   [overview({ agents: [] }), 'bad', 'Nobody is there to answer', /No agent is registered/],
   [overview({ agents: [named('a', 'disabled')] }), 'bad', 'No agent can answer', /^a is down/],
   [overview({ agents: [named('a'), named('b', 'disabled')] }), 'warn', 'An agent is down', /^b does not answer/],
@@ -117,7 +126,7 @@ const NUMBERS: readonly (readonly [Overview['agents'], (typeof OURS)[], string |
     [AGENT],
     [OURS, sales('+353861234567')],
     'Nobody answers +353 861 234 567',
-    /^It asks agents of type sales, and none is registered: people who text it/,
+    /^It asks agents of type sales, and none is registered: people who text are told/,
   ],
   [[AGENT, SOLD], [OURS, sales('+1')], 'Nobody answers +1', /^It asks agents of type sales, and none is up:/],
   [[AGENT], [sales('+1'), sales('+2')], 'Nobody answers 2 of our numbers', /^They ask agents of type sales,/],

@@ -33,6 +33,9 @@ const FELL_BACK_BAD = 0.05;
 const FAILED_WARN = 0.02;
 const FAILED_BAD = 0.1;
 
+/** The fallback goes out unless it did within the hour and nobody has answered since. */
+const TOLD = 'people who text are told that nobody can answer, once an hour at most';
+
 /** `numbers`: ours, with whom each asks; none while they are not known. */
 export function judge(overview: Overview, numbers: Instance['numbers'] = []): Verdict {
   const findings = [agents(overview, numbers), waiting(overview), fellBack(overview), failed(overview)]
@@ -67,7 +70,7 @@ function agents({ agents: all }: Overview, numbers: Instance['numbers']): Findin
       ...where,
       tone: 'bad',
       headline: 'Nobody is there to answer',
-      reason: 'No agent is registered: people who text are told that nobody can answer.',
+      reason: `No agent is registered: ${TOLD}.`,
     };
   }
   if (!all.some(isUp)) {
@@ -76,19 +79,19 @@ function agents({ agents: all }: Overview, numbers: Instance['numbers']): Findin
       ...where,
       tone: 'bad',
       headline: 'No agent can answer',
-      reason: `${names} ${all.length === 1 ? 'is' : 'are'} down: people who text are told that nobody can answer.`,
+      reason: `${names} ${all.length === 1 ? 'is' : 'are'} down: ${TOLD}.`,
     };
   }
   const silent = numbers.filter((number) => number.is_active && !isServed(all, number.agent_type));
   if (silent.length > 0) {
     const types = [...new Set(silent.map(({ agent_type }) => agent_type))];
     const isKnown = all.some(({ type }) => types.includes(type));
-    const [they, them] = silent.length === 1 ? ['It asks', 'it'] : ['They ask', 'them'];
+    const they = silent.length === 1 ? 'It asks' : 'They ask';
     return {
       ...where,
       tone: 'bad',
       headline: `Nobody answers ${silent.length === 1 ? formatAddress(silent[0]!.address) : `${silent.length} of our numbers`}`,
-      reason: `${they} agents of type ${listed(types)}, and none is ${isKnown ? 'up' : 'registered'}: people who text ${them} are told that nobody can answer.`,
+      reason: `${they} agents of type ${listed(types)}, and none is ${isKnown ? 'up' : 'registered'}: ${TOLD}.`,
     };
   }
   // Whom an operator has switched off nobody misses.
@@ -123,26 +126,31 @@ function fellBack({ turns: { replied, fell_back } }: Overview): Finding | null {
     about: 'fell_back',
     tone: isBad ? 'bad' : 'warn',
     headline: isBad ? 'Many texts find no answer' : 'Not every text found an answer',
-    reason: `${count(fell_back, 'turn', 'turns')} of ${whole(replied + fell_back)} ended with nobody able to answer; the person was told so.`,
+    reason: `${count(fell_back, 'turn', 'turns')} of ${whole(replied + fell_back)} ended without an answer; ${TOLD}.`,
     href: '/conversations?state=failed',
     link: 'See which',
   };
 }
 
 function failed({ parts }: Overview): Finding | null {
-  const ended = parts.delivered + parts.failed;
-  const share = ended === 0 ? 0 : parts.failed / ended;
+  const share = failedShare(parts);
   if (share < FAILED_WARN) return null;
   const isBad = parts.failed >= FEW && share >= FAILED_BAD;
   return {
     about: 'failed',
     tone: isBad ? 'bad' : 'warn',
     headline: isBad ? 'Many answers do not arrive' : 'Not every answer arrived',
-    reason: `The carrier could not deliver ${whole(parts.failed)} of ${count(ended, 'text', 'texts')}.`,
+    reason: `${whole(parts.failed)} of ${count(outgoing(parts), 'part', 'parts')} of what went out ${parts.failed === 1 ? 'was' : 'were'} not delivered.`,
     href: '/conversations?state=failed',
     link: 'See which',
   };
 }
+
+/** Parts of what went out: those that arrived, those that did not, and those of which the carrier has not said yet. */
+export const outgoing = ({ delivered, failed, under_way }: Overview['parts']) => delivered + failed + under_way;
+
+/** How many of them were not delivered, 0 to 1. */
+export const failedShare = (parts: Overview['parts']) => (parts.failed === 0 ? 0 : parts.failed / outgoing(parts));
 
 /** Whether texts are routed to it. */
 export function isUp({ status }: Overview['agents'][number]): boolean {

@@ -7,14 +7,27 @@ as $$
   order by j.id desc limit p_most
 $$;
 
+-- When the oldest text that waits in a conversation came. first_pending_at is that only while nothing has been answered since:
+-- with texts that keep coming it is when a text came that has its answer. Then the text itself is looked up, from the newest back.
+create or replace function waiting_since(c conversations) returns timestamptz
+language sql stable as $$
+  select coalesce(
+    case when c.done_seq = 0 or c.answered_at[1] < c.first_pending_at then c.first_pending_at end,
+    (select id_time(m.id) from messages m
+     where m.conversation_id = c.id and m.seq = c.done_seq + 1
+       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+     order by m.id desc limit 1))
+$$;
+
 -- How many texts wait, in how many conversations, and since when the longest. What operators have taken over does not wait for us.
 create or replace function waiting_totals(out texts int, out conversations int, out oldest_at timestamptz)
 language sql stable security definer set search_path = public, pg_temp
 as $$
-  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(c.first_pending_at)
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(waiting_since(c))
   from (select distinct w.id from waiting_conversations(1000000) w (id)) waiting
   join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
 $$;
 
-revoke execute on function waiting_conversations(int), waiting_totals() from public;
+revoke execute on function waiting_conversations(int), waiting_since(conversations), waiting_totals() from public;
 grant execute on function waiting_conversations(int), waiting_totals() to darkspere_web;
+grant execute on function waiting_since(conversations) to darkspere_admin;

@@ -16,7 +16,13 @@ export const Overview = z.object({
   answered_share: z.number().nullable(),
   /** From the first text of a burst to the commit of its answer. */
   time_to_answer_ms: percentiles,
-  parts: z.object({ delivered: z.number().int(), failed: z.number().int(), unknown: z.number().int() }),
+  /** What was sent, by what became of it; `under_way`: the carrier has it and has not said yet whether it arrived. */
+  parts: z.object({
+    delivered: z.number().int(),
+    failed: z.number().int(),
+    under_way: z.number().int(),
+    unknown: z.number().int(),
+  }),
   waiting: z.object({ texts: z.number().int(), conversations: z.number().int(), oldest_ms: z.number().nullable() }),
   series: z.object({
     step_ms: z.number().int(),
