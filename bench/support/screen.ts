@@ -30,6 +30,28 @@ export async function textsSeen(page: Page): Promise<Seen> {
   return new Map(await page.evaluate<[number, number][]>('[...bench.seen]'));
 }
 
+/** Since when nothing larger may have been painted until what is there counts as the largest, milliseconds. */
+const SETTLED_MS = 2_000;
+
+/**
+ * Opens a page with nothing in the browser's cache; milliseconds from the start of the navigation to its largest contentful paint,
+ * as the browser tells it.
+ */
+export async function largestPaint(page: Page, path: string): Promise<number> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.clearBrowserCache');
+  await session.detach();
+  await page.goto(path, { waitUntil: 'commit' });
+  return page.evaluate<number>(`new Promise((done) => {
+    let [largestMs, timer] = [0, 0];
+    new PerformanceObserver((list) => {
+      largestMs = list.getEntries().at(-1).startTime;
+      clearTimeout(timer);
+      timer = setTimeout(() => done(largestMs), ${SETTLED_MS});
+    }).observe({ type: 'largest-contentful-paint', buffered: true });
+  })`);
+}
+
 export type Scroll = {
   readonly frames: number;
   /** Of these, frames in which a row that is known was not drawn. */

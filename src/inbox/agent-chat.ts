@@ -180,6 +180,8 @@ function resultOf(agent: Agent, result: AgentResult): Result {
     agent_name: agent.name,
     late: false,
     protocol: agent.protocol,
+    endpoint_url: agent.endpointUrl,
+    key_header: String(agent.metadata.api_key_header ?? ''),
   });
   const common = { outcome: outcome.kind, duration_ms: result.exchange.durationMs, exchange } as const;
   if (outcome.kind === 'failed')

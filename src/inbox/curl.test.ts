@@ -7,7 +7,14 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { newSigningSecret, verifyWebhook } from '../security/standard-webhooks.ts';
-import { curlOf } from './curl.ts';
+import { type CalledAgent, curlOf } from './curl.ts';
+
+const agent = (protocol: CalledAgent['protocol'], more: Partial<CalledAgent> = {}): CalledAgent => ({
+  protocol,
+  endpoint_url: null,
+  key_header: null,
+  ...more,
+});
 
 const secret = newSigningSecret();
 const folder = mkdtempSync(join(tmpdir(), 'darkspere-curl-'));
@@ -88,7 +95,7 @@ describe('a call as a command', () => {
       fc.property(each, (calls) => {
         const given = run(
           calls.map(([request, path, protocol]) =>
-            curlOf({ kind: 'agent', target: `https://agent.example.com/${path}`, request, protocol }),
+            curlOf({ kind: 'agent', target: `https://agent.example.com/${path}`, request, ...agent(protocol) }),
           ),
         );
         for (const [n, [request, path]] of calls.entries()) {
@@ -104,7 +111,7 @@ describe('a call as a command', () => {
   it('has no character in it that a terminal acts on', () => {
     fc.assert(
       fc.property(nasty, (request) => {
-        const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, protocol: 'openai' });
+        const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, ...agent('openai') });
         assert.doesNotMatch(command, /[^\P{Cc}\n]|[\u202a-\u202e]/u);
       }),
     );
@@ -113,7 +120,7 @@ describe('a call as a command', () => {
   it('is signed so that an agent takes it', () => {
     const request = JSON.stringify({ type: 'chat.request', message_id: '8d7f-1', payload: { message: `it's "é" 😀` } });
     const [given] = run([
-      curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, protocol: 'envelope' }),
+      curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, ...agent('envelope') }),
     ]);
     const headers = headersOf(given!);
     assert.equal(headers['webhook-id'], '8d7f-1');
@@ -124,30 +131,61 @@ describe('a call as a command', () => {
     const target = 'https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json';
     const send = 'To=%2B1555&Body=it%27s&StatusCallback=%2Fwebhooks%3Fpart%3D1';
     const [sent, found] = run([
-      curlOf({ kind: 'send', target, request: send, protocol: null }),
-      curlOf({ kind: 'find', target, request: 'To=%2B1555', protocol: null }),
+      curlOf({ kind: 'send', target, request: send, ...agent(null) }),
+      curlOf({ kind: 'find', target, request: 'To=%2B1555', ...agent(null) }),
     ]);
     assert.equal(argumentOf(sent!, '-u'), 'AC1:token');
     assert.equal(argumentOf(sent!, '--data-raw'), 'To=%2B1555&Body=it%27s');
     assert.ok(found!.includes(`${target}?To=%2B1555`));
   });
 
-  it('of a tool is what the protocol makes of it', () => {
-    const request = `{"name":"ask","arguments":{"text":"it's"}}`;
-    const target = 'https://agent.example.com/mcp';
-    const [given] = run([curlOf({ kind: 'agent', target, request, protocol: 'mcp' })]);
-    assert.deepEqual(JSON.parse(argumentOf(given!, '--data-raw')!), {
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'tools/call',
-      params: JSON.parse(request),
-    });
-    assert.equal(headersOf(given!).authorization, 'Bearer key');
+  it('carries the credential in the header that the agent wants it in, and no other header whatever is registered', () => {
+    const sent = (key_header: string | null) => {
+      const called = { kind: 'agent', target: 'https://agent.example.com/', request: '{}' } as const;
+      return headersOf(run([curlOf({ ...called, ...agent('webhook', { key_header }) })])[0]!);
+    };
+    assert.equal(sent('X-Api-Key')['X-Api-Key'], 'key');
+    assert.equal(sent('X-Api-Key').authorization, undefined);
+    for (const odd of [null, '', 'cookie', 'x-"; touch x; "', 'x-$(touch x)', 'x-a\nx-b'])
+      assert.deepEqual(sent(odd), { 'content-type': 'application/json', authorization: 'Bearer key' });
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  it('to where another host is named carries no credential', () => {
+    const request = '{"jsonrpc":"2.0","method":"SendMessage","params":{},"id":1}';
+    const sent = (endpoint_url: string) =>
+      headersOf(
+        run([
+          curlOf({ kind: 'agent', target: 'https://there.example/rpc', request, ...agent('a2a', { endpoint_url }) }),
+        ])[0]!,
+      );
+    assert.equal(sent('https://here.example/').authorization, undefined);
+    assert.equal(sent('https://there.example/').authorization, 'Bearer key');
+  });
+
+  it('has the name of a tool in a header as the protocol wants it', () => {
+    const nameIn = (name: string) => {
+      const params = { name, _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } };
+      const request = JSON.stringify({ method: 'tools/call', params, jsonrpc: '2.0', id: 1 });
+      const target = 'https://agent.example.com/mcp';
+      return headersOf(run([curlOf({ kind: 'agent', target, request, ...agent('mcp') })])[0]!)['mcp-name'];
+    };
+    assert.equal(nameIn('ask me'), 'ask me');
+    for (const name of ['é', ' ask', '=?base64?eA==?=', "it's\n"])
+      assert.equal(nameIn(name), `=?base64?${Buffer.from(name).toString('base64')}?=`);
+  });
+
+  it('of a call that ended in its handshake says so', () => {
+    for (const protocol of ['mcp', 'a2a'] as const) {
+      const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request: '', ...agent(protocol) });
+      assert.match(command, /^# The call ended before anything was asked/);
+      assert.ok(!run([command])[0]!.includes('--data-raw'));
+    }
   });
 
   it('says when it is not all of the request', () => {
     const request = 'x'.repeat(8_192);
-    const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, protocol: 'openai' });
+    const command = curlOf({ kind: 'agent', target: 'https://agent.example.com/', request, ...agent('openai') });
     assert.match(command, /^# Only the beginning/);
     assert.equal(argumentOf(run([command])[0]!, '--data-raw'), request);
   });

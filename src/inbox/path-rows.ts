@@ -1,7 +1,6 @@
 // What the path of a message is drawn from.
-import type { Protocol } from '../agents/agent.ts';
 import { type Conversation, findConversation, listed } from './conversation.ts';
-import { curlOf } from './curl.ts';
+import { type CalledAgent, curlOf } from './curl.ts';
 import { timeOf } from './cursor.ts';
 import { type Message, type PartRow, type TurnRow, toMessage } from './message.ts';
 import { readTold, type Told } from './message-rows.ts';
@@ -30,12 +29,12 @@ export type MessagePath = {
   total_ms: number | null;
 };
 
-export type Kept = ExchangeRow & {
-  readonly target: string;
-  readonly request: string;
-  readonly response: string;
-  readonly protocol: Protocol | null;
-};
+export type Kept = ExchangeRow &
+  CalledAgent & {
+    readonly target: string;
+    readonly request: string;
+    readonly response: string;
+  };
 
 /** Texts of a burst that are read. */
 const MOST_RELATED = 60;
@@ -192,8 +191,8 @@ async function exchangesOf(
   return rowsOf(
     reader,
     sql<Kept[]>`
-      select e.id, e.kind, e.turn_id, e.part_id, a.name as agent_name, a.protocol, e.attempt, e.target, e.http_status, e.outcome,
-        e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late
+      select e.id, e.kind, e.turn_id, e.part_id, a.name as agent_name, a.protocol, a.endpoint_url,
+        a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late
       from exchanges e left join agent_registry a on a.id = e.agent_id
       where e.conversation_id = ${conversationId} and e.id >= id_at(${from}::timestamptz - interval '1 minute')
         and (e.turn_id = any (${turns.map((turn) => turn.id)}::uuid[])

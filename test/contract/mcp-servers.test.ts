@@ -38,7 +38,8 @@ for (const era of ['2026-07-28', 'legacy'] as const) {
         endSession: false,
         handle: { conversation: 'theirs' },
       });
-      assert.match(exchange.request, /^\{"name":"chat","arguments":\{"message":"What is the weather\?"/);
+      const { method, params } = JSON.parse(exchange.request);
+      assert.deepEqual([method, params.name, params.arguments.message], ['tools/call', 'chat', 'What is the weather?']);
       const thread = { agentId: 'a', handle: { conversation: 'theirs' }, missed: null, at: new Date() };
       await ask(server.url, { era }, { thread });
       assert.deepEqual(heard, ['session-1', 'theirs']);

@@ -12,8 +12,11 @@ import { type Failed, failed, failureOf, failureOfStatus, head, KEPT_REQUEST, st
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 
-/** What a request is to the call: part of it, or something said beside it that must not change how the call ends. */
-export type Role = { readonly kind: 'main' | 'aside'; readonly maxBytes?: number };
+/**
+ * What a request is to the call: what the agent is asked, another part of it, or something said beside it that must not change
+ * how the call ends.
+ */
+export type Role = { readonly kind: 'question' | 'main' | 'aside'; readonly maxBytes?: number };
 
 export type WireOptions = {
   roleOf(url: URL, init: RequestInit): Role;
@@ -35,8 +38,10 @@ export type Wire = {
   status(): number | null;
   /** Nothing more is asked: its deadlines end. */
   close(): void;
-  /** Closes it and gives the record of the call; `request` is what the agent was asked. */
-  exchange(request: string): AgentExchange;
+  /** The agent was asked: from then on it may have done something. */
+  hasAsked(): boolean;
+  /** Closes it and gives the record of the call: of its requests the newest that asked, as it was sent. */
+  exchange(): AgentExchange;
   /** Waits a moment for what is said beside the call: a cancellation must be out before its connection is closed. */
   settled(): Promise<void>;
 };
@@ -56,6 +61,7 @@ export function openWire(call: Approach, http: Dispatcher, options: WireOptions)
   const broken = new AbortController();
   const asides = new Set<Promise<unknown>>();
   let failure: Failed | null = null;
+  let question: { url: URL; body: string } | null = null;
   let answer: { status: number; headers: IncomingHttpHeaders } | null = null;
   let chunks: Buffer[] = [];
 
@@ -132,6 +138,7 @@ export function openWire(call: Approach, http: Dispatcher, options: WireOptions)
       const guarded = { ...init, headers: headersFor(url, init) };
       const role = options.roleOf(url, init);
       if (role.kind === 'aside') return aside(url, guarded);
+      if (role.kind === 'question') question = { url, body: String(init.body) };
       return main(url, guarded, role.maxBytes ?? MAX_ANSWER_BYTES);
     },
     signal,
@@ -144,13 +151,15 @@ export function openWire(call: Approach, http: Dispatcher, options: WireOptions)
     },
     status: () => answer?.status ?? null,
     close,
-    exchange(request) {
+    hasAsked: () => question !== null,
+    exchange() {
       close();
+      const { url, body } = question ?? { url: home, body: '' };
       return {
         // A query string may hold a key.
-        target: `${home.origin}${home.pathname}`,
+        target: `${url.origin}${url.pathname}`,
         status: answer?.status ?? null,
-        request: storable(request.slice(0, KEPT_REQUEST)),
+        request: storable(body.slice(0, KEPT_REQUEST)),
         response: head(chunks),
         startedAt,
         durationMs: performance.now() - startedMs,

@@ -21,16 +21,14 @@ const LONGEST_PAUSE_MS = 2_000;
 /** Asks an A2A agent for a reply. Never throws. */
 export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMemory<AgentCard>): Promise<AgentResult> {
   const wire = openA2aWire(call, http);
-  const attempt: Attempt = { call, wire, asked: '', progress: NOTHING };
+  const attempt: Attempt = { call, wire, progress: NOTHING };
   const outcome = await answer(attempt, cards);
-  return { outcome, exchange: wire.exchange(attempt.asked) };
+  return { outcome, exchange: wire.exchange() };
 }
 
 type Attempt = {
   readonly call: AgentCall;
   readonly wire: Wire;
-  /** What the agent was asked, once it is known. */
-  asked: string;
   progress: Progress;
 };
 
@@ -49,7 +47,7 @@ async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<
   } catch (error) {
     if (!call.signal.aborted) cards.forget(call.agent);
     if (wire.signal.aborted && client !== null) cancel(attempt, client);
-    return failureOf(error, attempt);
+    return failureOf(error, wire);
   }
 }
 
@@ -72,7 +70,6 @@ async function converse(attempt: Attempt, client: Client, settings: A2aSettings)
 async function send(attempt: Attempt, client: Client, settings: A2aSettings, taskId: string): Promise<AgentOutcome> {
   const { call, wire } = attempt;
   const request = requestFor(call, settings, taskId);
-  attempt.asked = JSON.stringify(request.message);
   attempt.progress = { ...NOTHING, taskId };
   const events = client.sendMessageStream(request, { signal: wire.signal });
   // A stream that goes on with a task may begin with the task as it stood: the question that has just been answered.
@@ -169,15 +166,15 @@ export function noCard(wire: Wire): Failed {
 }
 
 /** What the wire knows comes first; only names get into reasons, since an error's words may repeat the person's. */
-export function failureOf(error: unknown, { wire, asked }: Pick<Attempt, 'wire' | 'asked'>): Failed {
+export function failureOf(error: unknown, wire: Wire): Failed {
   const broken = wire.failure();
   if (broken !== null) {
     // Whether a message that was sent before is recognised is unknown; another agent is the better next try.
-    return asked !== '' && broken.code === 'agent_broken' ? { ...broken, retry: 'other' } : broken;
+    return wire.hasAsked() && broken.code === 'agent_broken' ? { ...broken, retry: 'other' } : broken;
   }
   const said = saidIn(error);
   if (said !== null) return failed('agent_said_error', `The agent answered with ${said.name}.`);
-  if (asked === '')
+  if (!wire.hasAsked())
     return failed('agent_contract', 'The agent card cannot be read, or names no binding that is spoken here.');
   return failed('agent_contract', 'The answer is not one of the protocol.');
 }

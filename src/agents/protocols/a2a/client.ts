@@ -15,6 +15,9 @@ import { openWire, type Role, type Wire } from '../sdk-wire.ts';
 /** A card as it came, read anew by the library for each client. */
 export type AgentCard = object;
 
+/** A message to the agent, in two versions over JSON-RPC and in both over HTTP+JSON. */
+const QUESTIONS = new Set(['SendMessage', 'SendStreamingMessage', 'message/send', 'message/stream']);
+const QUESTION_PATH = /\/message:(send|stream)$/;
 /** A card lists skills, so it may be longer than an answer. */
 const MAX_CARD_BYTES = 262_144;
 
@@ -27,6 +30,7 @@ function roleOf(url: URL, init: RequestInit): Role {
   // Two versions and two bindings of one wish: end the task.
   if (method === 'CancelTask' || method === 'tasks/cancel' || url.pathname.endsWith(':cancel'))
     return { kind: 'aside' };
+  if (method === undefined ? QUESTION_PATH.test(url.pathname) : QUESTIONS.has(method)) return { kind: 'question' };
   return init.body ? { kind: 'main' } : { kind: 'main', maxBytes: MAX_CARD_BYTES };
 }
 

@@ -25,6 +25,6 @@ export function meetA2a(approach: Approach, http: Dispatcher): Promise<Meeting> 
       const detail = `its card is read; it speaks ${transport.protocolName} ${transport.protocolVersion}`;
       return met(detail, { offers: skills.map(({ id }) => id), name, version });
     },
-    (error) => failureOf(error, { wire, asked: '' }),
+    (error) => failureOf(error, wire),
   );
 }

@@ -89,6 +89,7 @@ function roleOf(init: RequestInit): Role {
   if (init.method === 'DELETE') return { kind: 'aside' };
   const method = typeof init.body === 'string' ? /"method":"([\w/]+)"/.exec(init.body)?.[1] : undefined;
   if (method === 'notifications/cancelled') return { kind: 'aside' };
+  if (method === 'tools/call') return { kind: 'question' };
   return method === 'tools/list' ? { kind: 'main', maxBytes: MAX_LIST_BYTES } : { kind: 'main' };
 }
 

@@ -23,17 +23,15 @@ export async function callMcp(
   memory: AgentMemory<KnownServer>,
 ): Promise<AgentResult> {
   const wire = openMcpWire(call, http);
-  const attempt: Attempt = { call, wire, memory, asked: '', isIdempotent: false };
+  const attempt: Attempt = { call, wire, memory, isIdempotent: false };
   const outcome = await answer(attempt);
-  return { outcome, exchange: wire.exchange(attempt.asked) };
+  return { outcome, exchange: wire.exchange() };
 }
 
 type Attempt = {
   readonly call: AgentCall;
   readonly wire: McpWire;
   readonly memory: AgentMemory<KnownServer>;
-  /** What the agent was asked, once it is known. */
-  asked: string;
   /** Asked once more, the tool does nothing more: it says so itself. */
   isIdempotent: boolean;
 };
@@ -115,7 +113,6 @@ async function callTool(attempt: Attempt, { client }: Connection, plan: Plan<Too
   const { call, wire } = attempt;
   const conversation = call.thread?.handle.conversation ?? call.sessionId;
   const request = { name: plan.name, arguments: argumentsFor(plan, call, conversation) };
-  attempt.asked = JSON.stringify(request);
   attempt.isIdempotent = plan.tool?.annotations?.idempotentHint === true;
   const result = await orAborted(
     client.callTool(request, {
@@ -142,14 +139,11 @@ function isRefusal(error: unknown, wire: McpWire): boolean {
 }
 
 /** What the wire knows comes first; only codes get into reasons, since an error's words may repeat the person's. */
-export function failureOf(
-  error: unknown,
-  { wire, asked, isIdempotent }: Pick<Attempt, 'wire' | 'asked' | 'isIdempotent'>,
-): Failed {
+export function failureOf(error: unknown, { wire, isIdempotent }: Pick<Attempt, 'wire' | 'isIdempotent'>): Failed {
   const broken = wire.failure();
   if (broken !== null && (wire.signal.aborted || !(error instanceof ProtocolError))) {
     // Unlike our own message id, what a repeat means is unknown to most tools; another agent is the better next try.
-    const mayHaveRun = asked !== '' && !isIdempotent && broken.code === 'agent_broken';
+    const mayHaveRun = wire.hasAsked() && !isIdempotent && broken.code === 'agent_broken';
     return mayHaveRun ? { ...broken, retry: 'other' } : broken;
   }
   if (error instanceof ProtocolError)

@@ -15,7 +15,7 @@ export function meetMcp(approach: Approach, http: Dispatcher, about: About): Pro
   return meetOver(
     wire,
     () => shakeHands(approach, wire, about),
-    (error) => failureOf(error, { wire, asked: '', isIdempotent: false }),
+    (error) => failureOf(error, { wire, isIdempotent: false }),
   );
 }
 
