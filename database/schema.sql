@@ -3546,6 +3546,17 @@ begin
 end $function$;
 grant execute on function send_replay(uuid,text,text,json,text,text,boolean,integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.session_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform tell_of_session(old, new);
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.session_of(p_conversation uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -3911,6 +3922,40 @@ begin
 end $function$;
 grant execute on function take_over(uuid,text,integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.tell_of_session(was agent_sessions, is_now agent_sessions)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  happened_at timestamptz := clock_timestamp();
+begin
+  perform graphile_worker.add_job('session-events', json_build_object(
+      'agent', told.id, 'session', is_now.id, 'conversation', c.id, 'channel', c.channel, 'started_at', is_now.started_at,
+      -- Microseconds. Its row is locked by now, so what happens to a session has the order of these.
+      'at', (extract(epoch from happened_at) * 1000000)::bigint,
+      'start', case when told.begins then new_id() end,
+      'end', case when told.reason is not null then
+        json_build_object('id', new_id(), 'at', coalesce(is_now.ended_at, happened_at), 'reason', told.reason) end),
+    -- Behind all that a person waits for.
+    priority := 10, max_attempts := 3)
+  from (
+    select a.id,
+      a.id is not distinct from is_now.agent_id and a.id is distinct from was.agent_id as begins,
+      case
+        when a.id is distinct from is_now.agent_id then 'moved'
+        when is_now.is_active then null
+        when is_now.end_reason = 'stop' then 'stopped'
+        else is_now.end_reason
+      end as reason
+    from agent_registry a
+    where a.id in (was.agent_id, is_now.agent_id) and a.protocol = 'envelope' and a.metadata @> '{"session_events": true}'
+      and a.status <> 'deactivated' and a.disabled_at is null
+  ) told
+  join conversations c on c.id = is_now.conversation_id;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.tell_to_wait(p_conversation uuid, p_turn uuid, p_epoch integer, p_body text, p_parts json, p_pacing boolean)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -4127,3 +4172,6 @@ CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
 AS $function$
   select case p_kind when 'proactive' then interval '12 hours' else interval '4 hours' end
 $function$;
+
+CREATE TRIGGER session_moved_or_ended AFTER UPDATE ON public.agent_sessions FOR EACH ROW WHEN ((old.is_active AND ((old.agent_id IS DISTINCT FROM new.agent_id) OR (NOT new.is_active)))) EXECUTE FUNCTION session_changed();
+CREATE TRIGGER session_opened AFTER INSERT ON public.agent_sessions FOR EACH ROW WHEN ((new.agent_id IS NOT NULL)) EXECUTE FUNCTION session_changed();

@@ -8,6 +8,7 @@ import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts'
 import { createInvoke } from './agents/invoke.ts';
 import { createMeet } from './agents/meet.ts';
 import { createProber } from './agents/prober.ts';
+import { createSessionEvents } from './agents/session-events.ts';
 import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
@@ -211,9 +212,16 @@ async function openWorker(shared: Shared): Promise<string> {
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
   const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
   const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
-  // A database that is away for good must not hold the stop: what is not recorded is looked up at the next start.
-  stack.defer(() => Promise.race([outbound.idle(), sleep(IDLE_MS, undefined, { ref: false })]));
-  const invoke = createInvoke(shared.simulator ? withAgentsDown(agentHttp, shared.simulator.faults) : agentHttp);
+  const callHttp = shared.simulator ? withAgentsDown(agentHttp, shared.simulator.faults) : agentHttp;
+  const sessionEvents = createSessionEvents({ registry, http: callHttp, logger });
+  // A database that is away for good must not hold the stop, nor an agent that hangs: what is not recorded is looked up at the next
+  // start.
+  stack.defer(async () => {
+    const idle = Promise.all([outbound.idle(), sessionEvents.idle()]);
+    await Promise.race([idle, sleep(IDLE_MS, undefined, { ref: false })]);
+    sessionEvents.stop();
+  });
+  const invoke = createInvoke(callHttp);
   const mailbox = createMailbox({
     sql,
     logger,
@@ -258,7 +266,19 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, pacing }),
+    tasks: jobCatalogue({
+      sql,
+      logger,
+      mailbox,
+      replays,
+      chats,
+      stagedProbes,
+      outbound,
+      settle,
+      prober,
+      sessionEvents,
+      pacing,
+    }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
   const giveUp = () => {

@@ -22,6 +22,7 @@ function agent() {
     isRegistering: () => false,
     postLater: async () => {},
     canPost: () => false,
+    onSession: async () => null,
   });
   const call = (headers: Record<string, string>, body: string) =>
     envelope(headers, Buffer.from(body), false, new AbortController().signal);

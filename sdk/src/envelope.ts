@@ -25,6 +25,8 @@ export type EnvelopeParts = {
   readonly isRegistering: () => boolean;
   /** Sends what was promised with a 202; does not throw. */
   readonly postLater: (question: Question, answer: Promise<Reply>) => Promise<void>;
+  /** Hears of a session's start or end. Gives what is wrong with the payload, or null; does not throw. */
+  readonly onSession: (type: 'session.start' | 'session.end', payload: unknown) => Promise<string | null>;
   /** Null: an agent that is not registered cannot answer later. */
   readonly canPost: () => boolean;
 };
@@ -110,8 +112,10 @@ export function createEnvelope(parts: EnvelopeParts) {
           payload: { capabilities: parts.capabilities, version: parts.version ?? '0', limits: {} },
         };
       case 'session.start':
-      case 'session.end':
-        return { status: 204 };
+      case 'session.end': {
+        const wrong = await parts.onSession(type, payload);
+        return wrong === null ? { status: 204 } : problem(400, 'bad_request', wrong);
+      }
       default:
         return problem(400, 'unknown_type', 'The envelope has a type that this agent does not know.');
     }

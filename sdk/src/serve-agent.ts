@@ -9,12 +9,14 @@ import { createEnvelope } from './envelope.ts';
 import { createMcp } from './mcp.ts';
 import { identify, join, type Membership, type PostOptions } from './membership.ts';
 import { createAgentServer, listen } from './server.ts';
-import { type Served, type ServeSettings, settleServe } from './settings.ts';
+import { createSessionEvents, type SessionHandlers } from './session-events.ts';
+import { problem, type Served, type ServeSettings, settleServe } from './settings.ts';
 
-export type AgentOptions = ServeSettings & {
-  /** Answers a text. What it throws is a failure, and another agent is asked; `AgentError` says more. */
-  readonly chat: ChatHandler;
-};
+export type AgentOptions = ServeSettings &
+  SessionHandlers & {
+    /** Answers a text. What it throws is a failure, and another agent is asked; `AgentError` says more. */
+    readonly chat: ChatHandler;
+  };
 
 export type Agent = {
   /** Where it is reached, without a slash at its end; MCP is at `/mcp`, A2A at `/a2a`. */
@@ -34,8 +36,7 @@ export type Agent = {
  * answered or was found away. Throws Error for wrong settings, AgentError when Darkspere refuses it, and as net does.
  */
 export async function serveAgent(options: AgentOptions): Promise<Agent> {
-  if (typeof options.chat !== 'function') throw new Error('The settings of the agent are wrong:\n  chat: a function.');
-  const settings = settleServe(options, process.env);
+  const settings = settleHandlers(options, settleServe(options, process.env));
   const { log, host } = settings;
   const chats = createChats(options.chat, settings.maxConcurrentSessions);
   // An agent from before knows its place without the registration secret.
@@ -68,6 +69,9 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       isRegistering,
       postLater,
       canPost: () => membership?.agentId != null,
+      onSession: createSessionEvents(options, (name, error) =>
+        log('warn', `${name} failed: ${asAgentError(error).code}.`),
+      ),
     }),
     mcp: createMcp(about),
     a2a: createA2a({
@@ -132,6 +136,23 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       await membership?.leave();
     },
   };
+}
+
+/** The settings with what follows from the handlers: Darkspere tells of sessions whoever asks for it. Throws Error for wrong ones. */
+function settleHandlers({ chat, onSessionStart, onSessionEnd }: AgentOptions, settings: Served): Served {
+  const isAbsentOrFunction = (handler: unknown) => handler === undefined || typeof handler === 'function';
+  const hearsOfSessions = onSessionStart !== undefined || onSessionEnd !== undefined;
+  const problems = [
+    ...problem(typeof chat === 'function', 'chat: a function.'),
+    ...problem(isAbsentOrFunction(onSessionStart), 'onSessionStart: a function.'),
+    ...problem(isAbsentOrFunction(onSessionEnd), 'onSessionEnd: a function.'),
+    ...problem(
+      !hearsOfSessions || settings.protocol === 'envelope',
+      `onSessionStart, onSessionEnd: nobody is told of sessions over ${settings.protocol}; protocol (AGENT_PROTOCOL): envelope.`,
+    ),
+  ];
+  if (problems.length > 0) throw new Error(`The settings of the agent are wrong:\n  ${problems.join('\n  ')}`);
+  return hearsOfSessions ? { ...settings, metadata: { ...settings.metadata, session_events: true } } : settings;
 }
 
 /** Where Darkspere asks, by protocol. A2A is found through its card. */

@@ -174,7 +174,8 @@ function logTo(name: string) {
   };
 }
 
-function problem(isFine: boolean, what: string): string[] {
+/** A problem for the list, unless it is none. */
+export function problem(isFine: boolean, what: string): string[] {
   return isFine ? [] : [what];
 }
 

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
 import type { ProbePayload, Prober } from '../agents/prober.ts';
+import type { SessionEvents, SessionEventsPayload } from '../agents/session-events.ts';
 import { probeNow, type ProbePayload as StagedProbePayload } from '../agents/staged-probe/request.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
@@ -25,6 +26,7 @@ export type CatalogueDeps = {
   readonly settle: (payload: SendPayload) => Promise<void>;
   /** Null: agents are not probed. */
   readonly prober: Prober | null;
+  readonly sessionEvents: SessionEvents;
   readonly pacing: boolean;
 };
 
@@ -41,7 +43,7 @@ const CRONTAB = `
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, pacing } = deps;
+  const { sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, sessionEvents, pacing } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -75,6 +77,8 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       probe: task<ProbePayload>(async (payload) => {
         await prober?.run(payload);
       }),
+      // Tells an agent that asked for it of a session that has become its own or is over.
+      'session-events': task<SessionEventsPayload>((payload) => sessionEvents.run(payload)),
       'ensure-probes': task(async () => {
         await prober?.ensure();
       }),

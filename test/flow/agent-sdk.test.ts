@@ -80,6 +80,47 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     });
   }
 
+  test('its handlers hear of its sessions, a failure of theirs does no harm, and nobody else may call them', async (t) => {
+    const heard: string[] = [];
+    const { line, agent, log } = await lineWith(t, ({ message }) => ({ message, endSession: message === 'bye' }), {
+      onSessionStart({ sessionId, conversationId, channel, startedAt }) {
+        assert.ok(sessionId !== '' && conversationId !== null && startedAt instanceof Date);
+        heard.push(`start over ${channel}`);
+        throw new Error('of the handler');
+      },
+      async onSessionEnd({ endedAt, startedAt, reason }) {
+        assert.ok(endedAt !== null && startedAt !== null && endedAt >= startedAt);
+        heard.push(`end: ${reason}`);
+      },
+    });
+    const person = line.person();
+    assert.deepEqual(await ask(line, ['hello', 'bye'], person), ['hello', 'bye']);
+    await until(() => heard.length === 2);
+    assert.deepEqual(heard, ['start over sms', 'end: agent']);
+    assert.ok(log.includes('onSessionStart failed: internal_error.'));
+
+    const forged = JSON.stringify({
+      type: 'session.end',
+      message_id: 'x',
+      payload: { session_id: 's', reason: 'idle' },
+    });
+    const headers = { 'content-type': 'application/json' };
+    assert.equal((await fetch(agent.url, { method: 'POST', headers, body: forged })).status, 401);
+    assert.equal(heard.length, 2);
+  });
+
+  test('an agent without such handlers is told of no sessions, and wrong ones are said at once', async (t) => {
+    const { agent } = await lineWith(t, () => 'Hello.');
+    const [plain] = await world.sql`select metadata from agent_registry where id = ${agent.agentId}`;
+    assert.ok(!('session_events' in plain!.metadata));
+    const serve = (more: object) => serveAgent({ name: 'wrong', chat: () => 'Hello.', port: 0, ...more });
+    await assert.rejects(serve({ onSessionEnd: 'later' }), /onSessionEnd: a function\./);
+    await assert.rejects(
+      serve({ onSessionStart() {}, protocol: 'mcp' }),
+      /over mcp; protocol \(AGENT_PROTOCOL\): envelope/,
+    );
+  });
+
   for (const protocol of PROTOCOLS) {
     test(`${protocol}: what is streamed is one text, and a failure moves on to another agent`, async (t) => {
       const { line } = await lineWith(

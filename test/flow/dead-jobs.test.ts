@@ -30,6 +30,7 @@ describe('jobs that never succeeded', () => {
       outbound: nobody,
       settle: nobody,
       prober: null,
+      sessionEvents: nobody,
       pacing: false,
     });
     await work[name]!({}, {} as never);

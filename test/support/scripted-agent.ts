@@ -28,6 +28,15 @@ export type Call = {
   answered: boolean;
 };
 
+/** What it was told of a session, as it came over the wire. */
+export type SessionNotice = {
+  readonly type: 'session.start' | 'session.end';
+  readonly messageId: string;
+  readonly payload: Readonly<Record<string, string>>;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+};
+
 /** What an agent does with a call: a text is a right answer, anything else is spelled out. */
 export type Act =
   | string
@@ -57,6 +66,8 @@ export type AgentOptions = {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** What it says when it is asked how it is; `healthy` unless told otherwise, HANG for nothing. */
   readonly probe?: () => string | Promise<never>;
+  /** What it does when it is told of a session; 204 unless told otherwise, HANG for nothing. */
+  readonly onSession?: (notice: SessionNotice) => Act | Promise<never>;
 };
 
 export type AgentHost = {
@@ -78,13 +89,20 @@ export type ScriptedAgent = Awaited<ReturnType<typeof startScriptedAgent>>;
 export async function startScriptedAgent(host: AgentHost, first: Behaviour, options: AgentOptions = {}) {
   const { protocol = 'envelope' } = options;
   const calls: Call[] = [];
+  const notices: SessionNotice[] = [];
   let behaviour = first;
 
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     if (isProbe(request, chunks)) return await answerProbe(response, chunks, options.probe?.() ?? 'healthy');
-    const call = readCall(Buffer.concat(chunks).toString('utf8'), request.headers, protocol);
+    const text = Buffer.concat(chunks).toString('utf8');
+    const notice = readNotice(text, request.headers, protocol);
+    if (notice !== null) {
+      notices.push(notice);
+      return await answerNotice(response, (await options.onSession?.(notice)) ?? { status: 204, body: '' });
+    }
+    const call = readCall(text, request.headers, protocol);
     calls.push(call);
     response.on('close', () => {
       call.answered = response.writableFinished;
@@ -112,6 +130,8 @@ export async function startScriptedAgent(host: AgentHost, first: Behaviour, opti
     apiKey: registered.api_key,
     signingSecret: registered.signing_secret,
     calls,
+    /** What it was told of sessions, in the order in which it came. */
+    notices,
     /** What the people said, call by call. */
     heard: () => calls.map((call) => call.text),
     behave(next: Behaviour) {
@@ -161,6 +181,19 @@ async function answerProbe(
   // A GET has no body, and its answer is not read.
   const { message_id } = JSON.parse(Buffer.concat(chunks).toString('utf8') || '{}');
   response.end(JSON.stringify({ type: 'health.status', in_reply_to: message_id, payload: { status, load: 0 } }));
+}
+
+function readNotice(text: string, headers: IncomingHttpHeaders, protocol: Protocol): SessionNotice | null {
+  const { type, message_id: messageId, payload } = JSON.parse(text);
+  if (protocol !== 'envelope' || (type !== 'session.start' && type !== 'session.end')) return null;
+  return { type, messageId, payload, headers, body: text };
+}
+
+async function answerNotice(response: ServerResponse, act: Act): Promise<void> {
+  const { status = 200, body = '', delayMs = 0 } = typeof act === 'string' ? { body: act } : act;
+  if (delayMs > 0) await pause(delayMs);
+  response.writeHead(status);
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
 function readCall(text: string, headers: IncomingHttpHeaders, protocol: Protocol): Call {

@@ -9,7 +9,7 @@ import { PRESETS } from './presets.ts';
 import { webhookSettings } from './webhook.ts';
 
 const SETTINGS: Readonly<Record<Protocol, z.ZodType>> = {
-  envelope: z.object({ require_signed_replies: z.boolean().optional() }),
+  envelope: z.object({ require_signed_replies: z.boolean().optional(), session_events: z.boolean().optional() }),
   openai: openaiSettings,
   mcp: mcpSettings,
   a2a: a2aSettings,

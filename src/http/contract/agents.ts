@@ -113,7 +113,7 @@ const fields = {
   version: text(50),
   metadata: z.record(z.string(), z.unknown()).meta({
     description:
-      'Settings of the protocol, and anything of yours; 8 KiB as JSON. `metadata.api_key`, the credential for the endpoint, is sealed and never shown.',
+      'Settings of the protocol, and anything of yours; 8 KiB as JSON. `metadata.api_key`, the credential for the endpoint, is sealed and never shown. `metadata.session_events: true` (envelope): the agent is told when a session becomes its own (`session.start`) and when it is over (`session.end`).',
   }),
 };
 
