@@ -102,7 +102,7 @@ const TABLES_OF_DATA = new Set(['src/errors.ts', 'src/config/variables.ts']);
 
 /** Everything that may be a field of a log line: ids, counts, codes and our own words. */
 const LOG_FIELDS = new Set(
-  'applied bytes code conversation conversations error jobs ms outcome part pool reason records route service source trace turn'.split(
+  'agent applied bytes code conversation conversations error jobs ms outcome part pool reason records route service source trace turn'.split(
     ' ',
   ),
 );
