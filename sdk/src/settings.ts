@@ -15,7 +15,7 @@ export type JoinSettings = {
   readonly version?: string;
   /** Anything of yours, up to 8 KiB as JSON; shown to operators. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** A preference in choosing among agents, and for `serveAgent` the most that it answers at a time. 100 when absent. */
+  /** The most calls that Darkspere has under way at once, and that `serveAgent` answers at a time. 100 when absent. */
   readonly maxConcurrentSessions?: number;
   /** The service that registers agents. `REGISTRATION_URL`, else `http://127.0.0.1:8002`. */
   readonly registrationUrl?: string;
