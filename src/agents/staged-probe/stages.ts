@@ -78,7 +78,8 @@ const HTTP: Readonly<Partial<Record<ErrorCode, string>>> = {
   agent_contract:
     'Something that does not speak HTTP listens there, or it speaks TLS: then the address begins with https://.',
   agent_broken: 'The server hangs up without an answer. Where it speaks TLS the address begins with https://.',
-  agent_timeout: 'The server takes connections and says nothing: look at the agent’s own log.',
+  agent_timeout:
+    'The server takes connections and says nothing: look at the agent’s own log. One that thinks for longer than a probe registers with ?probe=handshake.',
   agent_busy: 'The agent says that it has too much to do: try again when it has less.',
 };
 
