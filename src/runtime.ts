@@ -258,7 +258,19 @@ async function openWorker(shared: Shared): Promise<string> {
     logger,
     outage: shared.outage,
     concurrency: config.concurrency,
-    tasks: jobCatalogue({ sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, pacing }),
+    tasks: jobCatalogue({
+      sql,
+      logger,
+      metrics,
+      mailbox,
+      replays,
+      chats,
+      stagedProbes,
+      outbound,
+      settle,
+      prober,
+      pacing,
+    }),
     onDeadPool: () => metrics.poolsRescued.inc(),
   });
   const giveUp = () => {
