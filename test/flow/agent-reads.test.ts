@@ -153,6 +153,25 @@ describe('the health of an agent over time', () => {
   });
 });
 
+test('of five minutes that nobody looked at, as while Darkspere did not run, no score is said', async () => {
+  const agent = await world.agent(() => 'hello', { type: 'watched' });
+  const points = async () => (await read(`/v1/agents/${agent.id}/health`)).points;
+  const slots = (await points()).map(({ at }: { at: string }) => at).slice(10, 15);
+  const { sql } = world;
+  await sql`delete from agent_health_looks`;
+  await sql`
+    insert into agent_health_history (agent_id, slot, calls, failures, health_score, status)
+    values (${agent.id}, ${slots[0]}, 0, 0, 80, 'active')`;
+  // Looked at with nothing new, not looked at twice, and looked at again.
+  for (const slot of [slots[1], slots[4]]) await sql`insert into agent_health_looks values (${slot})`;
+  const after = await points();
+  assert.deepEqual(
+    slots.map((slot: string) => after.find(({ at }: { at: string }) => at === slot).health_score),
+    [80, 80, null, null, 80],
+  );
+  assert.equal(after.at(-1).health_score, 100);
+});
+
 describe('a list of agents', () => {
   test('is searched by name, and counted', async () => {
     const type = 'counted';

@@ -10,6 +10,8 @@ import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.ts
 import { Ago } from '../../parts/time.tsx';
 
 const PAGE = 10;
+/** The id of the heading, which others on the page lead to. */
+export const SESSIONS_TITLE = 'sessions-title';
 
 export function SessionList({ agentId }: { agentId: string }) {
   const sessions = useInfiniteQuery({
@@ -23,8 +25,8 @@ export function SessionList({ agentId }: { agentId: string }) {
   const retry = () => sessions.refetch();
   const items = sessions.data?.pages.flatMap(({ data }) => data) ?? [];
   return (
-    <section aria-labelledby="sessions-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
-      <h2 id="sessions-title" className="mb-1 text-large font-semibold">
+    <section aria-labelledby={SESSIONS_TITLE} className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
+      <h2 id={SESSIONS_TITLE} className="mb-1 text-large font-semibold">
         Sessions
       </h2>
       {failure ? (

@@ -33,7 +33,7 @@ export const Agent = AgentRef.extend({
   endpoint_url: z.string(),
   capabilities: z.array(z.string()),
   version: z.string().nullable(),
-  /** `disabled`: by an operator where `disabled` says so, else by three failures in a row. */
+  /** `disabled`: by an operator where `disabled` says so, else by three calls or probes in a row that failed, or one call while it was coming back. */
   status: Status,
   health_score: z.number().int(),
   response_ms: z.number(),
