@@ -103,6 +103,21 @@ describe('the calls of an agent', () => {
     assert.equal(sessions[0].our_address, line.number);
   });
 
+  test('one that was moved says why, on the page of its conversation too', async () => {
+    const line = await world.line();
+    const agent = await line.agent(() => 'hello');
+    const id = await answered(line, 'one');
+    const reasonOf = async () => (await read(`/v1/conversations/${id}`)).session.last_failover_reason;
+    assert.equal(await reasonOf(), null);
+    const other = await line.agent(() => 'hello', { name: 'the other' });
+    const [session] = (await read(`/v1/agents/${agent.id}/sessions`)).data;
+    assert.equal(session.last_failover_reason, null);
+    await world.sql`select failover_session_to_healthy_agent(${session.id})`;
+    const [moved] = (await read(`/v1/agents/${other.id}/sessions`)).data;
+    assert.deepEqual([moved.id, moved.failovers, moved.last_failover_reason], [session.id, 1, 'moved']);
+    assert.equal(await reasonOf(), 'moved');
+  });
+
   test('a cursor of somebody else’s making and an agent that is not there are refused', async () => {
     const agent = await world.agent(() => 'hello');
     for (const path of ['exchanges', 'sessions']) {

@@ -7,6 +7,7 @@ import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
 import { formatAddress } from '../../parts/format-address.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
+import { sessionMoves } from '../../parts/session-moves.ts';
 import { Ago } from '../../parts/time.tsx';
 
 const PAGE = 10;
@@ -47,8 +48,7 @@ export function SessionList({ agentId }: { agentId: string }) {
                   {formatAddress(session.their_address)}
                 </Link>
                 <span className="shrink-0 text-small text-ink-3">
-                  {session.failovers > 0 &&
-                    `moved ${session.failovers === 1 ? 'once' : `${session.failovers} times`} · `}
+                  {session.failovers > 0 && `${sessionMoves(session)} · `}
                   <Ago at={session.last_active_at} />
                 </span>
               </li>
