@@ -84,6 +84,14 @@ comment on table agent_health_history is 'Calls, times, score and status of agen
 grant delete, insert, select, update on agent_health_history to darkspere_admin;
 grant select on agent_health_history to darkspere_web;
 
+create table agent_health_looks (
+  slot timestamp with time zone not null,
+  constraint agent_health_looks_pkey PRIMARY KEY (slot)
+);
+comment on table agent_health_looks is 'The five minutes whose end was looked at in time, kept for two days as agent_health_history.';
+grant delete, insert, select, update on agent_health_looks to darkspere_admin;
+grant select on agent_health_looks to darkspere_web;
+
 create table agent_registry (
   id uuid default new_id() not null,
   name text not null,
@@ -2249,6 +2257,8 @@ begin
   where a.status <> 'deactivated' and (a.health_score, a.status) is distinct from (newest.health_score, newest.status)
   on conflict (agent_id, slot) do nothing;
 
+  insert into agent_health_looks values (ended) on conflict do nothing;
+  delete from agent_health_looks where slot < clock_timestamp() - interval '2 days';
   delete from agent_health_history where slot < clock_timestamp() - interval '2 days';
 end $function$;
 grant execute on function keep_health_history() to darkspere_worker;

@@ -269,6 +269,10 @@ async function openWorker(shared: Shared): Promise<string> {
     tasks: jobCatalogue({
       sql,
       logger,
+<<<<<<< HEAD
+=======
+      metrics,
+>>>>>>> refs/heads/agents
       mailbox,
       replays,
       chats,
@@ -276,7 +280,10 @@ async function openWorker(shared: Shared): Promise<string> {
       outbound,
       settle,
       prober,
+<<<<<<< HEAD
       sessionEvents,
+=======
+>>>>>>> refs/heads/agents
       pacing,
     }),
     onDeadPool: () => metrics.poolsRescued.inc(),

@@ -60,6 +60,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   agent_call_times: 'agents',
   agent_slots: 'agents',
   agent_health_history: 'agents',
+  agent_health_looks: 'agents',
   session_failovers: 'agents',
   consents: 'security',
   login_tokens: 'security',

@@ -16,7 +16,8 @@ export const AGENT_LOOKS: Readonly<Record<Agent['status'] | 'draining' | 'off', 
     word: 'Down',
     icon: CircleSlash,
     tone: 'text-bad',
-    means: 'It failed three times in a row; it is tried again and again, and is back when it answers.',
+    means:
+      'Three calls or probes in a row failed, or one while it was coming back; it is tried again and again, and is back when it answers.',
   },
   off: {
     word: 'Switched off',

@@ -15,19 +15,22 @@ export type HealthPoint = {
   readonly p50_ms: number | null;
   readonly p95_ms: number | null;
   readonly p99_ms: number | null;
-  /** At the end of the five minutes; null: not known. */
+  /** At the end of the five minutes; null: not known, as while Darkspere did not run. */
   readonly health_score: number | null;
   readonly status: AgentStatus | null;
 };
 
 type Row = Omit<HealthPoint, 'at'> & { readonly slot: Date };
 
+/** A worker looks within so long of the end of five minutes. */
+const LOOKED_WITHIN_MS = 60_000;
+const UNKNOWN = { health_score: null, status: null };
 const NOTHING = { calls: 0, failures: 0, p50_ms: null, p95_ms: null, p99_ms: null };
 
 /** Every step of a window, oldest first; the last one is not over. No steps: there is no such agent. */
 export async function healthHistory(sql: Sql, agentId: string, window: Window): Promise<HealthPoint[]> {
-  const [now] = await sql<{ first: Date; last: Date; health_score: number; status: AgentStatus }[]>`
-    select date_bin('5 minutes', clock_timestamp(), 'epoch') as last,
+  const [now] = await sql<Now[]>`
+    select clock_timestamp() as at, date_bin('5 minutes', clock_timestamp(), 'epoch') as last,
       date_bin('5 minutes', clock_timestamp() - ${WINDOWS[window]} * interval '1 millisecond', 'epoch') + interval '5 minutes'
         as first, health_score, status
     from agent_registry where id = ${agentId}`;
@@ -45,14 +48,20 @@ export async function healthHistory(sql: Sql, agentId: string, window: Window): 
      from call_times_by_slot(${agentId}, ${now.first}, 'infinity') recent
      where not exists (
        select from agent_health_history kept where kept.agent_id = ${agentId} and kept.slot = recent.slot))`;
-  return filled(rows, now);
+  const looks = await sql<{ slot: Date }[]>`select slot from agent_health_looks where slot >= ${now.first}`;
+  return filled(rows, new Set(looks.map(({ slot }) => slot.getTime())), now);
 }
 
-/** Where nothing was kept nothing had changed: the score is the one before. */
-function filled(
-  rows: readonly Row[],
-  now: { first: Date; last: Date; health_score: number; status: AgentStatus },
-): HealthPoint[] {
+type Now = {
+  readonly at: Date;
+  readonly first: Date;
+  readonly last: Date;
+  readonly health_score: number;
+  readonly status: AgentStatus;
+};
+
+/** Where somebody looked and kept nothing, nothing had changed: the score is the one before. */
+function filled(rows: readonly Row[], looks: ReadonlySet<number>, now: Now): HealthPoint[] {
   const bySlot = new Map(rows.map((row) => [row.slot.getTime(), row]));
   const before = rows.find((row) => row.slot < now.first);
   let known: Pick<HealthPoint, 'health_score' | 'status'> = {
@@ -60,12 +69,17 @@ function filled(
     status: before?.status ?? null,
   };
   const points: HealthPoint[] = [];
-  for (let ms = now.first.getTime(); ms <= now.last.getTime(); ms += HISTORY_STEP_MS) {
+  const lastMs = now.last.getTime();
+  const mayStillBeLookedAt = now.at.getTime() - lastMs < LOOKED_WITHIN_MS;
+  let wasSeen = false;
+  for (let ms = now.first.getTime(); ms <= lastMs; ms += HISTORY_STEP_MS) {
     const row = bySlot.get(ms);
     if (row && row.health_score !== null) known = { health_score: row.health_score, status: row.status };
-    if (ms === now.last.getTime()) known = { health_score: now.health_score, status: now.status };
+    if (ms === lastMs) known = { health_score: now.health_score, status: now.status };
     const { calls, failures, p50_ms, p95_ms, p99_ms } = row ?? NOTHING;
-    points.push({ at: new Date(ms), calls, failures, p50_ms, p95_ms, p99_ms, ...known });
+    const isDue: boolean = wasSeen && mayStillBeLookedAt && ms === lastMs - HISTORY_STEP_MS;
+    wasSeen = looks.has(ms) || row?.health_score != null || ms === lastMs || isDue;
+    points.push({ at: new Date(ms), calls, failures, p50_ms, p95_ms, p99_ms, ...(wasSeen ? known : UNKNOWN) });
   }
   return points;
 }

@@ -5,13 +5,17 @@ import { migrate } from '../database/migrate.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 
 /** Migrates the database of the configuration; exit code 0, 1 on failure, 2 for a bad configuration. */
-export async function migrateCommand(): Promise<number> {
+export async function migrateCommand(json: boolean): Promise<number> {
   try {
     const { config } = loadConfig(process.env, { parts: [] });
     const embedded = config.database.kind === 'embedded' ? await startEmbedded({ dataDir: config.dataDir }) : null;
     try {
       const database = embedded?.url ?? (config.database as { url: string }).url;
       const { applied, version, indexes } = await migrate(database, { indexes: 'all' });
+      if (json) {
+        process.stdout.write(`${JSON.stringify({ version, applied, indexes })}\n`);
+        return 0;
+      }
       process.stdout.write(
         applied.length === 0 ? `The database is up to date (${version}).\n` : `Applied ${applied.join(', ')}.\n`,
       );

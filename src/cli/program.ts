@@ -4,6 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { PARTS, type Part } from '../config.ts';
 import { addAgentCommands } from './agents.ts';
 import { addCampaignCommands } from './campaigns.ts';
+import { addCompletionCommand } from './completion.ts';
 import { addKeyCommands } from './keys.ts';
 import { addLoginCommand } from './login.ts';
 import { addMcpCommands } from './mcp.ts';
@@ -31,9 +32,10 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   program
     .command('migrate')
     .description('bring the database to this release (start does it too)')
-    .action(async () => {
+    .option('--json', 'one JSON object', false)
+    .action(async ({ json }: { json: boolean }) => {
       const { migrateCommand } = await import('./migrate.ts');
-      code = await migrateCommand();
+      code = await migrateCommand(json);
     });
 
   program
@@ -60,6 +62,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addNumberCommands(program, onCode);
   addCampaignCommands(program, onCode);
   addMcpCommands(program, onCode);
+  addCompletionCommand(program);
 
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -26,6 +26,7 @@ const ENDS = new Set(['delivered', 'undelivered', 'failed']);
 export function watchForReply(phone: string, waitMs: number, settleMs: number): ReplyWatch {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   const onTheirWay = new Set<string>();
+  let sent = 0;
   let delivered = 0;
   let timer: NodeJS.Timeout | undefined;
   const end = (outcome: Outcome): void => {
@@ -45,10 +46,15 @@ export function watchForReply(phone: string, waitMs: number, settleMs: number): 
         if (event.status === 'failed') end({ kind: 'refused', detail: event.detail ?? 'no answer' });
         return;
       }
-      if (event.type === 'text-out') onTheirWay.add(event.sid);
+      if (event.type === 'text-out') {
+        sent += 1;
+        onTheirWay.add(event.sid);
+      }
       if (event.type === 'status' && ENDS.has(event.status) && onTheirWay.delete(event.sid)) {
         delivered += event.status === 'delivered' ? 1 : 0;
       }
+      // What becomes of a reply to an earlier text says nothing of this one.
+      if (sent === 0) return;
       if (onTheirWay.size > 0) arm(waitMs, { kind: delivered > 0 ? 'answered' : 'silent' });
       else arm(settleMs, { kind: delivered > 0 ? 'answered' : 'undelivered' });
     },

@@ -57,6 +57,11 @@ export type AgentHealthHistoryRow = {
   status: string | null;
 };
 
+/** The five minutes whose end was looked at in time, kept for two days as agent_health_history. */
+export type AgentHealthLooksRow = {
+  slot: Date;
+};
+
 export type AgentHealthSummaryRow = {
   agent_id: string | null;
   name: string | null;

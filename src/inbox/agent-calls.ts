@@ -107,6 +107,8 @@ export type AgentSession = {
   readonly last_active_at: string;
   /** How often it went from one agent to another. */
   readonly failovers: number;
+  /** An error code of the agent before, `unhealthy`, `gone`, or `moved` by hand. */
+  readonly last_failover_reason: string | null;
 };
 
 /** The open sessions that an agent holds, the newest first. Throws invalid_request for a cursor that is none. */
@@ -122,7 +124,8 @@ export async function listAgentSessions(
   const rows = await rowsOf(
     reader,
     sql<(Omit<AgentSession, 'started_at' | 'last_active_at'> & { started_at: Date; last_active_at: Date })[]>`
-      select s.id, s.conversation_id, c.channel, c.our_address, c.their_address, s.started_at, s.last_active_at, s.failovers
+      select s.id, s.conversation_id, c.channel, c.our_address, c.their_address, s.started_at, s.last_active_at, s.failovers,
+        (select f.reason from session_failovers f where f.session_id = s.id order by f.id desc limit 1) as last_failover_reason
       from agent_sessions s join conversations c on c.id = s.conversation_id
       where s.agent_id = ${agentId} and s.is_active and s.id < ${before(cursor)}
       order by s.id desc limit ${limit + 1}`,

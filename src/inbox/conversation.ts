@@ -29,7 +29,15 @@ export type Conversation = {
 
 export type ConversationDetail = Conversation & {
   created_at: string;
-  session: { id: string; started_at: string; last_active_at: string; is_active: boolean; failovers: number } | null;
+  session: {
+    id: string;
+    started_at: string;
+    last_active_at: string;
+    is_active: boolean;
+    failovers: number;
+    /** An error code of the agent before, `unhealthy`, `gone`, or `moved` by hand. */
+    last_failover_reason: string | null;
+  } | null;
 };
 
 export type ConversationRow = {
@@ -52,6 +60,7 @@ export type ConversationRow = {
   readonly session_active_at: Date | null;
   readonly session_is_active: boolean | null;
   readonly failovers: number | null;
+  readonly last_failover_reason: string | null;
   readonly last_message_id: string | null;
 };
 
@@ -92,6 +101,7 @@ function conversationRows(reader: Reader, ids: readonly string[]): Promise<Conve
         c.takeover_by, c.takeover_since, c.takeover_until,
         s.id as session_id, s.started_at as session_started_at, s.last_active_at as session_active_at,
         s.is_active as session_is_active, s.failovers, s.agent_id, a.name as agent_name,
+        (select f.reason from session_failovers f where f.session_id = s.id order by f.id desc limit 1) as last_failover_reason,
         (select m.id from messages m where m.conversation_id = c.id order by m.id desc limit 1) as last_message_id
       from unnest(${ids as string[]}::uuid[]) with ordinality wanted (id, n)
       join conversations c on c.id = wanted.id
@@ -140,6 +150,7 @@ function toConversation(row: ConversationRow, last: Message | null): Conversatio
             last_active_at: row.session_active_at!.toISOString(),
             is_active: row.session_is_active!,
             failovers: row.failovers!,
+            last_failover_reason: row.last_failover_reason,
           },
   };
 }

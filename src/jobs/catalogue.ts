@@ -14,10 +14,12 @@ import { indexMessages } from '../inbox/index-messages.ts';
 import type { Replayer, ReplayPayload } from '../inbox/replay.ts';
 import { endTakeover } from '../inbox/takeover.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 
 export type CatalogueDeps = {
   readonly sql: Sql;
   readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'turns'>;
   readonly mailbox: Mailbox;
   readonly replays: Replayer;
   readonly chats: Chats;
@@ -43,7 +45,20 @@ const CRONTAB = `
 `;
 
 export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: TaskList; crontab: string } {
-  const { sql, logger, mailbox, replays, chats, stagedProbes, outbound, settle, prober, sessionEvents, pacing } = deps;
+  const {
+    sql,
+    logger,
+    metrics,
+    mailbox,
+    replays,
+    chats,
+    stagedProbes,
+    outbound,
+    settle,
+    prober,
+    sessionEvents,
+    pacing,
+  } = deps;
   return {
     crontab: CRONTAB,
     turns: {
@@ -65,8 +80,11 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       settle: task<SendPayload>((payload) => settle(payload)),
       // An agent said 202: its time is over.
       'close-deferred': task<{ turn: string }>(async ({ turn }) => {
-        if (await closeDeferred(sql, turn, pacing))
+        if (await closeDeferred(sql, turn, pacing)) {
+          // It was counted as deferred; that nobody answered its person is known only now.
+          metrics.turns.inc({ state: 'fell_back' });
           logger.warn({ turn }, 'an agent deferred its answer and never gave it');
+        }
       }),
       // An operator has done nothing for a while with a conversation that they had taken over.
       'end-takeover': task<{ c: string }>(async ({ c }) => {

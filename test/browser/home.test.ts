@@ -134,8 +134,11 @@ describe('the figures', () => {
     await page.waitForURL(/\/agents\/[0-9a-f-]{36}$/);
     await page.getByRole('heading', { name: 'parrot', level: 1 }).waitFor();
     await page.getByRole('link', { name: /^Sessions/ }).click();
-    await page.waitForURL(/\/conversations\?agent=[0-9a-f-]{36}$/);
-    await page.getByRole('list', { name: 'Conversations' }).getByRole('link').first().waitFor();
+    await page.waitForURL(/\/agents\/[0-9a-f-]{36}#sessions-title$/);
+    const sessions = page.getByRole('list', { name: 'Sessions' });
+    assert.ok(await sessions.getByRole('link').first().isVisible());
+    const box = await sessions.boundingBox();
+    assert.ok(box !== null && box.y < (page.viewportSize()?.height ?? 0), 'it is not scrolled to');
   });
 
   test('the window lives in the URL, and the back button undoes it', async (t) => {

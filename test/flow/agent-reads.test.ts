@@ -103,6 +103,21 @@ describe('the calls of an agent', () => {
     assert.equal(sessions[0].our_address, line.number);
   });
 
+  test('one that was moved says why, on the page of its conversation too', async () => {
+    const line = await world.line();
+    const agent = await line.agent(() => 'hello');
+    const id = await answered(line, 'one');
+    const reasonOf = async () => (await read(`/v1/conversations/${id}`)).session.last_failover_reason;
+    assert.equal(await reasonOf(), null);
+    const other = await line.agent(() => 'hello', { name: 'the other' });
+    const [session] = (await read(`/v1/agents/${agent.id}/sessions`)).data;
+    assert.equal(session.last_failover_reason, null);
+    await world.sql`select failover_session_to_healthy_agent(${session.id})`;
+    const [moved] = (await read(`/v1/agents/${other.id}/sessions`)).data;
+    assert.deepEqual([moved.id, moved.failovers, moved.last_failover_reason], [session.id, 1, 'moved']);
+    assert.equal(await reasonOf(), 'moved');
+  });
+
   test('a cursor of somebody else’s making and an agent that is not there are refused', async () => {
     const agent = await world.agent(() => 'hello');
     for (const path of ['exchanges', 'sessions']) {
@@ -151,6 +166,25 @@ describe('the health of an agent over time', () => {
     assert.deepEqual((await health()).points.slice(0, 23), later.points.slice(0, 23));
     assert.equal((await read(`/v1/agents/${agent.id}/health?window=24h`)).points.length, 288);
   });
+});
+
+test('of five minutes that nobody looked at, as while Darkspere did not run, no score is said', async () => {
+  const agent = await world.agent(() => 'hello', { type: 'watched' });
+  const points = async () => (await read(`/v1/agents/${agent.id}/health`)).points;
+  const slots = (await points()).map(({ at }: { at: string }) => at).slice(10, 15);
+  const { sql } = world;
+  await sql`delete from agent_health_looks`;
+  await sql`
+    insert into agent_health_history (agent_id, slot, calls, failures, health_score, status)
+    values (${agent.id}, ${slots[0]}, 0, 0, 80, 'active')`;
+  // Looked at with nothing new, not looked at twice, and looked at again.
+  for (const slot of [slots[1], slots[4]]) await sql`insert into agent_health_looks values (${slot})`;
+  const after = await points();
+  assert.deepEqual(
+    slots.map((slot: string) => after.find(({ at }: { at: string }) => at === slot).health_score),
+    [80, 80, null, null, 80],
+  );
+  assert.equal(after.at(-1).health_score, 100);
 });
 
 describe('a list of agents', () => {

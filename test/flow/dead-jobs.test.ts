@@ -23,6 +23,7 @@ describe('jobs that never succeeded', () => {
     const { work } = jobCatalogue({
       sql: db.pools.worker,
       logger: pino({ base: null }, { write: (line: string) => void log.push(line) }),
+      metrics: nobody,
       mailbox: nobody,
       replays: nobody,
       chats: nobody,

@@ -17,6 +17,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   agent_call_times: { darkspere_web: '', darkspere_worker: '' },
   agent_health_checks: { darkspere_web: 's', darkspere_worker: 's' },
   agent_health_history: { darkspere_web: 's', darkspere_worker: '' },
+  agent_health_looks: { darkspere_web: 's', darkspere_worker: '' },
   agent_health_summary: { darkspere_web: 's', darkspere_worker: 's' },
   agent_sessions: { darkspere_web: 's', darkspere_worker: 's' },
   agent_slots: { darkspere_web: 's', darkspere_worker: '' },

@@ -101,6 +101,26 @@ describe('numbers and campaigns', { concurrency: 2 }, () => {
     assert.match(none.said, / sales +none +interrupt /);
   });
 
+  test('a migration says for scripts what it did', async () => {
+    const { code, said, complained } = await darkspere('migrate', '--json');
+    assert.deepEqual([code, complained], [0, '']);
+    const { version, ...done } = JSON.parse(said);
+    assert.match(version, /^\d{4}-/);
+    assert.deepEqual(done, { applied: [], indexes: [] });
+  });
+
+  test('a shell completes every command that there is, and a shell that is none is refused', async () => {
+    const { said: help } = await darkspere('--help');
+    const commands = [...help.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!);
+    assert.ok(commands.includes('numbers'), help);
+    const { code, said } = await darkspere('completion', 'bash');
+    assert.equal(code, 0);
+    for (const name of commands) assert.match(said, new RegExp(`[ ']${name}[ ']`), name);
+    const unknown = await darkspere('completion', 'tcsh');
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.complained, /bash, zsh, fish/);
+  });
+
   test('a number that the environment names is not taken out of service without a warning', async () => {
     const { code, complained } = await darkspere('numbers', 'set', '+15550001111', '--active', 'no');
     assert.equal(code, 0);

@@ -1,8 +1,11 @@
 // What agents post by themselves: late answers to a turn they answered with 202, and texts of their own.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { pino } from 'pino';
 import { closeDeferred } from '../../src/bridge/posts.ts';
 import { FALLBACK_TEXT } from '../../src/bridge/reply.ts';
+import { jobCatalogue } from '../../src/jobs/catalogue.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
 import { call, keyHolder } from '../support/operator.ts';
 import type { Behaviour, PostAnswer } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
@@ -50,6 +53,22 @@ describe('posts', { concurrency: 6 }, () => {
     const story = await line.story(ann);
     assert.deepEqual([story.turns[0]!.state, story.turns[0]!.reply_id], ['replied', posted.json.id]);
     assert.equal(ann.texts().length, 1);
+  });
+
+  test('one that never comes is counted, once, as a turn that fell back', async () => {
+    const { turnId } = await deferred();
+    const metrics = createMetrics();
+    const nobody = {} as never;
+    const { work } = jobCatalogue({
+      ...{ sql: world.database.pools.worker, logger: pino({ enabled: false }), metrics, prober: null, pacing: false },
+      ...{ mailbox: nobody, replays: nobody, chats: nobody, stagedProbes: nobody, outbound: nobody, settle: nobody },
+    });
+    for (let n = 0; n < 2; n++) await work['close-deferred']!({ turn: turnId }, {} as never);
+    const { values } = await metrics.turns.get();
+    assert.deepEqual(
+      values.map(({ labels, value }) => [labels.state, value]),
+      [['fell_back', 1]],
+    );
   });
 
   test('a late answer is part of what the agent is told next', async () => {

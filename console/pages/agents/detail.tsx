@@ -18,7 +18,7 @@ import { HistoryPanel } from './history-panel.tsx';
 import { ProbePanel } from './probe-panel.tsx';
 import { PROTOCOLS } from './protocols.ts';
 import { SessionList } from './sessions.tsx';
-import { useAgent } from './use-agents.ts';
+import { useAgent, useReadAgain } from './use-agents.ts';
 
 export function AgentPage({ id }: { id: string }) {
   const agent = useAgent(id);
@@ -122,10 +122,12 @@ const WINDOWS = [
 
 function History({ id }: { id: string }) {
   const window = new URLSearchParams(useSearch()).get('window') === '24h' ? '24h' : '2h';
+  const refetchInterval = useReadAgain();
   const health = useQuery({
     queryKey: ['agent', id, 'health', window],
     queryFn: ({ signal }) => get<AgentHealth>(`/v1/agents/${id}/health`, { window }, signal),
     placeholderData: keepPreviousData,
+    refetchInterval,
   });
   const failure = useFailure(health);
   const retry = () => health.refetch();

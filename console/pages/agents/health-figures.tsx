@@ -1,10 +1,10 @@
 // How an agent is now, in figures.
 import type { ReactNode } from 'react';
-import { Link } from 'wouter';
 import type { AgentDetail } from '../../../src/http/contract.ts';
 import { duration } from '../../parts/duration.ts';
 import { exactly, shortly } from '../../parts/numbers.ts';
 import { Ago } from '../../parts/time.tsx';
+import { SESSIONS_TITLE } from './sessions.tsx';
 
 const CIRCUITS: Readonly<Record<AgentDetail['circuit'], { readonly word: string; readonly means: string }>> = {
   closed: { word: 'Closed', means: 'It is called as usual.' },
@@ -71,8 +71,8 @@ export function HealthFigures({ agent }: { agent: AgentDetail }) {
         <Figure
           label="Sessions"
           value={shortly(agent.active_sessions)}
-          means="Conversations that it answers; their list"
-          href={`/conversations?agent=${agent.id}`}
+          means="Open conversations that it answers; their list"
+          href={`#${SESSIONS_TITLE}`}
         >
           {agent.reported_sessions === null ? 'open' : `it counts ${shortly(agent.reported_sessions)}`}
         </Figure>
@@ -95,6 +95,7 @@ function Figure({
   /** Null: there is nothing to say a number about. */
   value: string | null;
   means: string;
+  /** Of a place on this page. */
   href?: string;
   isBad?: boolean;
   children: ReactNode;
@@ -115,9 +116,9 @@ function Figure({
           {inside}
         </div>
       ) : (
-        <Link href={href} title={means} className={`${CELL} -outline-offset-2 hover:bg-hover`}>
+        <a href={href} title={means} className={`${CELL} -outline-offset-2 hover:bg-hover`}>
           {inside}
-        </Link>
+        </a>
       )}
     </li>
   );

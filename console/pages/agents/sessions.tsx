@@ -7,9 +7,12 @@ import { Button } from '../../parts/button.tsx';
 import { useFailure } from '../../parts/failure.ts';
 import { formatAddress } from '../../parts/format-address.ts';
 import { PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
+import { sessionMoves } from '../../parts/session-moves.ts';
 import { Ago } from '../../parts/time.tsx';
 
 const PAGE = 10;
+/** The id of the heading, which others on the page lead to. */
+export const SESSIONS_TITLE = 'sessions-title';
 
 export function SessionList({ agentId }: { agentId: string }) {
   const sessions = useInfiniteQuery({
@@ -23,8 +26,8 @@ export function SessionList({ agentId }: { agentId: string }) {
   const retry = () => sessions.refetch();
   const items = sessions.data?.pages.flatMap(({ data }) => data) ?? [];
   return (
-    <section aria-labelledby="sessions-title" className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
-      <h2 id="sessions-title" className="mb-1 text-large font-semibold">
+    <section aria-labelledby={SESSIONS_TITLE} className="border-b border-line px-4 pt-4 pb-4 @xl:px-6">
+      <h2 id={SESSIONS_TITLE} className="mb-1 text-large font-semibold">
         Sessions
       </h2>
       {failure ? (
@@ -45,8 +48,7 @@ export function SessionList({ agentId }: { agentId: string }) {
                   {formatAddress(session.their_address)}
                 </Link>
                 <span className="shrink-0 text-small text-ink-3">
-                  {session.failovers > 0 &&
-                    `moved ${session.failovers === 1 ? 'once' : `${session.failovers} times`} · `}
+                  {session.failovers > 0 && `${sessionMoves(session)} · `}
                   <Ago at={session.last_active_at} />
                 </span>
               </li>

@@ -23,7 +23,8 @@ export function useFilter(): [filter: Filter, set: (part: Filter) => void] {
   return [filter, (part) => navigate(location + queryString({ ...filter, ...part }), { replace: 'name' in part })];
 }
 
-function useReadAgain(): number | false {
+/** How often what nobody tells of is read again; not while the page is paused. */
+export function useReadAgain(): number | false {
   return useLiveState() === 'paused' ? false : READ_AGAIN_MS;
 }
 

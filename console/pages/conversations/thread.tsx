@@ -8,6 +8,7 @@ import { CopyButton } from '../../parts/copy-button.tsx';
 import { useFailure } from '../../parts/failure.ts';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { Address } from '../../parts/phone-number.tsx';
+import { sessionMoves } from '../../parts/session-moves.ts';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { CONVERSATION_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { useStayAtEnd } from '../../parts/stay-at-end.ts';
@@ -78,9 +79,7 @@ function Head({ conversation, back }: { conversation: ConversationDetail; back: 
               </Link>
             </>
           )}
-          {session && session.failovers > 0 && (
-            <> · moved {session.failovers === 1 ? 'once' : `${session.failovers} times`} to another agent</>
-          )}
+          {session && session.failovers > 0 && <> · {sessionMoves(session)}</>}
         </p>
       </div>
       <StateLabel look={CONVERSATION_LOOKS[state]} className="text-small font-medium" />

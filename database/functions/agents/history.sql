@@ -51,6 +51,8 @@ begin
   where a.status <> 'deactivated' and (a.health_score, a.status) is distinct from (newest.health_score, newest.status)
   on conflict (agent_id, slot) do nothing;
 
+  insert into agent_health_looks values (ended) on conflict do nothing;
+  delete from agent_health_looks where slot < clock_timestamp() - interval '2 days';
   delete from agent_health_history where slot < clock_timestamp() - interval '2 days';
 end $$;
 

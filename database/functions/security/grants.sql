@@ -21,7 +21,7 @@ grant select on exchanges, agent_health_checks, session_failovers to darkspere_w
 -- What the console finds conversations and texts with.
 grant select on message_words, conversation_activity, replays to darkspere_web;
 -- What the pages of agents show.
-grant select on agent_health_history, agent_slots, agent_chats to darkspere_web;
+grant select on agent_health_history, agent_health_looks, agent_slots, agent_chats to darkspere_web;
 
 -- The registration API.
 grant insert, update on agent_registry to darkspere_web;

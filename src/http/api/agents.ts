@@ -65,7 +65,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     path: '/api/agents/register',
     summary: 'Join',
     description:
-      'With the registration secret in the body, or an operator’s key with the scope write. The agent is probed first, stage by stage; when one fails it is not registered, and the error names the stage and what to correct. The same name and type at the same address is the agent of before: it keeps its id, and its key and signing secret of before hold for a day more. With a key of an account the agent is that account’s alone.',
+      'With the registration secret in the body, or an operator’s key with the scope write. The agent is probed first, stage by stage; when one fails it is not registered, and the error names the stage and what to correct. The same name and type at the same address is the agent of before: it keeps its id, and its key and signing secret of before hold for a day more. With a key of an account the agent is that account’s alone; no text reaches it before numbers belong to accounts.',
     tag: 'agents',
     scope: 'anyone',
     before: admit,

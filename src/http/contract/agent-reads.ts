@@ -1,6 +1,6 @@
 // What the page of an agent shows: how it did, what it was asked, whom it answers; and a conversation with it.
 import { z } from 'zod';
-import { id, PageQuery, page, time } from './basics.ts';
+import { failoverReason, id, PageQuery, page, time } from './basics.ts';
 import { Exchange } from './path.ts';
 
 export const HealthQuery = z.strictObject({ window: z.enum(['2h', '24h']).default('2h') });
@@ -49,6 +49,7 @@ export const AgentSession = z.object({
   started_at: time,
   last_active_at: time,
   failovers: z.number().int(),
+  last_failover_reason: failoverReason,
 });
 export const AgentSessionPage = page(AgentSession);
 

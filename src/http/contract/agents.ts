@@ -33,7 +33,7 @@ export const Agent = AgentRef.extend({
   endpoint_url: z.string(),
   capabilities: z.array(z.string()),
   version: z.string().nullable(),
-  /** `disabled`: by an operator where `disabled` says so, else by three failures in a row. */
+  /** `disabled`: by an operator where `disabled` says so, else by three calls or probes in a row that failed, or one call while it was coming back. */
   status: Status,
   health_score: z.number().int(),
   response_ms: z.number(),
@@ -52,8 +52,10 @@ export const Agent = AgentRef.extend({
   calls_in_progress: z.number().int(),
   last_success_at: time.nullable(),
   last_failure_at: time.nullable(),
-  /** Asked for this account's conversations alone; null: for everybody's. */
-  account_id: id.nullable(),
+  account_id: id.nullable().meta({
+    description:
+      'Asked for this account’s conversations alone, so that no text reaches it before numbers belong to accounts; null: for everybody’s.',
+  }),
   /** It gets no new sessions while others can take them. */
   draining: z.object({ since: time, by: z.string(), reason: z.string().nullable() }).nullable(),
   /** By an operator: it is asked nothing. */

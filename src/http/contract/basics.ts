@@ -3,6 +3,11 @@ import { z } from 'zod';
 
 export const time = z.iso.datetime().meta({ description: 'ISO 8601, UTC' });
 export const id = z.uuid();
+/** Why a session went to another agent last. */
+export const failoverReason = z.string().nullable().meta({
+  description:
+    'Of the newest move to another agent: the error code that the one before failed with, `unhealthy` (or it fits no longer), `gone`, or `moved` (by hand). Null: none, or its record is kept no longer.',
+});
 
 /** Anything that is listed comes in pages; `next_cursor` is null on the last one. */
 export const page = <T extends z.ZodType>(item: T) =>

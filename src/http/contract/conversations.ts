@@ -1,7 +1,7 @@
 // Conversations and their messages.
 import { z } from 'zod';
 import { AgentRef } from './access.ts';
-import { id, PageQuery, page, time } from './basics.ts';
+import { failoverReason, id, PageQuery, page, time } from './basics.ts';
 
 export const MESSAGE_STATES = [
   // in
@@ -84,7 +84,14 @@ export const ConversationPage = page(Conversation).extend({ searched_back_to: ti
 export const ConversationDetail = Conversation.extend({
   created_at: time,
   session: z
-    .object({ id, started_at: time, last_active_at: time, is_active: z.boolean(), failovers: z.number().int() })
+    .object({
+      id,
+      started_at: time,
+      last_active_at: time,
+      is_active: z.boolean(),
+      failovers: z.number().int(),
+      last_failover_reason: failoverReason,
+    })
     .nullable(),
 });
 
