@@ -3961,6 +3961,22 @@ AS $function$
   order by m.seq
 $function$;
 
+CREATE OR REPLACE FUNCTION public.unknown_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select p.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'settle')
+    order by j.id desc limit p_most
+  ) job
+  join outbound_parts p on p.id = (job.payload ->> 'p')::uuid and p.state = 'unknown'
+$function$;
+grant execute on function unknown_conversations(integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
  RETURNS SETOF uuid
  LANGUAGE sql

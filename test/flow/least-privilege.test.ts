@@ -87,6 +87,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'send_replay',
     'stop_watching',
     'take_over',
+    'unknown_conversations',
     'waiting_conversations',
     'waiting_totals',
     'watch_live',

@@ -14,16 +14,16 @@ const MINUTE_MS = 60_000;
 type Props = { readonly overview: Overview; readonly findings: readonly Finding[] };
 
 export function Figures({ overview, findings }: Props) {
-  const { texts_in, texts_out, turns, parts, waiting } = overview;
+  const { window, texts_in, texts_out, turns, parts, waiting } = overview;
   const toneOf = (about: Finding['about']) => findings.find((finding) => finding.about === about)?.tone;
-  const minutes = overview.window === '1h' ? 60 : 24 * 60;
+  const minutes = window === '1h' ? 60 : 24 * 60;
   const ended = turns.replied + turns.fell_back;
   return (
     <section aria-label="Figures">
       <ul className="grid grid-cols-2 gap-px border-y border-line bg-line @xl:grid-cols-4 @5xl:grid-cols-8">
         <Figure
           label="Texts in"
-          href="/conversations"
+          href={`/conversations?since=${window}`}
           value={shortly(texts_in)}
           exact={`${exactly(texts_in)} texts in`}
         >
@@ -31,7 +31,7 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Texts out"
-          href="/conversations"
+          href={`/conversations?since=${window}`}
           value={shortly(texts_out)}
           exact={`${exactly(texts_out)} texts out`}
         >
@@ -40,7 +40,7 @@ export function Figures({ overview, findings }: Props) {
         <TimeToAnswer overview={overview} />
         <Figure
           label="Answered"
-          href="/conversations?state=failed"
+          href={`/conversations?state=fell_back&since=${window}`}
           value={overview.answered_share === null ? null : percent(overview.answered_share)}
           exact={`${exactly(turns.replied)} of ${exactly(ended)} turns ended with an answer`}
           tone={toneOf('fell_back')}
@@ -62,7 +62,7 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Not delivered"
-          href="/conversations?state=failed"
+          href={`/conversations?state=undelivered&since=${window}`}
           value={shortly(parts.failed)}
           exact={`${exactly(parts.failed)} of ${exactly(outgoing(parts))} parts of what went out were not delivered`}
           tone={toneOf('failed')}
@@ -71,7 +71,7 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Unknown"
-          href="/conversations?state=failed"
+          href={`/conversations?state=unknown&since=${window}`}
           value={shortly(parts.unknown)}
           exact={`Of ${exactly(parts.unknown)} texts the carrier did not say whether it took them; they are looked up, never sent twice`}
         >
@@ -120,11 +120,11 @@ function Figure({
 }
 
 /** Half of the people, nearly all of them, and the unlucky ones: an average would be nobody's time. */
-function TimeToAnswer({ overview: { time_to_answer_ms: time } }: { overview: Overview }) {
+function TimeToAnswer({ overview: { window, time_to_answer_ms: time } }: { overview: Overview }) {
   return (
     <li className="col-span-2 bg-page">
       <Link
-        href="/conversations"
+        href={`/conversations?since=${window}`}
         className="flex h-full flex-col px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4"
         title="From the first text of a burst to the answer, before the carrier takes it"
       >

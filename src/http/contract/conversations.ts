@@ -71,8 +71,23 @@ export const Conversation = z.object({
 });
 
 export const ConversationQuery = PageQuery.extend({
-  /** `failed`: something of the last answer did not arrive, or nobody could answer. */
-  state: z.enum(['waiting', 'failed', 'held', 'taken_over', 'opted_out']).optional(),
+  state: z
+    .enum(['waiting', 'failed', 'fell_back', 'undelivered', 'unknown', 'held', 'taken_over', 'opted_out'])
+    .optional()
+    .meta({
+      description:
+        '`fell_back`: nobody could answer the last texts; `undelivered`: something of what was said last did not arrive; `failed`: either; ' +
+        '`unknown`: the carrier has not said whether it took something. With `since` all that happened since then counts, not only the last.',
+    }),
+  since: z
+    .string()
+    .max(40)
+    .optional()
+    .meta({
+      description:
+        'A moment (`2026-11-25T10:00:00Z`) or how far back (`15m`, `1h`, `24h`, `7d`): what went wrong since then; with another ' +
+        '`state`, or with none, conversations whose newest text is not older.',
+    }),
   number: z.string().max(80).optional(),
   agent: id.optional(),
   /** Part of the person's number. */
