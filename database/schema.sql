@@ -1424,6 +1424,22 @@ AS $function$
   from window_capacity(p_campaign, p_bulk) l
 $function$;
 
+CREATE OR REPLACE FUNCTION public.deferred_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select t.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'close-deferred')
+    order by j.id desc limit p_most
+  ) job
+  join turns t on t.id = (job.payload ->> 'turn')::uuid and t.state = 'deferred'
+$function$;
+grant execute on function deferred_conversations(integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.drop_old_partitions()
  RETURNS integer
  LANGUAGE plpgsql

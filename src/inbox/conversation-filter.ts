@@ -1,6 +1,7 @@
 // Which conversations a list is about: as a condition, and, where few can fulfil it, as those few.
 import type postgres from 'postgres';
 import { DarkspereError } from '../errors.ts';
+import { isDeferred } from './conversation.ts';
 import { NOT_DELIVERED } from './message.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import { sinceOf } from './since.ts';
@@ -70,7 +71,7 @@ function stateCondition(reader: Reader, state: FilterState, since: string | unde
   const { sql, optOutScope } = reader;
   switch (state) {
     case 'waiting':
-      return sql`c.last_seq > c.done_seq and c.takeover_by is null`;
+      return sql`(c.last_seq > c.done_seq or ${isDeferred(reader)}) and c.takeover_by is null`;
     case 'held':
       return sql`c.last_seq > c.done_seq and c.takeover_by is null and is_held(c.held_until)`;
     case 'taken_over':
@@ -146,6 +147,10 @@ async function byState(reader: Reader, { state, since }: ConversationFilter, mos
     case undefined:
       return null;
     case 'waiting':
+      return idsOf(
+        reader,
+        sql`select id from waiting_conversations(${most}) id union select id from deferred_conversations(${most}) id`,
+      );
     case 'held':
       return idsOf(reader, sql`select distinct id from waiting_conversations(${most}) id`);
     case 'unknown':

@@ -211,7 +211,7 @@ describe('home, when something is wrong', () => {
     const [parrot] = well.agents;
     bad = {
       ...well,
-      waiting: { texts: 12, conversations: 7, oldest_ms: 400_000 },
+      waiting: { texts: 12, conversations: 7, oldest_ms: 400_000, deferred: 0 },
       turns: { replied: 20, fell_back: 9, other: 0 },
       answered_share: 20 / 29,
       parts: { delivered: 20, failed: 6, under_way: 4, unknown: 2 },

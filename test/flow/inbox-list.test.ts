@@ -140,6 +140,16 @@ describe('the list of conversations', () => {
         select their_address as their from conversations where id = ${ids.recovered}`;
       await bridge.arrive(person!.their, 'again');
       await bridge.finish([reply((await bridge.start(ids.recovered))!, ['good'])]);
+      ids.later = await arrive(somebody());
+      await bridge.finish([
+        {
+          ...reply((await bridge.start(ids.later))!, []),
+          state: 'deferred',
+          kind: null,
+          body: null,
+          deferred_until: new Date(Date.now() + 600_000),
+        },
+      ]);
       ids.longAgo = await arrive(somebody());
       await bridge.finish([
         { ...reply((await bridge.start(ids.longAgo))!, ['sorry']), state: 'fell_back', error_code: 'agent_none' },
@@ -157,7 +167,7 @@ describe('the list of conversations', () => {
     });
 
     const cases: readonly [string, Omit<ListQuery, 'limit'>, readonly string[]][] = [
-      ['waiting', { state: 'waiting' }, ['waiting', 'answering', 'held']],
+      ['waiting', { state: 'waiting' }, ['waiting', 'answering', 'held', 'later']],
       ['held', { state: 'held' }, ['held']],
       ['taken over', { state: 'taken_over' }, ['taken']],
       ['opted out', { state: 'opted_out' }, ['out']],
@@ -172,7 +182,7 @@ describe('the list of conversations', () => {
       ['not delivered since', { state: 'undelivered', since: '15m' }, ['failed', 'expired', 'recovered']],
       ['unknown since', { state: 'unknown', since: '15m' }, ['unknown']],
       ['unknown since the future', { state: 'unknown', since: '2999-01-01T00:00:00Z' }, []],
-      ['waiting since', { state: 'waiting', since: '3m' }, ['waiting', 'answering', 'held']],
+      ['waiting since', { state: 'waiting', since: '3m' }, ['waiting', 'answering', 'held', 'later']],
       ['texts since, of a number', { number: '+15550002222', since: '10m' }, ['other']],
       ['no texts since, of a number', { number: '+15550002222', since: '3m' }, []],
       ['number', { number: '+15550002222' }, ['other']],
@@ -210,6 +220,7 @@ describe('the list of conversations', () => {
         failed: 'idle',
         expired: 'idle',
         fellBack: 'idle',
+        later: 'deferred',
         longAgo: 'idle',
         unknown: 'idle',
         recovered: 'idle',

@@ -63,6 +63,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'apply_statuses',
     'call_times_by_slot',
     'conversation_context',
+    'deferred_conversations',
     'ended_turns',
     'find_provider_id',
     'find_words',

@@ -55,7 +55,7 @@ export function Figures({ overview, findings }: Props) {
           label="Waiting now"
           href="/conversations?state=waiting"
           value={shortly(waiting.texts)}
-          exact={`${exactly(waiting.texts)} texts wait in ${exactly(waiting.conversations)} conversations`}
+          exact={waits(waiting)}
           tone={toneOf('waiting')}
         >
           <Oldest overview={overview} />
@@ -163,9 +163,17 @@ function Split({ text }: { text: string }) {
 
 function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   useNow();
-  if (waiting.oldest_ms === null) return waiting.texts === 0 ? 'nobody waits' : 'just now';
+  if (waiting.oldest_ms === null) {
+    if (waiting.texts > 0) return 'just now';
+    return waiting.deferred === 0 ? 'nobody waits' : `agents answer ${shortly(waiting.deferred)} later`;
+  }
   const ms = waiting.oldest_ms + Math.max(0, Date.now() - Date.parse(at));
   return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
+}
+
+function waits({ texts, conversations, deferred }: Overview['waiting']): string {
+  const now = `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`;
+  return deferred === 0 ? now : `${now}; to ${exactly(deferred)} more questions agents said that they answer later`;
 }
 
 function rate(perMinute: number): string {

@@ -44,7 +44,16 @@ export const Direction = z.enum(['in', 'out']);
 /** An operator answers by hand; the agent stays silent until then, or until it is handed back. */
 export const Takeover = z.object({ by: z.string(), since: time, until: time });
 
-export const ConversationState = z.enum(['answering', 'waiting', 'held', 'taken_over', 'opted_out', 'idle']);
+export const ConversationState = z.enum([
+  'answering',
+  'waiting',
+  'held',
+  // The agent said 202: its answer is still to come.
+  'deferred',
+  'taken_over',
+  'opted_out',
+  'idle',
+]);
 
 export const Conversation = z.object({
   id,
