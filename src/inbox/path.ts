@@ -1,6 +1,6 @@
 // The path of a text through us, as spans on one line of time: what was done, what was waited for, what was reported. From rows
 // alone; it looks at no clock, so what still goes on has no end.
-import type { TurnRow } from './message.ts';
+import { refusalText, type TurnRow } from './message.ts';
 import { partSpans } from './path-parts.ts';
 import {
   type Draft,
@@ -138,7 +138,7 @@ function unturned(text: StoredText, from: number, fate: NonNullable<PathRows['fa
           name: 'Not for an agent',
           at: from,
           outcome: 'failed',
-          note: `Refused: ${fate.reason}.`,
+          note: `Not taken, because ${refusalText(fate.reason)}.`,
         }),
       ];
   }

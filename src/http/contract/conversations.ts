@@ -151,8 +151,9 @@ export const Message = z.object({
   /** A picture that a person sent is fetched through us, under `url`. */
   media: z.array(z.object({ content_type: z.string(), url: z.string() })),
   state: MessageState,
-  /** Why a text was refused. */
+  /** Why a text was refused: a code, and what it means, to go on after “because”. */
   reason: z.string().nullable(),
+  reason_text: z.string().nullable(),
   provider_id: z.string().nullable(),
   /** The turn that answers a text, or that a reply comes from. */
   turn: TurnRef.nullable(),
