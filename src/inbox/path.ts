@@ -222,9 +222,9 @@ function callSpans(calls: readonly ExchangeRow[], turn: TurnRow): Draft[] {
   return calls.flatMap((call, n) => {
     const from = call.started_at.getTime();
     const to = from + call.duration_ms;
-    const note = `${lasting(from - free)}: everybody had failed, or one had named a time. The trouble may pass.`;
+    const note = `${lasting(from - free)} to find whom to ask next; longer where nobody else could be asked, or one had named a time.`;
     const pause =
-      n === 0 ? [] : wait({ id: `pause-${call.id}`, name: 'Pause before the next try', from: free, to: from, note });
+      n === 0 ? [] : wait({ id: `pause-${call.id}`, name: 'Until the next try', from: free, to: from, note });
     free = to;
     return [
       ...pause,

@@ -154,7 +154,9 @@ describe('the list of conversations', () => {
       await bridge.finish([
         { ...reply((await bridge.start(ids.longAgo))!, ['sorry']), state: 'fell_back', error_code: 'agent_none' },
       ]);
-      await db.admin`update turns set ended_at = ended_at - interval '2 days' where conversation_id = ${ids.longAgo}`;
+      await db.admin`
+        update turns set id = id_at(now() - interval '60 days'), ended_at = ended_at - interval '60 days'
+        where conversation_id = ${ids.longAgo}`;
       ids.unknown = await bridge.answered(somebody(), ['did it leave?']);
       const [asked] = await bridge.claim((await bridge.parts(ids.unknown)).map(({ id }) => id));
       await bridge.record([sendRecord(asked!, { state: 'unknown', run_at_ms: 60_000 })]);

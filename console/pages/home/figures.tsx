@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
 import { duration } from '../../parts/duration.ts';
-import { exactly, shortly } from '../../parts/numbers.ts';
+import { exactly, percent, rate, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
 import { TONES } from './headline.tsx';
 import { type Finding, failedShare, outgoing } from './verdict.ts';
@@ -27,15 +27,15 @@ export function Figures({ overview, findings }: Props) {
           value={shortly(texts_in)}
           exact={`${exactly(texts_in)} texts in`}
         >
-          {rate(texts_in / minutes)}
+          {rate(texts_in, minutes)}
         </Figure>
         <Figure
           label="Texts out"
           href={`/conversations?since=${window}`}
           value={shortly(texts_out)}
-          exact={`${exactly(texts_out)} texts out`}
+          exact={`${exactly(texts_out)} texts out; a long one leaves in several parts`}
         >
-          {shortly(parts.delivered)} delivered
+          {shortly(parts.delivered)} {parts.delivered === 1 ? 'part' : 'parts'} delivered
         </Figure>
         <TimeToAnswer overview={overview} />
         <Figure
@@ -174,14 +174,4 @@ function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
 function waits({ texts, conversations, deferred }: Overview['waiting']): string {
   const now = `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`;
   return deferred === 0 ? now : `${now}; to ${exactly(deferred)} more questions agents said that they answer later`;
-}
-
-function rate(perMinute: number): string {
-  if (perMinute === 0) return 'none';
-  return perMinute < 1 ? `${shortly(Math.ceil(perMinute * 60))} an hour` : `${shortly(Math.round(perMinute))} a minute`;
-}
-
-/** Rounded down: what is not all is never 100 %. */
-function percent(share: number): string {
-  return `${(Math.floor(share * 1000) / 10).toLocaleString(undefined, { maximumFractionDigits: 1 })} %`;
 }
