@@ -121,6 +121,10 @@ async function measureList(reader: Reader) {
   const filters: [string, object][] = [
     ['waiting', { state: 'waiting' }],
     ['failed', { state: 'failed' }],
+    ['failed in 24 h', { state: 'failed', since: '24h' }],
+    ['not delivered in 30 days', { state: 'undelivered', since: '30d' }],
+    ['unknown', { state: 'unknown' }],
+    ['texts of the last hour', { since: '1h' }],
     ['opted out', { state: 'opted_out' }],
     ['our number (all of them)', { number: OURS }],
     ['part of a number (common)', { phone: '202' }],

@@ -1435,6 +1435,22 @@ AS $function$
   from window_capacity(p_campaign, p_bulk) l
 $function$;
 
+CREATE OR REPLACE FUNCTION public.deferred_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select t.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'close-deferred')
+    order by j.id desc limit p_most
+  ) job
+  join turns t on t.id = (job.payload ->> 'turn')::uuid and t.state = 'deferred'
+$function$;
+grant execute on function deferred_conversations(integer) to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.drop_old_partitions()
  RETURNS integer
  LANGUAGE plpgsql
@@ -4018,6 +4034,22 @@ AS $function$
     and m.id >= id_at(t.started_at - interval '8 days')
   order by m.seq
 $function$;
+
+CREATE OR REPLACE FUNCTION public.unknown_conversations(p_most integer)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select p.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'settle')
+    order by j.id desc limit p_most
+  ) job
+  join outbound_parts p on p.id = (job.payload ->> 'p')::uuid and p.state = 'unknown'
+$function$;
+grant execute on function unknown_conversations(integer) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
  RETURNS SETOF uuid

@@ -269,10 +269,7 @@ async function openWorker(shared: Shared): Promise<string> {
     tasks: jobCatalogue({
       sql,
       logger,
-<<<<<<< HEAD
-=======
       metrics,
->>>>>>> refs/heads/agents
       mailbox,
       replays,
       chats,
@@ -280,10 +277,7 @@ async function openWorker(shared: Shared): Promise<string> {
       outbound,
       settle,
       prober,
-<<<<<<< HEAD
       sessionEvents,
-=======
->>>>>>> refs/heads/agents
       pacing,
     }),
     onDeadPool: () => metrics.poolsRescued.inc(),

@@ -109,7 +109,14 @@ export const CONVERSATION_LOOKS: Readonly<Record<Conversation['state'], Look>> =
     tone: 'text-ink-3',
     means: 'The person texted STOP: nothing is sent.',
   },
-  idle: { word: 'Answered', icon: Moon, tone: 'text-ink-3', means: 'Nothing waits.' },
+  deferred: {
+    word: 'Answer later',
+    icon: Clock,
+    tone: 'text-ink-3',
+    means: 'The agent said 202 and posts its answer within ten minutes.',
+  },
+  // Answered, or refused, or nobody could, or nobody ever wrote: what became of each text stands at it.
+  idle: { word: 'Quiet', icon: Moon, tone: 'text-ink-3', means: 'No text waits for an answer.' },
 };
 
 export function StateLabel({

@@ -1,7 +1,7 @@
 // The list of conversations, newest activity first. Nothing on the text path keeps that order: what is older than a few minutes
 // stands in conversation_activity, and of what is newer a message counts when no newer one of its conversation exists.
 import { type Conversation, listed, readConversations } from './conversation.ts';
-import { type ConversationFilter, conditionOf, fewOf } from './conversation-filter.ts';
+import { type ConversationFilter, conditionOf, fewOf, oldestOf } from './conversation-filter.ts';
 import { before, timeOf } from './cursor.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
@@ -31,7 +31,7 @@ type Found = { readonly places: readonly Place[]; readonly cut: string | null };
 /**
  * A page. Its cursor is a message: what comes later does not move the pages behind it, and a conversation that becomes active
  * meanwhile is at the top of the list, not in its old place.
- * Throws invalid_request for a cursor or a phone that is none.
+ * Throws invalid_request for a cursor, a phone or a `since` that is none.
  */
 export async function listConversations(
   reader: Reader,
@@ -67,7 +67,7 @@ async function pick(reader: Reader, query: ListQuery, start: string, few: readon
       select last.id, c.id as conversation_id
       from unnest(${few as string[]}::uuid[]) few (id) join conversations c on c.id = few.id
       cross join lateral (select m.id from messages m where m.conversation_id = c.id order by m.id desc limit 1) last
-      where last.id < ${start} and ${conditionOf(reader, query)}
+      where last.id < ${start} and last.id >= ${oldestOf(reader, query)} and ${conditionOf(reader, query)}
       order by last.id desc limit ${query.limit + 1}`,
   );
 }
@@ -84,13 +84,13 @@ async function walk(reader: Walker, query: ListQuery, start: string): Promise<Fo
 
 async function walkMessages(reader: Walker, query: ListQuery, start: string, indexed: string): Promise<Found> {
   const { sql } = reader;
+  const from = sql`from messages m where m.id < ${start} and m.id > ${indexed} and m.id >= ${oldestOf(reader, query)}`;
   const places = await rowsOf(
     reader,
     sql<Place[]>`
       select looked.id, looked.conversation_id
       from (
-        select m.id, m.conversation_id from messages m where m.id < ${start} and m.id > ${indexed}
-        order by m.id desc limit ${reader.looked}
+        select m.id, m.conversation_id ${from} order by m.id desc limit ${reader.looked}
       ) looked
       join conversations c on c.id = looked.conversation_id
       where not exists (select from messages n where n.conversation_id = looked.conversation_id and n.id > looked.id)
@@ -100,8 +100,7 @@ async function walkMessages(reader: Walker, query: ListQuery, start: string, ind
   if (places.length > query.limit) return { places, cut: null };
   const [last] = await rowsOf(
     reader,
-    sql<{ id: string }[]>`
-      select id from messages where id < ${start} and id > ${indexed} order by id desc offset ${reader.looked - 1} limit 1`,
+    sql<{ id: string }[]>`select m.id ${from} order by m.id desc offset ${reader.looked - 1} limit 1`,
   );
   return { places, cut: last?.id ?? null };
 }
@@ -114,7 +113,8 @@ async function walkActivity(
   wanted: number,
 ): Promise<Found> {
   const { sql } = reader;
-  const from = sql`from conversation_activity a where a.last_message_id < ${start} and a.last_message_id <= ${indexed}`;
+  const from = sql`from conversation_activity a
+    where a.last_message_id < ${start} and a.last_message_id <= ${indexed} and a.last_message_id >= ${oldestOf(reader, query)}`;
   const places = await rowsOf(
     reader,
     sql<Place[]>`

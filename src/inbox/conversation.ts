@@ -4,7 +4,7 @@ import { readMessages } from './message-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import type { Takeover } from './takeover.ts';
 
-export type ConversationState = 'answering' | 'waiting' | 'held' | 'taken_over' | 'opted_out' | 'idle';
+export type ConversationState = 'answering' | 'waiting' | 'held' | 'deferred' | 'taken_over' | 'opted_out' | 'idle';
 export type Channel = 'sms' | 'mms' | 'whatsapp' | 'webchat';
 
 export type Conversation = {
@@ -49,6 +49,7 @@ export type ConversationRow = {
   readonly waiting: number;
   readonly is_running: boolean;
   readonly is_held: boolean;
+  readonly is_deferred: boolean;
   readonly is_out: boolean;
   readonly takeover_by: string | null;
   readonly takeover_since: Date | null;
@@ -95,6 +96,7 @@ function conversationRows(reader: Reader, ids: readonly string[]): Promise<Conve
     sql<ConversationRow[]>`
       select c.id, c.channel, c.our_address, c.their_address, c.created_at, (c.last_seq - c.done_seq)::int as waiting,
         c.running_turn is not null as is_running, is_held(c.held_until) as is_held,
+        ${isDeferred(reader)} as is_deferred,
         exists (
           select from consents o where (o.channel, o.scope, o.their_address, o.state)
             = (c.channel, coalesce(${optOutScope}, c.our_address), c.their_address, 'out')) as is_out,
@@ -155,13 +157,17 @@ function toConversation(row: ConversationRow, last: Message | null): Conversatio
   };
 }
 
-/** What matters most of what is true: nothing can be sent; a person has it; an answer is being made; texts wait. */
+/** Of `conversations c`: whether an agent said 202 and its answer is still to come. It is closed within a quarter of an hour. */
+export const isDeferred = ({ sql }: Reader) => sql`exists (
+  select from turns d where d.conversation_id = c.id and d.id >= id_at(now() - interval '1 day') and d.state = 'deferred')`;
+
+/** What matters most of what is true: nothing can be sent; a person has it; an answer is being made; texts wait; one comes later. */
 export function conversationState(
-  row: Pick<ConversationRow, 'is_out' | 'takeover_by' | 'is_running' | 'is_held' | 'waiting'>,
+  row: Pick<ConversationRow, 'is_out' | 'takeover_by' | 'is_running' | 'is_held' | 'is_deferred' | 'waiting'>,
 ): ConversationState {
   if (row.is_out) return 'opted_out';
   if (row.takeover_by !== null) return 'taken_over';
   if (row.is_running) return 'answering';
-  if (row.waiting === 0) return 'idle';
+  if (row.waiting === 0) return row.is_deferred ? 'deferred' : 'idle';
   return row.is_held ? 'held' : 'waiting';
 }

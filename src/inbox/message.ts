@@ -1,5 +1,6 @@
 // A message with what became of it. Nothing of that is stored on the message: its state follows from its conversation's counters,
 // its turn and its parts, as in the view message_log, which says the same in SQL.
+import type { Refusal } from '../bridge/ingest.ts';
 import { explainErrorCode } from '../channels/twilio/error-codes.ts';
 import { timeOf } from './cursor.ts';
 
@@ -108,6 +109,7 @@ export type Message = {
   media: { content_type: string; url: string }[];
   state: MessageState;
   reason: string | null;
+  reason_text: string | null;
   provider_id: string | null;
   turn: {
     id: string;
@@ -136,6 +138,7 @@ export function toMessage(row: MessageRow, turn: TurnRow | null, parts: readonly
     })),
     state: stateOf(row, turn, parts),
     reason: row.refused,
+    reason_text: row.refused === null ? null : refusalText(row.refused),
     // What goes out has an id for each part.
     provider_id: row.provider_id ?? parts[0]?.provider_id ?? null,
     turn: turn && {
@@ -173,6 +176,18 @@ function toPart(row: PartRow): Part {
     sent_at: row.sent_at?.toISOString() ?? null,
     ended_at: row.ended_at?.toISOString() ?? null,
   };
+}
+
+const REFUSALS: Readonly<Record<Refusal | 'opted_out', string>> = {
+  opted_out: 'the person has opted out',
+  own_number: 'it came from one of our own numbers',
+  short_code: 'it came from a short code, which machines text from',
+  alphanumeric_sender: 'its sender is a name, which nobody can answer',
+};
+
+/** Why a text was refused, to go on after “because”. */
+export function refusalText(reason: string): string {
+  return (REFUSALS as Readonly<Record<string, string>>)[reason] ?? `of ${reason}`;
 }
 
 /** Of `outbound_parts p`, as a condition: what the carrier refused or could not deliver, and what was given up as too late to send. */

@@ -22,7 +22,7 @@ export type Figures = {
   answered_share: number | null;
   time_to_answer_ms: { p50: number; p95: number; p99: number } | null;
   parts: { delivered: number; failed: number; under_way: number; unknown: number };
-  waiting: { texts: number; conversations: number; oldest_ms: number | null };
+  waiting: { texts: number; conversations: number; oldest_ms: number | null; deferred: number };
   series: { step_ms: number; points: Point[] };
 };
 type Point = {
@@ -67,10 +67,11 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
   const { steps, stepMs } = SIZES[window];
   const [now] = await rowsOf(
     reader,
-    reader.sql<{ at: Date; texts: number; conversations: number; oldest_at: Date | null }[]>`
-      select clock_timestamp() as at, w.* from waiting_totals() w`,
+    reader.sql<{ at: Date; texts: number; conversations: number; oldest_at: Date | null; deferred: number }[]>`
+      select clock_timestamp() as at, w.*, (select count(*)::int from deferred_conversations(1000000)) as deferred
+      from waiting_totals() w`,
   );
-  const { at, texts, conversations, oldest_at: oldestAt } = now!;
+  const { at, texts, conversations, oldest_at: oldestAt, deferred } = now!;
   // Whole steps, so that a point means the same each time it is drawn; the last one is the one that goes on.
   const fromMs = (Math.floor(at.getTime() / stepMs) - steps + 1) * stepMs;
   const byMinute = await minutes.read(fromMs, fromMs + steps * stepMs, at.getTime());
@@ -88,7 +89,12 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
     time_to_answer_ms:
       p50 === null ? null : { p50, p95: quantile(all.answers, 0.95)!, p99: quantile(all.answers, 0.99)! },
     parts: { delivered: all.delivered, failed: all.failed, under_way: all.under_way, unknown: all.unknown },
-    waiting: { texts, conversations, oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()) },
+    waiting: {
+      texts,
+      conversations,
+      oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()),
+      deferred,
+    },
     series: {
       step_ms: stepMs,
       points: Array.from({ length: steps }, (_, step) =>

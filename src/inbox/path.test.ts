@@ -138,7 +138,7 @@ describe('the path of', () => {
     ]);
   });
 
-  it('failover: who failed, the pause, who was asked then', () => {
+  it('failover: who failed, how long it took to ask somebody else, who was asked then', () => {
     const story = {
       quietMs: 0,
       turns: [turn('t', 0, 3_000)],
@@ -149,11 +149,13 @@ describe('the path of', () => {
     };
     assert.deepEqual(drawn(story).slice(1), [
       '5–100 agent work failed: Ada',
-      '100–1100 wait wait ok: Pause before the next try',
+      '100–1100 wait wait ok: Until the next try',
       '1100–2990 agent work ok: Bea',
       '2990–3000 commit work ok: Answer committed',
     ]);
     assert.ok(notes(story).includes('HTTP 500: agent_http, then Bea was asked.'));
+    // Not that everybody had failed: only Ada had.
+    assert.ok(notes(story).every((note) => !note.includes('everybody')));
   });
 
   it('nobody who could answer', () => {

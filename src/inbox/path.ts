@@ -1,6 +1,6 @@
 // The path of a text through us, as spans on one line of time: what was done, what was waited for, what was reported. From rows
 // alone; it looks at no clock, so what still goes on has no end.
-import type { TurnRow } from './message.ts';
+import { refusalText, type TurnRow } from './message.ts';
 import { partSpans } from './path-parts.ts';
 import {
   type Draft,
@@ -138,7 +138,7 @@ function unturned(text: StoredText, from: number, fate: NonNullable<PathRows['fa
           name: 'Not for an agent',
           at: from,
           outcome: 'failed',
-          note: `Refused: ${fate.reason}.`,
+          note: `Not taken, because ${refusalText(fate.reason)}.`,
         }),
       ];
   }
@@ -222,9 +222,9 @@ function callSpans(calls: readonly ExchangeRow[], turn: TurnRow): Draft[] {
   return calls.flatMap((call, n) => {
     const from = call.started_at.getTime();
     const to = from + call.duration_ms;
-    const note = `${lasting(from - free)}: everybody had failed, or one had named a time. The trouble may pass.`;
+    const note = `${lasting(from - free)} to find whom to ask next; longer where nobody else could be asked, or one had named a time.`;
     const pause =
-      n === 0 ? [] : wait({ id: `pause-${call.id}`, name: 'Pause before the next try', from: free, to: from, note });
+      n === 0 ? [] : wait({ id: `pause-${call.id}`, name: 'Until the next try', from: free, to: from, note });
     free = to;
     return [
       ...pause,

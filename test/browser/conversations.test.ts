@@ -243,6 +243,18 @@ describe('replays', () => {
     await results.getByText('2', { exact: true }).waitFor();
   });
 
+  test('of a text that no agent was asked about it says that there is nothing to replay', async (t) => {
+    const line = await world.line();
+    await line.agent(() => 'fine');
+    const { person, id } = await answered(line);
+    await person.text('HELP');
+    await person.next();
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'They wrote: HELP').click();
+    await page.getByText('No agent was asked here: there is nothing to replay.').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Replay' }).count(), 0);
+  });
+
   test('a replayed answer goes out only when somebody sends it, and once', async (t) => {
     const line = await world.line();
     let n = 0;

@@ -140,6 +140,26 @@ describe('the list of conversations', () => {
         select their_address as their from conversations where id = ${ids.recovered}`;
       await bridge.arrive(person!.their, 'again');
       await bridge.finish([reply((await bridge.start(ids.recovered))!, ['good'])]);
+      ids.later = await arrive(somebody());
+      await bridge.finish([
+        {
+          ...reply((await bridge.start(ids.later))!, []),
+          state: 'deferred',
+          kind: null,
+          body: null,
+          deferred_until: new Date(Date.now() + 600_000),
+        },
+      ]);
+      ids.longAgo = await arrive(somebody());
+      await bridge.finish([
+        { ...reply((await bridge.start(ids.longAgo))!, ['sorry']), state: 'fell_back', error_code: 'agent_none' },
+      ]);
+      await db.admin`
+        update turns set id = id_at(now() - interval '60 days'), ended_at = ended_at - interval '60 days'
+        where conversation_id = ${ids.longAgo}`;
+      ids.unknown = await bridge.answered(somebody(), ['did it leave?']);
+      const [asked] = await bridge.claim((await bridge.parts(ids.unknown)).map(({ id }) => id));
+      await bridge.record([sendRecord(asked!, { state: 'unknown', run_at_ms: 60_000 })]);
       ids.other = await inbox.conversation('+15559990003', { ours: '+15550002222' });
       await inbox.say([{ conversation: ids.other, minutes: 5 }]);
       await db.admin`
@@ -149,11 +169,24 @@ describe('the list of conversations', () => {
     });
 
     const cases: readonly [string, Omit<ListQuery, 'limit'>, readonly string[]][] = [
-      ['waiting', { state: 'waiting' }, ['waiting', 'answering', 'held']],
+      ['waiting', { state: 'waiting' }, ['waiting', 'answering', 'held', 'later']],
       ['held', { state: 'held' }, ['held']],
       ['taken over', { state: 'taken_over' }, ['taken']],
       ['opted out', { state: 'opted_out' }, ['out']],
-      ['failed', { state: 'failed' }, ['failed', 'expired', 'fellBack']],
+      ['failed', { state: 'failed' }, ['failed', 'expired', 'fellBack', 'longAgo']],
+      ['fell back', { state: 'fell_back' }, ['fellBack', 'longAgo']],
+      ['not delivered', { state: 'undelivered' }, ['failed', 'expired']],
+      ['unknown', { state: 'unknown' }, ['unknown']],
+      // Not only what failed last.
+      ['failed since', { state: 'failed', since: '1h' }, ['failed', 'expired', 'fellBack', 'recovered']],
+      ['fell back since', { state: 'fell_back', since: '24h' }, ['fellBack']],
+      ['fell back since a moment', { state: 'fell_back', since: '1960-01-01T00:00:00Z' }, ['fellBack', 'longAgo']],
+      ['not delivered since', { state: 'undelivered', since: '15m' }, ['failed', 'expired', 'recovered']],
+      ['unknown since', { state: 'unknown', since: '15m' }, ['unknown']],
+      ['unknown since the future', { state: 'unknown', since: '2999-01-01T00:00:00Z' }, []],
+      ['waiting since', { state: 'waiting', since: '3m' }, ['waiting', 'answering', 'held', 'later']],
+      ['texts since, of a number', { number: '+15550002222', since: '10m' }, ['other']],
+      ['no texts since, of a number', { number: '+15550002222', since: '3m' }, []],
       ['number', { number: '+15550002222' }, ['other']],
       ['agent', { agent: '00000000-0000-7000-8000-00000000000a' }, ['idle']],
       ['phone, the beginning', { phone: '+1 (555) 999' }, ['waiting', 'out', 'other']],
@@ -189,6 +222,9 @@ describe('the list of conversations', () => {
         failed: 'idle',
         expired: 'idle',
         fellBack: 'idle',
+        later: 'deferred',
+        longAgo: 'idle',
+        unknown: 'idle',
         recovered: 'idle',
         other: 'idle',
       });
@@ -208,6 +244,26 @@ describe('the list of conversations', () => {
       code: 'invalid_request',
       param: 'cursor',
     });
+  });
+
+  it('refuses a time that is none, and says what is one', async () => {
+    for (const since of [
+      'yesterday',
+      '1',
+      '0h',
+      '99999h',
+      '1 h',
+      '-1h',
+      '2026-11-25',
+      '2026-13-45T10:00:00Z',
+      '\u0000',
+      '',
+    ]) {
+      await assert.rejects(listConversations(inboxOf(db).reader, { since, limit: 5 }), {
+        code: 'invalid_request',
+        param: 'since',
+      });
+    }
   });
 
   it('is not waited for when the client has gone', async () => {

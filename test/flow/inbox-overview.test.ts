@@ -31,6 +31,16 @@ describe('the overview', () => {
     await bridge.finish([
       { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_none' },
     ]);
+    const later = (await bridge.start((await bridge.arrive(somebody(), 'a hard one'))!.conversationId))!;
+    await bridge.finish([
+      {
+        ...reply(later, []),
+        state: 'deferred',
+        kind: null,
+        body: null,
+        deferred_until: new Date(Date.now() + 600_000),
+      },
+    ]);
     const waiting = somebody();
     await bridge.arrive(waiting, 'one');
     await bridge.arrive(waiting, 'two');
@@ -43,17 +53,18 @@ describe('the overview', () => {
     const figures = await createOverview(inboxOf(db).reader)('1h');
     assert.deepEqual(
       [figures.texts_in, figures.texts_out, figures.turns, figures.answered_share],
-      [8, 5, { replied: 4, fell_back: 1, other: 0 }, 4 / 5],
+      [9, 5, { replied: 4, fell_back: 1, other: 1 }, 4 / 5],
     );
     assert.deepEqual(figures.parts, { delivered: 0, failed: 2, under_way: 1, unknown: 0 });
     assert.equal(figures.waiting.texts, 2);
     assert.equal(figures.waiting.conversations, 1);
+    assert.equal(figures.waiting.deferred, 1);
     assert.ok(figures.waiting.oldest_ms! >= 0);
     assert.ok(figures.time_to_answer_ms!.p50 > 0);
     assert.equal(figures.series.points.length, 60);
     const sum = (key: 'texts_in' | 'texts_out' | 'failed' | 'fell_back') =>
       figures.series.points.reduce((total, point) => total + point[key], 0);
-    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [8, 5, 2, 1]);
+    assert.deepEqual([sum('texts_in'), sum('texts_out'), sum('failed'), sum('fell_back')], [9, 5, 2, 1]);
   });
 
   it('says since when the oldest text waits, not since when texts have been waiting', async () => {
@@ -101,7 +112,7 @@ describe('the overview', () => {
 
   it('reaches back over a day when asked to', async () => {
     const figures = await createOverview(inboxOf(db).reader)('24h');
-    assert.equal(figures.texts_in, 9);
+    assert.equal(figures.texts_in, 10);
     assert.equal(figures.series.points.length, 96);
   });
 

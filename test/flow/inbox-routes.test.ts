@@ -101,6 +101,7 @@ describe('the routes of the inbox', () => {
       ['/v1/conversations?phone=abc', 'phone'],
       ['/v1/conversations?limit=0', 'limit'],
       ['/v1/conversations?state=gone', 'state'],
+      ['/v1/conversations?since=yesterday', 'since'],
       ['/v1/conversations?colour=red', 'colour'],
       ['/v1/search', 'q'],
       ['/v1/search?q=a', 'q'],

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isGsm7, MORE_TAIL } from '../../src/channels/segments.ts';
+import type { MessagePath } from '../../src/http/contract.ts';
+import { signIn } from '../support/operator.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -213,10 +215,10 @@ describe('texts', { concurrency: 6 }, () => {
     });
   }
 
-  for (const [reason, sender] of [
-    ['own_number', null],
-    ['short_code', '12345'],
-    ['alphanumeric_sender', 'MyBank'],
+  for (const [reason, sender, words] of [
+    ['own_number', null, /one of our own numbers/],
+    ['short_code', '12345', /a short code/],
+    ['alphanumeric_sender', 'MyBank', /its sender is a name/],
   ] as const) {
     test(`a machine is not answered: ${reason}`, async () => {
       const [line, other] = [await world.line(), await world.line()];
@@ -230,6 +232,12 @@ describe('texts', { concurrency: 6 }, () => {
         [[reason, null]],
       );
       assert.deepEqual([story.turns.length, story.parts.length, agent.calls.length], [0, 0, 0]);
+      // In words, at the text and on its path.
+      const { call } = await signIn(world);
+      const { message, spans } = (await call('GET', `/v1/messages/${story.messages[0]!.id}/path`)).json as MessagePath;
+      assert.equal(message.reason, reason);
+      assert.match(message.reason_text!, words);
+      assert.ok(spans.some(({ note }) => note === `Not taken, because ${message.reason_text}.`));
     });
   }
 

@@ -10,12 +10,6 @@ const KINDS: Readonly<Partial<Record<MessageKind, string>>> = {
   holding: 'Told to wait',
   operator: 'By hand',
 };
-const REASONS: Readonly<Record<string, string>> = {
-  opted_out: 'they have opted out',
-  own_number: 'it came from one of our own numbers',
-  short_code: 'it came from a short code',
-  alphanumeric: 'its sender is a name, which nobody can answer',
-};
 
 export function Bubble({
   message,
@@ -80,7 +74,7 @@ function Pictures({ message }: { message: Message }) {
 }
 
 function Foot({ message, first }: { message: Message; first: Message | null }) {
-  const { kind, turn, direction, state, reason, parts } = message;
+  const { kind, turn, direction, state, reason_text, parts } = message;
   const failed = parts.find((part) => part.error_code !== null || part.error_reason !== null);
   const details = [
     KINDS[kind],
@@ -100,7 +94,7 @@ function Foot({ message, first }: { message: Message; first: Message | null }) {
           </span>
         ))}
         {!isUsual && <StateLabel look={MESSAGE_LOOKS[state]} />}
-        {reason !== null && <span>because {REASONS[reason] ?? reason}</span>}
+        {reason_text !== null && <span>because {reason_text}</span>}
         {failed && state !== 'delivered' && state !== 'read' && (
           <span className="basis-full text-bad">
             {[failed.error_code, failed.error_reason].filter(Boolean).join(': ')}

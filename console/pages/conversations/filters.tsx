@@ -8,23 +8,33 @@ import { get, queryString } from '../../api.ts';
 import { Choice, SearchField } from '../../parts/filter-fields.tsx';
 import { formatAddress } from '../../parts/format-address.ts';
 import { useInstance } from '../../parts/shell.tsx';
+import { utc } from '../../parts/time.tsx';
 import type { Filter } from './use-list.ts';
 
 const STATES = [
   { value: '', label: 'Any state' },
   { value: 'waiting', label: 'Waiting' },
   { value: 'failed', label: 'Failed' },
+  { value: 'fell_back', label: 'No answer' },
+  { value: 'undelivered', label: 'Not delivered' },
+  { value: 'unknown', label: 'Unknown' },
   { value: 'taken_over', label: 'By hand' },
   { value: 'held', label: 'Held' },
   { value: 'opted_out', label: 'Opted out' },
 ] as const;
+const TIMES: readonly { value: string; label: string }[] = [
+  { value: '', label: 'Any time' },
+  { value: '1h', label: 'Last hour' },
+  { value: '24h', label: 'Last 24 hours' },
+  { value: '7d', label: 'Last 7 days' },
+];
 
 export function useFilter(): Filter {
   const search = useSearch();
   return useMemo(() => {
     const given = new URLSearchParams(search);
     const filter: Record<string, string> = {};
-    for (const name of ['state', 'number', 'agent', 'phone']) {
+    for (const name of ['state', 'since', 'number', 'agent', 'phone']) {
       const value = given.get(name);
       if (value) filter[name] = value;
     }
@@ -61,6 +71,12 @@ export function Filters({ filter }: { filter: Filter }) {
       />
       <div className="flex flex-wrap items-center gap-1">
         <Choice label="State" value={filter.state ?? ''} options={STATES} onChange={(state) => set({ state })} />
+        <Choice
+          label="Time"
+          value={filter.since ?? ''}
+          options={timesWith(filter.since)}
+          onChange={(since) => set({ since })}
+        />
         {(numbers.length > 1 || filter.number !== undefined) && (
           <Choice
             label="Number"
@@ -86,4 +102,11 @@ export function Filters({ filter }: { filter: Filter }) {
       </div>
     </div>
   );
+}
+
+/** A link may bring any time. */
+function timesWith(since: string | undefined): typeof TIMES {
+  if (since === undefined || TIMES.some(({ value }) => value === since)) return TIMES;
+  const isMoment = !Number.isNaN(Date.parse(since));
+  return [...TIMES, { value: since, label: isMoment ? `Since ${utc(since)}` : `Last ${since}` }];
 }

@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { RotateCcw, SendHorizontal } from 'lucide-react';
 import { useId, useRef, useState } from 'react';
-import type { Agent, MessagePath, Replay, ReplayList } from '../../../src/http/contract.ts';
+import type { Agent, MessagePath, MessageState, Replay, ReplayList } from '../../../src/http/contract.ts';
 import { change, get } from '../../api.ts';
 import { useLiveState } from '../../live.ts';
 import { Button } from '../../parts/button.tsx';
@@ -17,7 +17,7 @@ import { wordDiff } from './word-diff.ts';
 
 export function ReplayDesk({ path }: { path: MessagePath }) {
   const turn = path.message.turn;
-  if (turn === null) return null;
+  if (turn === null) return <NothingToReplay state={path.message.state} />;
   const all = [path.message, ...path.related];
   const asked = all.filter(({ direction, turn: its }) => direction === 'in' && its?.id === turn.id);
   const unique = [...new Map(asked.map((message) => [message.id, message])).values()].sort((a, b) =>
@@ -25,6 +25,20 @@ export function ReplayDesk({ path }: { path: MessagePath }) {
   );
   const answer = all.find(({ kind, turn: its }) => kind === 'reply' && its?.id === turn.id)?.body ?? null;
   return <Desk turnId={turn.id} words={unique.map(({ body }) => body).join('\n')} answer={answer} path={path} />;
+}
+
+/** Texts that may still have a turn. */
+const WAITS: readonly MessageState[] = ['pending', 'held', 'with_operator'];
+
+function NothingToReplay({ state }: { state: MessageState }) {
+  return (
+    <section aria-label="Replay" className="border-t border-line px-4 pt-3 pb-5">
+      <h3 className="font-semibold">Replay</h3>
+      <p className="text-small text-ink-3">
+        {WAITS.includes(state) ? 'No agent has been asked yet' : 'No agent was asked here'}: there is nothing to replay.
+      </p>
+    </section>
+  );
 }
 
 /** Without the stream it is asked for. */

@@ -10,6 +10,7 @@ import { type Paged, withHead, withItem, withOlder } from './paged.ts';
 
 export type Filter = {
   readonly state?: string;
+  readonly since?: string;
   readonly number?: string;
   readonly agent?: string;
   readonly phone?: string;

@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
 import { duration } from '../../parts/duration.ts';
-import { exactly, shortly } from '../../parts/numbers.ts';
+import { exactly, percent, rate, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
 import { TONES } from './headline.tsx';
 import { type Finding, failedShare, outgoing } from './verdict.ts';
@@ -14,33 +14,33 @@ const MINUTE_MS = 60_000;
 type Props = { readonly overview: Overview; readonly findings: readonly Finding[] };
 
 export function Figures({ overview, findings }: Props) {
-  const { texts_in, texts_out, turns, parts, waiting } = overview;
+  const { window, texts_in, texts_out, turns, parts, waiting } = overview;
   const toneOf = (about: Finding['about']) => findings.find((finding) => finding.about === about)?.tone;
-  const minutes = overview.window === '1h' ? 60 : 24 * 60;
+  const minutes = window === '1h' ? 60 : 24 * 60;
   const ended = turns.replied + turns.fell_back;
   return (
     <section aria-label="Figures">
       <ul className="grid grid-cols-2 gap-px border-y border-line bg-line @xl:grid-cols-4 @5xl:grid-cols-8">
         <Figure
           label="Texts in"
-          href="/conversations"
+          href={`/conversations?since=${window}`}
           value={shortly(texts_in)}
           exact={`${exactly(texts_in)} texts in`}
         >
-          {rate(texts_in / minutes)}
+          {rate(texts_in, minutes)}
         </Figure>
         <Figure
           label="Texts out"
-          href="/conversations"
+          href={`/conversations?since=${window}`}
           value={shortly(texts_out)}
-          exact={`${exactly(texts_out)} texts out`}
+          exact={`${exactly(texts_out)} texts out; a long one leaves in several parts`}
         >
-          {shortly(parts.delivered)} delivered
+          {shortly(parts.delivered)} {parts.delivered === 1 ? 'part' : 'parts'} delivered
         </Figure>
         <TimeToAnswer overview={overview} />
         <Figure
           label="Answered"
-          href="/conversations?state=failed"
+          href={`/conversations?state=fell_back&since=${window}`}
           value={overview.answered_share === null ? null : percent(overview.answered_share)}
           exact={`${exactly(turns.replied)} of ${exactly(ended)} turns ended with an answer`}
           tone={toneOf('fell_back')}
@@ -55,14 +55,14 @@ export function Figures({ overview, findings }: Props) {
           label="Waiting now"
           href="/conversations?state=waiting"
           value={shortly(waiting.texts)}
-          exact={`${exactly(waiting.texts)} texts wait in ${exactly(waiting.conversations)} conversations`}
+          exact={waits(waiting)}
           tone={toneOf('waiting')}
         >
           <Oldest overview={overview} />
         </Figure>
         <Figure
           label="Not delivered"
-          href="/conversations?state=failed"
+          href={`/conversations?state=undelivered&since=${window}`}
           value={shortly(parts.failed)}
           exact={`${exactly(parts.failed)} of ${exactly(outgoing(parts))} parts of what went out were not delivered`}
           tone={toneOf('failed')}
@@ -71,7 +71,7 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Unknown"
-          href="/conversations?state=failed"
+          href={`/conversations?state=unknown&since=${window}`}
           value={shortly(parts.unknown)}
           exact={`Of ${exactly(parts.unknown)} texts the carrier did not say whether it took them; they are looked up, never sent twice`}
         >
@@ -120,11 +120,11 @@ function Figure({
 }
 
 /** Half of the people, nearly all of them, and the unlucky ones: an average would be nobody's time. */
-function TimeToAnswer({ overview: { time_to_answer_ms: time } }: { overview: Overview }) {
+function TimeToAnswer({ overview: { window, time_to_answer_ms: time } }: { overview: Overview }) {
   return (
     <li className="col-span-2 bg-page">
       <Link
-        href="/conversations"
+        href={`/conversations?since=${window}`}
         className="flex h-full flex-col px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4"
         title="From the first text of a burst to the answer, before the carrier takes it"
       >
@@ -163,17 +163,15 @@ function Split({ text }: { text: string }) {
 
 function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   useNow();
-  if (waiting.oldest_ms === null) return waiting.texts === 0 ? 'nobody waits' : 'just now';
+  if (waiting.oldest_ms === null) {
+    if (waiting.texts > 0) return 'just now';
+    return waiting.deferred === 0 ? 'nobody waits' : `agents answer ${shortly(waiting.deferred)} later`;
+  }
   const ms = waiting.oldest_ms + Math.max(0, Date.now() - Date.parse(at));
   return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
 }
 
-function rate(perMinute: number): string {
-  if (perMinute === 0) return 'none';
-  return perMinute < 1 ? `${shortly(Math.ceil(perMinute * 60))} an hour` : `${shortly(Math.round(perMinute))} a minute`;
-}
-
-/** Rounded down: what is not all is never 100 %. */
-function percent(share: number): string {
-  return `${(Math.floor(share * 1000) / 10).toLocaleString(undefined, { maximumFractionDigits: 1 })} %`;
+function waits({ texts, conversations, deferred }: Overview['waiting']): string {
+  const now = `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`;
+  return deferred === 0 ? now : `${now}; to ${exactly(deferred)} more questions agents said that they answer later`;
 }

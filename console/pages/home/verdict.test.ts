@@ -45,13 +45,13 @@ function overview(more: Partial<Overview> = {}): Overview {
     answered_share: 1,
     time_to_answer_ms: { p50: 1_240, p95: 3_000, p99: 4_000 },
     parts: { delivered: 38, failed: 0, under_way: 0, unknown: 0 },
-    waiting: { texts: 0, conversations: 0, oldest_ms: null },
+    waiting: { texts: 0, conversations: 0, oldest_ms: null, deferred: 0 },
     series: { step_ms: 60_000, points: [] },
     agents: [AGENT],
     ...more,
   };
 }
-const waits = (oldest_ms: number) => overview({ waiting: { texts: 3, conversations: 2, oldest_ms } });
+const waits = (oldest_ms: number) => overview({ waiting: { texts: 3, conversations: 2, oldest_ms, deferred: 0 } });
 const turns = (replied: number, fell_back: number) => overview({ turns: { replied, fell_back, other: 0 } });
 const parts = (delivered: number, failed: number, under_way = 0) =>
   overview({ parts: { delivered, failed, under_way, unknown: 0 } });
@@ -145,7 +145,7 @@ test('the worst comes first, and nothing is left out', () => {
   const { tone, headline, findings } = judge({
     ...parts(20, 5),
     agents: [named('a'), named('b', 'disabled')],
-    waiting: { texts: 1, conversations: 1, oldest_ms: 100_000 },
+    waiting: { texts: 1, conversations: 1, oldest_ms: 100_000, deferred: 0 },
     turns: { replied: 100, fell_back: 1, other: 0 },
   });
   assert.equal(tone, 'bad');

@@ -119,7 +119,7 @@ function waiting({ waiting: { texts, conversations, oldest_ms } }: Overview): Fi
   };
 }
 
-function fellBack({ turns: { replied, fell_back } }: Overview): Finding | null {
+function fellBack({ window, turns: { replied, fell_back } }: Overview): Finding | null {
   if (fell_back === 0) return null;
   const isBad = fell_back >= FEW && fell_back / (replied + fell_back) >= FELL_BACK_BAD;
   return {
@@ -127,12 +127,12 @@ function fellBack({ turns: { replied, fell_back } }: Overview): Finding | null {
     tone: isBad ? 'bad' : 'warn',
     headline: isBad ? 'Many texts find no answer' : 'Not every text found an answer',
     reason: `${count(fell_back, 'turn', 'turns')} of ${whole(replied + fell_back)} ended without an answer; ${TOLD}.`,
-    href: '/conversations?state=failed',
+    href: `/conversations?state=fell_back&since=${window}`,
     link: 'See which',
   };
 }
 
-function failed({ parts }: Overview): Finding | null {
+function failed({ window, parts }: Overview): Finding | null {
   const share = failedShare(parts);
   if (share < FAILED_WARN) return null;
   const isBad = parts.failed >= FEW && share >= FAILED_BAD;
@@ -141,7 +141,7 @@ function failed({ parts }: Overview): Finding | null {
     tone: isBad ? 'bad' : 'warn',
     headline: isBad ? 'Many answers do not arrive' : 'Not every answer arrived',
     reason: `${whole(parts.failed)} of ${count(outgoing(parts), 'part', 'parts')} of what went out ${parts.failed === 1 ? 'was' : 'were'} not delivered.`,
-    href: '/conversations?state=failed',
+    href: `/conversations?state=undelivered&since=${window}`,
     link: 'See which',
   };
 }

@@ -7,6 +7,32 @@ as $$
   order by j.id desc limit p_most
 $$;
 
+-- Conversations with a part of which nobody knows whether the carrier took it: each has a job that looks it up.
+create or replace function unknown_conversations(p_most int) returns setof uuid
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select p.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'settle')
+    order by j.id desc limit p_most
+  ) job
+  join outbound_parts p on p.id = (job.payload ->> 'p')::uuid and p.state = 'unknown'
+$$;
+
+-- The conversation of each turn whose agent said 202 and has not answered yet: each has a job that ends it.
+create or replace function deferred_conversations(p_most int) returns setof uuid
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select t.conversation_id
+  from (
+    select j.payload from graphile_worker._private_jobs j
+    where j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'close-deferred')
+    order by j.id desc limit p_most
+  ) job
+  join turns t on t.id = (job.payload ->> 'turn')::uuid and t.state = 'deferred'
+$$;
+
 -- When the oldest text that waits in a conversation came. first_pending_at is that only while nothing has been answered since:
 -- with texts that keep coming it is when a text came that has its answer. Then the text itself is looked up, from the newest back.
 create or replace function waiting_since(c conversations) returns timestamptz
@@ -28,6 +54,6 @@ as $$
   join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
 $$;
 
-revoke execute on function waiting_conversations(int), waiting_since(conversations), waiting_totals() from public;
-grant execute on function waiting_conversations(int), waiting_totals() to darkspere_web;
+revoke execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_since(conversations), waiting_totals() from public;
+grant execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_totals() to darkspere_web;
 grant execute on function waiting_since(conversations) to darkspere_admin;

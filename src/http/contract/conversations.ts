@@ -44,7 +44,16 @@ export const Direction = z.enum(['in', 'out']);
 /** An operator answers by hand; the agent stays silent until then, or until it is handed back. */
 export const Takeover = z.object({ by: z.string(), since: time, until: time });
 
-export const ConversationState = z.enum(['answering', 'waiting', 'held', 'taken_over', 'opted_out', 'idle']);
+export const ConversationState = z.enum([
+  'answering',
+  'waiting',
+  'held',
+  // The agent said 202: its answer is still to come.
+  'deferred',
+  'taken_over',
+  'opted_out',
+  'idle',
+]);
 
 export const Conversation = z.object({
   id,
@@ -71,8 +80,23 @@ export const Conversation = z.object({
 });
 
 export const ConversationQuery = PageQuery.extend({
-  /** `failed`: something of the last answer did not arrive, or nobody could answer. */
-  state: z.enum(['waiting', 'failed', 'held', 'taken_over', 'opted_out']).optional(),
+  state: z
+    .enum(['waiting', 'failed', 'fell_back', 'undelivered', 'unknown', 'held', 'taken_over', 'opted_out'])
+    .optional()
+    .meta({
+      description:
+        '`fell_back`: nobody could answer the last texts; `undelivered`: something of what was said last did not arrive; `failed`: either; ' +
+        '`unknown`: the carrier has not said whether it took something. With `since` all that happened since then counts, not only the last.',
+    }),
+  since: z
+    .string()
+    .max(40)
+    .optional()
+    .meta({
+      description:
+        'A moment (`2026-11-25T10:00:00Z`) or how far back (`15m`, `1h`, `24h`, `7d`): what went wrong since then; with another ' +
+        '`state`, or with none, conversations whose newest text is not older.',
+    }),
   number: z.string().max(80).optional(),
   agent: id.optional(),
   /** Part of the person's number. */
@@ -134,8 +158,9 @@ export const Message = z.object({
   /** A picture that a person sent is fetched through us, under `url`. */
   media: z.array(z.object({ content_type: z.string(), url: z.string() })),
   state: MessageState,
-  /** Why a text was refused. */
+  /** Why a text was refused: a code, and what it means, to go on after “because”. */
   reason: z.string().nullable(),
+  reason_text: z.string().nullable(),
   provider_id: z.string().nullable(),
   /** The turn that answers a text, or that a reply comes from. */
   turn: TurnRef.nullable(),

@@ -23,7 +23,13 @@ export const Overview = z.object({
     under_way: z.number().int(),
     unknown: z.number().int(),
   }),
-  waiting: z.object({ texts: z.number().int(), conversations: z.number().int(), oldest_ms: z.number().nullable() }),
+  /** `deferred`: turns whose agent said 202 and has not answered yet; their texts are not among those that wait. */
+  waiting: z.object({
+    texts: z.number().int(),
+    conversations: z.number().int(),
+    oldest_ms: z.number().nullable(),
+    deferred: z.number().int(),
+  }),
   series: z.object({
     step_ms: z.number().int(),
     points: z.array(

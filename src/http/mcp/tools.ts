@@ -12,6 +12,7 @@ import type { Reader } from '../../inbox/reader.ts';
 import { mayDo, type Principal, type Scope } from '../../security/principal.ts';
 import { agentOf as listed } from '../api/agent-list.ts';
 import { isStorableText } from '../body.ts';
+import { ConversationQuery } from '../contract/conversations.ts';
 import {
   AgentsResult,
   agentOf,
@@ -171,7 +172,8 @@ const TOOLS: readonly Tool[] = [
     title: 'Conversations',
     description: 'Who texts which of our numbers, newest activity first.',
     input: z.strictObject({
-      state: z.enum(['waiting', 'failed', 'held', 'taken_over', 'opted_out']).optional(),
+      state: ConversationQuery.shape.state,
+      since: ConversationQuery.shape.since,
       phone: z.string().max(80).optional().describe('Part of the person’s number.'),
       number: z.string().max(80).optional().describe('One of our numbers.'),
       limit: limit(50, 20),
