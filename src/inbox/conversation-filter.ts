@@ -60,7 +60,7 @@ function stateCondition({ sql, optOutScope }: Reader, state: NonNullable<Convers
         (select t.state from turns t where t.conversation_id = c.id order by t.id desc limit 1) = 'fell_back'
         or exists (
           select from outbound_parts p
-          where p.conversation_id = c.id and p.position > c.out_seq - 100 and p.state in ('failed', 'undelivered')
+          where p.conversation_id = c.id and p.position > c.out_seq - 100 and (p.state in ('failed', 'undelivered') or p.error_code = 'expired')
             and p.message_id = (
               select l.message_id from outbound_parts l where l.conversation_id = c.id order by l.position desc limit 1)))`;
   }

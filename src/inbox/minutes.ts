@@ -101,7 +101,7 @@ async function readMinutes(reader: Reader, fromMs: number, toMs: number): Promis
     reader,
     sql<Counts[]>`
       select ${minuteOf('p.created_at')}, count(*) filter (where p.state in ('delivered', 'read'))::int as delivered,
-        count(*) filter (where p.state in ('failed', 'undelivered'))::int as failed,
+        count(*) filter (where p.state in ('failed', 'undelivered') or p.error_code = 'expired')::int as failed,
         count(*) filter (where p.state = 'unknown')::int as unknown
       from outbound_parts p where ${within('p.id')} group by 1`,
   );
