@@ -61,7 +61,7 @@ const MAX_UNDER_WAY = 240;
  * as long each time that a part was held back for it, so that a slow database or connection makes a text late and never stops it.
  */
 const CLAIM_HOLDS_MS = 500;
-const LONGEST_HOLD_MS = 8_000;
+export const LONGEST_HOLD_MS = 8_000;
 /** More parts than are under way: of those that another process took over the count is dropped in the end. */
 const MAX_HELD_BACK = 1_000;
 
