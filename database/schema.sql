@@ -511,6 +511,7 @@ create table outbound_parts (
   ended_at timestamp with time zone,
   claimed_by text,
   recalled boolean default false not null,
+  again_at timestamp with time zone,
   constraint outbound_parts_pkey PRIMARY KEY (id),
   constraint outbound_parts_conversation_id_position_key UNIQUE (conversation_id, "position"),
   constraint outbound_parts_kind_check CHECK ((kind = ANY (ARRAY['reply'::text, 'fallback'::text, 'notice'::text, 'proactive'::text, 'holding'::text, 'operator'::text]))) NOT VALID,
@@ -843,7 +844,7 @@ create view message_log as
      LEFT JOIN LATERAL ( SELECT p.state
            FROM outbound_parts p
           WHERE ((m.direction = 'out'::text) AND (p.conversation_id = m.conversation_id) AND (p.message_id = m.id))
-          ORDER BY (p.state <> ALL (ARRAY['failed'::text, 'undelivered'::text])), (p.state = 'void'::text), (state_rank(p.state)), p."position"
+          ORDER BY (p.state <> ALL (ARRAY['failed'::text, 'undelivered'::text])), (p.error_code IS DISTINCT FROM 'expired'::text), (p.state = 'void'::text), (state_rank(p.state)), p."position"
          LIMIT 1) parts ON (true));
 grant select on message_log to darkspere_admin;
 grant select on message_log to darkspere_web;
@@ -1195,8 +1196,8 @@ AS $function$
 $function$;
 grant execute on function call_times_by_slot(uuid,timestamp with time zone,timestamp with time zone) to darkspere_web;
 
-CREATE OR REPLACE FUNCTION public.claim_parts(p_parts uuid[], p_scope text, p_pool text DEFAULT NULL::text)
- RETURNS TABLE(part_id uuid, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text, valid_seconds integer)
+CREATE OR REPLACE FUNCTION public.claim_parts(p_pool text, p_parts uuid[], p_scope text)
+ RETURNS TABLE(part_id uuid, conversation_id uuid, channel text, our_address text, their_address text, body text, media_urls text[], attempts integer, kind text, valid_seconds integer, void_code text, error_reason text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -1210,6 +1211,7 @@ declare
   claimable uuid[];
   under_way uuid[];
   blocked uuid[];
+  worthless uuid[];
   mine uuid[];
   lost uuid[];
 begin
@@ -1231,19 +1233,22 @@ begin
         = (t.channel, coalesce(p_scope, t.our_address), t.their_address)
   ), voided as (
     update outbound_parts p set
-      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp()
+      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp(),
+      -- Why it did not leave in its time is what the carrier said to its last try.
+      error_reason = case when j.is_blocked then null else p.error_reason end
     from judged j where p.id = j.id and (j.is_blocked or j.is_expired) and p.state = 'queued'
     returning p.id, p.conversation_id
   )
   select array_agg(j.id) filter (where v.id is null and not j.is_under_way),
-    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null)
-  into claimable, under_way, blocked
+    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null),
+    array_agg(v.id) filter (where v.id is not null)
+  into claimable, under_way, blocked, worthless
   from judged j left join voided v using (id);
   if blocked is not null then
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
     perform release_parts(blocked);
   end if;
-  -- Bulk gives way to replies. Last, because the locks of the pacing come after those of conversations and parts.
+  -- Bulk gives way to replies, and a refused part needs a new time on its sender. Last, because the locks of the pacing come after those of conversations and parts.
   claimable := without_yielding(claimable);
 
   with moved as (
@@ -1274,11 +1279,12 @@ begin
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
-    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int
+    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int,
+    case when p.state = 'void' then p.error_code end, p.error_reason
   from outbound_parts p join conversations c on c.id = p.conversation_id
-  where p.id = any (mine);
+  where p.id = any (mine || worthless);
 end $function$;
-grant execute on function claim_parts(uuid[],text,text) to darkspere_worker;
+grant execute on function claim_parts(text,uuid[],text) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.claim_slots(p_agent uuid, p_pool text, p_total integer, p_in_use integer)
  RETURNS integer
@@ -3013,15 +3019,18 @@ begin
       error_reason = case when i.counts then i.error_reason else p.error_reason end
     from input i
     where p.id = i.part_id
-    returning p.id, p.conversation_id, p.message_id, p.state, i.run_at_ms, i.counts
+    returning p.id, p.conversation_id, p.message_id, p.state, i.run_at_ms, i.counts, p.created_at + worth_sending(p.kind) as expires_at
   ), again as (
-    -- A refused part waits for its next try, an unknown one for being looked up.
+    -- A refused part waits for its next try, an unknown one for being looked up. A try that lies behind what the part is worth
+    -- is made at its end, where it becomes void: what waits behind it must not wait longer than that.
     select count(*) from graphile_worker.add_jobs((
       select array_agg((
         case w.state when 'queued' then 'send' else 'settle' end, json_build_object('p', w.id), null,
-        clock_timestamp() + coalesce(w.run_at_ms, 5000) * interval '1 millisecond', 1000,
+        case w.state when 'queued' then least(due_at, w.expires_at) else due_at end, 1000,
         case w.state when 'queued' then 'send:' else 'settle:' end || w.id, 0, null)::graphile_worker.job_spec)
-      from written w where w.counts and w.state in ('queued', 'unknown')))
+      from written w cross join lateral (
+        select clock_timestamp() + coalesce(w.run_at_ms, 5000) * interval '1 millisecond' as due_at) next
+      where w.counts and w.state in ('queued', 'unknown')))
     where exists (select 1 from written where counts and state in ('queued', 'unknown'))
   ), voided as (
     -- The rest of a reply whose part failed is not worth sending.
@@ -4158,30 +4167,35 @@ CREATE OR REPLACE FUNCTION public.without_yielding(p_parts uuid[], p_now timesta
  LANGUAGE plpgsql
 AS $function$
 declare
-  bulk uuid[];
+  judged uuid[];
   yielding uuid[] := '{}';
   p record;
   busy_until timestamptz;
   now_at timestamptz;
   fits_at timestamptz;
+  is_late boolean;
 begin
-  bulk := array(select id from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued');
-  if bulk = '{}' then
+  judged := array(
+    select id from outbound_parts
+    where id = any (p_parts) and state = 'queued'
+      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)));
+  if judged = '{}' then
     return p_parts;
   end if;
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
     join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
-    where part.id = any (bulk)));
+    where part.id = any (judged)));
 
   for p in
-    select part.id, part.segments, part.send_at, c.our_address, n.campaign_id,
+    select part.id, part.segments, part.send_at, part.kind = 'proactive' as is_bulk,
+      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
       coalesce(n.segments_per_second, 1)::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
     left join phone_numbers n on n.address = c.our_address
-    where part.id = any (bulk)
+    where part.id = any (judged)
     order by c.our_address, part.send_at, part.id
   loop
     select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
@@ -4189,6 +4203,24 @@ begin
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
     fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    if not p.is_bulk then
+      fits_at := windows_from(p.campaign_id, p.segments, false, false, fits_at);
+      is_late := fits_at > p.expires_at;
+      if not is_late then
+        perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
+        update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
+        where sender = p.our_address;
+      end if;
+      if fits_at > now_at then
+        -- One that gets no time any more becomes void when it is worth nothing.
+        fits_at := least(fits_at, p.expires_at);
+        update outbound_parts set again_at = fits_at where id = p.id;
+        perform graphile_worker.add_job('send', json_build_object('p', p.id),
+          run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+        yielding := yielding || p.id;
+      end if;
+      continue;
+    end if;
     perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then

@@ -10,6 +10,7 @@ import { createMeet } from './agents/meet.ts';
 import { createProber } from './agents/prober.ts';
 import { createSessionEvents } from './agents/session-events.ts';
 import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
+import { createCarrierStanding } from './bridge/carrier-standing.ts';
 import { createMailbox } from './bridge/mailbox.ts';
 import { createOutbound } from './bridge/outbound.ts';
 import { createSettle } from './bridge/settle.ts';
@@ -206,12 +207,16 @@ async function openWorker(shared: Shared): Promise<string> {
   };
   const { poolId, capacity, registry, admission, health, http: agentHttp } = await openAgentCalls(shared, onError);
 
-  const app = service(shared, 'worker', { check: async () => reasons(await answers(sql), NO_ANSWER) });
+  const standing = createCarrierStanding({ logger, metrics });
+  const app = service(shared, 'worker', {
+    check: async () => reasons(await answers(sql), NO_ANSWER),
+    notes: async () => standing.notes(),
+  });
   const url = await listen(app, 'worker', config);
 
   const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
   const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
-  const outbound = createOutbound({ sql, channel, optOutScope, poolId, logger, metrics });
+  const outbound = createOutbound({ sql, channel, optOutScope, poolId, standing, logger, metrics });
   const callHttp = shared.simulator ? withAgentsDown(agentHttp, shared.simulator.faults) : agentHttp;
   const sessionEvents = createSessionEvents({ registry, http: callHttp, logger });
   // A database that is away for good must not hold the stop, nor an agent that hangs: what is not recorded is looked up at the next

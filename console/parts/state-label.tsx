@@ -61,7 +61,12 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
     tone: 'text-hand',
     means: 'Somebody answers by hand; the agent is silent.',
   },
-  queued: { word: 'In line', icon: Clock, tone: 'text-ink-3', means: 'Waits for its reserved time on the sender.' },
+  queued: {
+    word: 'In line',
+    icon: Clock,
+    tone: 'text-ink-3',
+    means: 'Waits for its time on the sender, or for another try at the carrier.',
+  },
   sending: { word: 'Sending', icon: Send, tone: 'text-accent', means: 'On its way to the carrier.' },
   unknown: {
     word: 'Unknown',

@@ -23,10 +23,11 @@ left join lateral (
   order by x.id desc limit 1
 ) t on m.seq is not null
 left join lateral (
-  -- A reply is as far as its slowest part; one that failed says more than any other.
+  -- A reply is as far as its slowest part; one that failed, or ran out of time, says more than any other.
   select p.state from outbound_parts p
   where m.direction = 'out' and p.conversation_id = m.conversation_id and p.message_id = m.id
-  order by p.state not in ('failed', 'undelivered'), p.state = 'void', state_rank(p.state), p.position limit 1
+  order by p.state not in ('failed', 'undelivered'), p.error_code is distinct from 'expired', p.state = 'void',
+    state_rank(p.state), p.position limit 1
 ) parts on true;
 
 grant select on message_log to darkspere_web, darkspere_worker, darkspere_admin;

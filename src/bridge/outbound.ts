@@ -8,9 +8,10 @@ import type { Sql } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { CarrierStanding } from './carrier-standing.ts';
 import { sendExchange } from './exchange.ts';
 import { createSlots, SlotsClosed } from './slots.ts';
-import { type ClaimedPart, claimParts, recordSends, type SendRecord } from './store.ts';
+import { type ClaimedPart, claimParts, recordSends, type SendRecord, type VoidedPart } from './store.ts';
 
 export type OutboundDeps = {
   readonly sql: Sql;
@@ -18,6 +19,7 @@ export type OutboundDeps = {
   readonly optOutScope: string | null;
   /** The pool in whose name parts are claimed: while it lives nobody else takes them for lost. */
   readonly poolId: string;
+  readonly standing: CarrierStanding;
   readonly logger: Logger;
   readonly metrics: Metrics;
 };
@@ -39,10 +41,15 @@ export type Outbound = {
   idle(): Promise<void>;
 };
 
-/** Refusals that may pass (429, refused connections) are tried this often, over about ten minutes. */
-const MAX_ATTEMPTS = 10;
-const FIRST_RETRY_MS = 1_000;
+/**
+ * Refusals that may pass (429, refused connections, an account that an operator has to put right) are tried for as long as the
+ * part is worth sending: `claim_parts` ends it. The pauses grow up to this and differ, so that a long outage costs the database
+ * little and what it held up comes back spread out.
+ */
 const LONGEST_RETRY_MS = 120_000;
+const FIRST_RETRY_MS = 1_000;
+/** So many calls of a part are kept on record, and one in ten of those after them: an outage has hundreds that say the same. */
+const KEPT_CALLS = 10;
 const FIRST_LOOK_MS = 5_000;
 /** The text is with the carrier already: nobody waits for the record, and it costs less in company. */
 const RECORD_LINGER_MS = 5;
@@ -51,13 +58,15 @@ const MAX_UNDER_WAY = 240;
 /**
  * Something may have happened since the claim that this process has not heard of, a STOP above all: it claims again. Less than
  * what a STOP waits for sends under way (LAST_SENDS_MS), so that nothing leaves after it even if nobody hears of it. Twice
- * as long with each try, so that a slow database or connection makes a text late and never stops it.
+ * as long each time that a part was held back for it, so that a slow database or connection makes a text late and never stops it.
  */
 const CLAIM_HOLDS_MS = 500;
-const LONGEST_HOLD_MS = 8_000;
+export const LONGEST_HOLD_MS = 8_000;
+/** More parts than are under way: of those that another process took over the count is dropped in the end. */
+const MAX_HELD_BACK = 1_000;
 
 export function createOutbound(deps: OutboundDeps): Outbound {
-  const { sql, logger, metrics } = deps;
+  const { sql, logger, metrics, standing } = deps;
   const refuse = () => new DarkspereError('storage_unavailable');
   const claims = microBatch<string, Claim | null>({
     maxSize: 128,
@@ -65,11 +74,18 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     maxWaiting: 100_000,
     async flush(ids) {
       const askedMs = performance.now();
-      const claimed = await claimParts(sql, ids, deps.optOutScope, deps.poolId);
+      const claimed = await claimParts(sql, ids, deps.optOutScope, deps.poolId, onVoided);
       return claimed.map((part) => part && { part, askedMs });
     },
     refuse,
   });
+
+  function onVoided({ part_id: part, void_code: code, error_reason: reason }: VoidedPart): void {
+    if (code !== 'expired') return;
+    metrics.partsExpired.inc();
+    logger.warn({ part, reason }, 'a part was not sent in the time that it was worth sending');
+  }
+
   const records = microBatch<SendRecord, null>({
     maxSize: 128,
     flights: 1,
@@ -108,18 +124,42 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   /** What is to be recorded; null when the part is not ours to send. */
   async function claimAndSend(p: string): Promise<SendRecord | null> {
     const claim = await claims.add(p);
-    if (!claim) return null;
+    if (!claim) {
+      heldBack.delete(p);
+      return null;
+    }
     const { part } = claim;
     const { outcome, call } = await deps.channel.send(toPart(part), AbortSignal.timeout(30_000), () => mayLeave(claim));
-    metrics.sends.inc({ outcome: outcome.kind });
-    if (outcome.kind === 'withheld') return toRecord(part, outcome);
+    const isLater = outcome.kind === 'refused' && outcome.retry === 'later';
+    metrics.sends.inc({ outcome: isLater ? 'later' : outcome.kind });
+    const isKnown = standing.heard(outcome);
+    if (outcome.kind === 'withheld') {
+      holdLonger(p);
+      return toRecord(part, outcome);
+    }
+    heldBack.delete(p);
     if (outcome.kind !== 'accepted') {
-      logger.warn(
+      const level = isKnown ? 'debug' : 'warn';
+      logger[level](
         { part: p, outcome: outcome.kind, code: 'code' in outcome ? outcome.code : null },
         'a part was not accepted',
       );
     }
-    return { ...toRecord(part, outcome), exchanges: [sendExchange(part.attempts, outcome, call)] };
+    const isKept = !isLater || part.attempts <= KEPT_CALLS || part.attempts % 10 === 0;
+    return {
+      ...toRecord(part, outcome),
+      exchanges: isKept ? [sendExchange(part.attempts, outcome, call)] : [],
+    };
+  }
+
+  /** Parts that were held back, and how often in a row. */
+  const heldBack = new Map<string, number>();
+
+  function holdLonger(p: string): void {
+    const times = (heldBack.get(p) ?? 0) + 1;
+    heldBack.delete(p);
+    heldBack.set(p, times);
+    if (heldBack.size > MAX_HELD_BACK) heldBack.delete(heldBack.keys().next().value ?? p);
   }
 
   /** Conversations that were stopped of late, and when this process heard it, monotonic milliseconds. */
@@ -129,7 +169,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   function mayLeave({ part, askedMs }: Claim): boolean {
     if (part.kind === 'notice') return true;
     const stoppedMs = stops.get(part.conversation_id) ?? Number.NEGATIVE_INFINITY;
-    const holdsMs = Math.min(LONGEST_HOLD_MS, CLAIM_HOLDS_MS * 2 ** (part.attempts - 1));
+    const holdsMs = Math.min(LONGEST_HOLD_MS, CLAIM_HOLDS_MS * 2 ** (heldBack.get(part.part_id) ?? 0));
     return stoppedMs < askedMs && performance.now() - askedMs < holdsMs;
   }
 
@@ -203,7 +243,7 @@ function toRecord(claimed: ClaimedPart, outcome: SendOutcome): SendRecord {
     case 'unknown':
       return { ...base, state: 'unknown', error_reason: outcome.reason, run_at_ms: FIRST_LOOK_MS };
     case 'refused': {
-      const again = outcome.retry === 'later' && claimed.attempts < MAX_ATTEMPTS;
+      const again = outcome.retry === 'later';
       return {
         ...base,
         state: again ? 'queued' : 'failed',

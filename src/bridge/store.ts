@@ -263,19 +263,31 @@ export type ClaimedPart = {
   readonly valid_seconds: number;
 };
 
+/** A part that became void instead of being claimed; `error_reason` is what stood in the way of its last try, if any did. */
+export type VoidedPart = {
+  readonly part_id: string;
+  readonly void_code: 'opted_out' | 'expired';
+  readonly error_reason: string | null;
+};
+
 /**
  * Takes parts for `poolId` to send; null for one that must not leave (opted out, expired, sent or on its way already, or its
- * worker died over it).
+ * worker died over it). `onVoided` hears of those that were given up here: opted out or expired.
  */
 export async function claimParts(
   sql: Sql,
   partIds: readonly string[],
   optOutScope: string | null,
   poolId: string,
+  onVoided: (part: VoidedPart) => void = () => {},
 ): Promise<(ClaimedPart | null)[]> {
-  const rows = await sql<ClaimedPart[]>`
-    select * from claim_parts(${partIds as string[]}::uuid[], ${optOutScope}, ${poolId})`;
-  const byPart = new Map(rows.map((row) => [row.part_id, row]));
+  const rows = await sql<((ClaimedPart & { void_code: null }) | VoidedPart)[]>`
+    select * from claim_parts(${poolId}, ${partIds as string[]}::uuid[], ${optOutScope})`;
+  const byPart = new Map<string, ClaimedPart>();
+  for (const row of rows) {
+    if (row.void_code === null) byPart.set(row.part_id, row);
+    else onVoided(row);
+  }
   // Two jobs of one part may meet in a batch; the part is sent by one of them.
   return partIds.map((id) => {
     const row = byPart.get(id) ?? null;

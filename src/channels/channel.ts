@@ -56,6 +56,11 @@ export type SendOutcome =
       readonly afterMs: number | null;
       /** The refusal says that the person has opted out (21610). */
       readonly optedOut: boolean;
+      /**
+       * What stands in the way of texts as such, not of this one: nobody listens, too many at once, or something is wrongly set
+       * up and an operator has to act. Null for a refusal of this text.
+       */
+      readonly hindrance: 'unreachable' | 'busy' | 'setup' | null;
     }
   /** Nobody knows whether it was accepted: never send again blindly. */
   | { readonly kind: 'unknown'; readonly reason: string };

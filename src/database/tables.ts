@@ -390,6 +390,7 @@ export type OutboundPartsRow = {
   ended_at: Date | null;
   claimed_by: string | null;
   recalled: boolean;
+  again_at: Date | null;
 };
 
 /** What campaigns and brands have reserved of their limits; windows that nothing was reserved in have no row. */

@@ -203,13 +203,15 @@ const OWN_CODES: Readonly<Record<string, string>> = {
 
 /** What a part's error code means, in words. */
 export function meaningOf({ error_code: code, error_reason: reason }: Pick<PartRow, 'error_code' | 'error_reason'>) {
-  return code === null ? reason : (OWN_CODES[code] ?? explainErrorCode(code)?.meaning ?? reason);
+  if (code === null) return reason;
+  if (code === 'expired' && reason !== null) return `${OWN_CODES.expired} Last try: ${reason}`;
+  return OWN_CODES[code] ?? explainErrorCode(code)?.meaning ?? reason;
 }
 
 export function stateOf(
   row: Pick<MessageRow, 'direction' | 'kind' | 'seq' | 'refused' | 'done_seq' | 'is_held' | 'taken_over'>,
   turn: Pick<TurnRow, 'state'> | null,
-  parts: readonly Pick<PartRow, 'state' | 'position'>[],
+  parts: readonly Pick<PartRow, 'state' | 'position' | 'error_code'>[],
 ): MessageState {
   if (row.direction === 'out') return slowest(parts);
   if (row.refused !== null) return 'refused';
@@ -235,8 +237,15 @@ const RANKS: Readonly<Record<PartState, number>> = {
   void: 9,
 };
 
-/** A reply is as far as its slowest part; one that failed says more than any other, and one that will not be sent says least. */
-function slowest(parts: readonly Pick<PartRow, 'state' | 'position'>[]): PartState {
-  const [first] = parts.toSorted((a, b) => RANKS[a.state] - RANKS[b.state] || a.position - b.position);
+function rankOf({ state, error_code }: Pick<PartRow, 'state' | 'error_code'>): number {
+  return error_code === 'expired' ? -1 : RANKS[state];
+}
+
+/**
+ * A reply is as far as its slowest part; one that failed, or ran out of time, says more than any other, and one that will not
+ * be sent for another reason says least.
+ */
+function slowest(parts: readonly Pick<PartRow, 'state' | 'position' | 'error_code'>[]): PartState {
+  const [first] = parts.toSorted((a, b) => rankOf(a) - rankOf(b) || a.position - b.position);
   return first?.state ?? 'void';
 }

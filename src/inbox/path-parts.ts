@@ -78,7 +78,7 @@ class PartWay {
               ),
               from: free!,
               to: from,
-              note: againNote(before, from - free!),
+              note: againNote(before, from - free!, call.attempt - before.attempt),
             });
       return [...again, this.call(call, from)];
     });
@@ -184,9 +184,15 @@ class PartWay {
   }
 }
 
-/** Why a part was, or will be, tried again. */
-function againNote(before: ExchangeRow, afterMs: number | null): string {
-  const when = afterMs === null ? 'it is tried again' : `tried again ${lasting(afterMs)} later`;
+/** Why a part was, or will be, tried again. Of an outage's many tries not every one is on record: `tries` have been made since. */
+function againNote(before: ExchangeRow, afterMs: number | null, tries = 1): string {
+  const later = afterMs === null ? '' : `${lasting(afterMs)} later`;
+  const when =
+    later === ''
+      ? 'it is tried again'
+      : tries > 2
+        ? `tried ${tries} times more, the last ${later}`
+        : `tried again ${later}`;
   if (before.outcome === 'unknown') return `The carrier did not have it: ${when}.`;
   const answer =
     before.http_status === null ? 'The carrier could not be reached' : `${before.http_status} from the carrier`;

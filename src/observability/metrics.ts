@@ -77,6 +77,17 @@ export function createMetrics() {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    carrierTrouble: new Gauge({
+      name: 'darkspere_carrier_trouble',
+      help: 'What stands in the way of every text, by this worker’s last try: unreachable, busy, setup (an operator has to act).',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
+    partsExpired: new Counter({
+      name: 'darkspere_parts_expired_total',
+      help: 'Parts that were in line until they were worth nothing any more, and were not sent.',
+      registers,
+    }),
     statuses: new Counter({
       name: 'darkspere_delivery_callbacks_total',
       help: 'Delivery callbacks, by what they changed.',

@@ -142,6 +142,45 @@ describe('the path of a message', () => {
   });
 });
 
+describe('a reply that nobody knows the end of', () => {
+  test('is shown as unknown until it is found at the carrier, then as what it became', async (t) => {
+    const { simulator } = world;
+    t.after(() => simulator.faults.clear());
+    const line = await world.line();
+    await line.agent(() => 'somewhere');
+    const match = { from: line.number };
+    // The carrier takes it, says so to nobody, and cannot be asked for now.
+    simulator.faults.set({
+      hangAfterAccept: { count: 1, hangMs: 300, match },
+      missingCallbacks: { count: 1, match },
+      http500OnLookup: 1_000,
+    });
+    const person = line.person();
+    await person.text('where are you?');
+    await person.next();
+    const { id } = (await line.conversation(person)) as { id: string };
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await thread(page).getByText('Unknown', { exact: true }).waitFor();
+    await bubble(page, 'We sent: somewhere').click();
+    await path(page).getByText('Nobody knows whether it left').first().waitFor();
+    assert.equal(await thread(page).getByText('Accepted', { exact: true }).count(), 0);
+
+    simulator.faults.clear();
+    // It would be looked for by itself, in some seconds.
+    await until(
+      async () => {
+        await world.sql`
+          update graphile_worker._private_jobs set run_at = now() where key like 'settle:%' and locked_at is null`;
+        return (await thread(page).getByText('Accepted', { exact: true }).count()) === 1;
+      },
+      { what: 'the end of the part on the screen', intervalMs: 200 },
+    );
+    assert.equal(await thread(page).getByText('Unknown', { exact: true }).count(), 0);
+    await path(page).getByText('Nobody knew whether it had left').first().waitFor();
+    assert.equal(person.texts().length, 1, 'it was sent again');
+  });
+});
+
 describe('by hand', () => {
   test('an operator takes over with one key, answers, hands back with another, and the agent knows what was said', async (t) => {
     const line = await world.line();

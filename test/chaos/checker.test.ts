@@ -1,8 +1,9 @@
 // The checker sees each way to break the promise: a sound history passes, and each doctored one does not.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { check, excerpt, leftAfterStop, partsSentLate, RULES, type Rule } from './checker.ts';
+import { check, excerpt, leftAfterStop, RULES, type Rule } from './checker.ts';
 import type { Accepted, AgentCall, AgentPost, SentText } from './history.ts';
+import { partsSentLate } from './late-requests.ts';
 import type { Rows } from './rows.ts';
 
 const ALICE = '+15550200001';
@@ -206,6 +207,15 @@ const CASES: readonly (readonly [rule: Rule, what: string, doctor: (story: Docto
     ({ rows, accepted }) => {
       rows.parts.push({ ...rows.parts[1]!, id: 'p4', position: 4, provider_id: 'OUT4', sending_at: new Date(450) });
       accepted.push({ sid: 'OUT4', to: ALICE, body: 'You said 1.3', partId: 'p4', atMs: 460 });
+    },
+  ],
+  [
+    'after stop',
+    'an answer claimed before the STOP was begun to be sent when no claim holds any more',
+    ({ rows, accepted }) => {
+      rows.parts.push({ ...rows.parts[1]!, id: 'p4', position: 4, provider_id: 'OUT4', sending_at: new Date(390) });
+      rows.tries.push({ part_id: 'p4', attempt: 1, started_at: new Date(8_500) });
+      accepted.push({ sid: 'OUT4', to: ALICE, body: 'You said 1.3', partId: 'p4', atMs: 8_510 });
     },
   ],
   ['ledger', 'the carrier has what no part is', ({ accepted }) => Object.assign(accepted[1]!, { partId: 'nobody' })],

@@ -1,7 +1,9 @@
 // The promise as a function: a history and the rows behind it → where it was broken. Pure, so that checker.test.ts can show
 // that each violation is seen.
+import { LONGEST_HOLD_MS } from '../../src/bridge/outbound.ts';
 import type { Accepted, AgentCall, AgentPost, History, SentText } from './history.ts';
 import { wordsIn } from './history.ts';
+import { withoutLateRequests } from './late-requests.ts';
 import type { Rows } from './rows.ts';
 
 export type Rule = 'lost' | 'doubled' | 'reordered' | 'after stop' | 'ledger' | 'unfinished';
@@ -17,6 +19,7 @@ export type Violation = {
 type Part = Rows['parts'][number];
 type Turn = Rows['turns'][number];
 type Row = Rows['messages'][number];
+type Tries = ReadonlyMap<string, Rows['tries']>;
 
 /** One person's side of the run. */
 type Story = {
@@ -39,50 +42,18 @@ const OPEN = new Set(['queued', 'sending', 'unknown']);
 export function check(seen: History, rows: Rows): Violation[] {
   const history = withoutLateRequests(seen, rows);
   const partsById = new Map(rows.parts.map((part) => [part.id, part]));
+  const tries = Map.groupBy(rows.tries, (one) => one.part_id);
   return [
     ...storiesOf(history, rows).flatMap((story) => [
       ...lost(story),
       ...doubled(story, partsById),
       ...reordered(story, partsById),
-      ...afterStop(story, partsById),
+      ...afterStop(story, partsById, tries),
       ...ownTexts(story),
     ]),
     ...ledger(history, rows, partsById),
     ...unfinished(rows),
   ];
-}
-
-/** A part that the carrier does not know a minute after it was sent counts as never taken and is sent again (settle.ts). */
-const MINUTE_MS = 60_000;
-
-/**
- * Parts of which a request reached the carrier more than that minute after it left, and another one before or after it: what is
- * promised ends there. It happens on a machine on which the process that plays the carrier comes to nothing for so long.
- */
-export function partsSentLate(history: History, rows: Rows): Set<string> {
-  const tries = Map.groupBy(rows.tries, (one) => one.part_id);
-  const messages = Map.groupBy(history.accepted, (message) => message.partId ?? '');
-  const isLate = (part: string, taken: readonly Accepted[]) =>
-    taken.slice(0, -1).every(({ atMs }, n) => {
-      const made = tries.get(part)?.find(({ attempt }) => attempt === n + 1);
-      return made !== undefined && atMs > made.started_at.getTime() + MINUTE_MS;
-    });
-  return new Set([...messages].flatMap(([part, taken]) => (taken.length > 1 && isLate(part, taken) ? [part] : [])));
-}
-
-/** Of those parts the first message counts, under the id that the part has. */
-function withoutLateRequests(history: History, rows: Rows): History {
-  const late = partsSentLate(history, rows);
-  if (late.size === 0) return history;
-  const ids = new Map(rows.parts.map((part) => [part.id, part.provider_id]));
-  const met = new Set<string | null>();
-  const accepted = history.accepted.flatMap((message) => {
-    if (message.partId === null || !late.has(message.partId)) return [message];
-    if (met.has(message.partId)) return [];
-    met.add(message.partId);
-    return [{ ...message, sid: ids.get(message.partId) ?? message.sid }];
-  });
-  return { ...history, accepted };
 }
 
 function storiesOf(history: History, rows: Rows): Story[] {
@@ -269,11 +240,12 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
 
 /**
  * From the 200 to a STOP until a START is posted, the carrier takes nothing from us for this person but notices. What a worker
- * had claimed before may still be on the wire: that is counted, see `leftAfterStop`.
+ * had claimed before may still be on the wire: that is counted, see `leftAfterStop`. A claim holds for eight seconds at most, so
+ * a request that was begun later than that after the 200, by what its worker wrote down, must not have left either.
  */
-function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] {
-  return takenAfterStop(story, parts)
-    .filter(({ claimedAtMs, stop }) => claimedAtMs >= stop.ackedAtMs!)
+function afterStop(story: Story, parts: ReadonlyMap<string, Part>, tries: Tries): Violation[] {
+  return takenAfterStop(story, parts, tries)
+    .filter(({ isForbidden }) => isForbidden)
     .map(({ message, stop }) => ({
       rule: 'after stop' as const,
       person: story.person,
@@ -284,11 +256,12 @@ function afterStop(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
 /** Messages that the carrier took after the 200 to a STOP without a violation: they were on the wire already. */
 export function leftAfterStop(history: History, rows: Rows): number {
   const parts = new Map(rows.parts.map((part) => [part.id, part]));
-  const taken = storiesOf(history, rows).flatMap((story) => takenAfterStop(story, parts));
-  return taken.filter(({ claimedAtMs, stop }) => claimedAtMs < stop.ackedAtMs!).length;
+  const tries = Map.groupBy(rows.tries, (one) => one.part_id);
+  const taken = storiesOf(history, rows).flatMap((story) => takenAfterStop(story, parts, tries));
+  return taken.filter(({ isForbidden }) => !isForbidden).length;
 }
 
-function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, Part>) {
+function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, Part>, tries: Tries) {
   const consents = texts.filter((text) => text.kind === 'stop' || text.kind === 'start');
   return consents.flatMap((stop, n) => {
     const { ackedAtMs } = stop;
@@ -299,7 +272,11 @@ function takenAfterStop({ texts, accepted }: Story, parts: ReadonlyMap<string, P
       .flatMap((message) => {
         const part = parts.get(message.partId ?? '');
         const claimedAtMs = part?.sending_at?.getTime() ?? Number.POSITIVE_INFINITY;
-        return part?.kind === 'notice' ? [] : [{ message, stop, claimedAtMs }];
+        const begunAt = tries
+          .get(part?.id ?? '')
+          ?.findLast((one) => one.started_at.getTime() <= message.atMs)?.started_at;
+        const isForbidden = claimedAtMs >= ackedAtMs || (begunAt?.getTime() ?? 0) > ackedAtMs + LONGEST_HOLD_MS;
+        return part?.kind === 'notice' ? [] : [{ message, stop, isForbidden }];
       });
   });
 }

@@ -78,6 +78,8 @@ const carrier =
   ({ simulator }, { amount }) =>
     simulator.faults.set(plan(amount));
 
+const noCarrier: Act = ({ simulator }, { forMs }) => simulator.faults.set({ refuseConnections: { forMs } });
+
 const SERVER_BACK_MS = 60_000;
 /** Below the product's own time-out of 15 s, so that the short run need not wait for it. */
 const HANG_MS = 5_000;
@@ -144,7 +146,8 @@ const ACTS: Readonly<Record<FaultName, Act>> = {
     http500AfterAccept: count,
   })),
   'lookups that fail': carrier((count) => ({ http500OnLookup: count })),
-  'nobody listens': ({ simulator }, { forMs }) => simulator.faults.set({ refuseConnections: { forMs } }),
+  'nobody listens': noCarrier,
+  'nobody listens for long': noCarrier,
   'an agent that is slow': mood('slow'),
   'an agent that hangs': mood('hanging'),
   'an agent that is down': async (place, step) => {

@@ -1,8 +1,9 @@
 // One run: people text while everything breaks, then all is put right, all work comes to its end, and the history is checked.
 import { setTimeout as pause } from 'node:timers/promises';
-import { check, leftAfterStop, partsSentLate, type Violation } from './checker.ts';
+import { check, leftAfterStop, type Violation } from './checker.ts';
 import { startCrowd } from './crowd.ts';
 import { acceptedFrom, type History, wordsIn } from './history.ts';
+import { partsSentLate } from './late-requests.ts';
 import { unleash } from './nemesis.ts';
 import { OUR_NUMBERS, openPlace, type Place } from './place.ts';
 import { openJobs, type Rows, readRows } from './rows.ts';

@@ -78,6 +78,7 @@ export const KINDS = {
   'messages not listed yet': { on: carrier, forMs: [500, 1_500], amount: [1, 20] },
   'lookups that fail': { on: carrier, forMs: [500, 1_500], amount: [1, 10] },
   'nobody listens': { on: carrier, forMs: [300, 3_000] },
+  'nobody listens for long': { on: carrier, forMs: [5_000, 20_000] },
   'an agent that is slow': { on: agents, forMs: [1_000, 5_000], amount: [200, 1_500] },
   'an agent that hangs': { on: agents, forMs: [1_000, 6_000] },
   'an agent that is down': { on: agents, forMs: [1_000, 8_000] },

@@ -62,6 +62,7 @@ describe('posts', { concurrency: 6 }, () => {
     const { work } = jobCatalogue({
       ...{ sql: world.database.pools.worker, logger: pino({ enabled: false }), metrics, prober: null, pacing: false },
       ...{ mailbox: nobody, replays: nobody, chats: nobody, stagedProbes: nobody, outbound: nobody, settle: nobody },
+      sessionEvents: nobody,
     });
     for (let n = 0; n < 2; n++) await work['close-deferred']!({ turn: turnId }, {} as never);
     const { values } = await metrics.turns.get();

@@ -47,6 +47,7 @@ export type PartRow = {
   send_at: Date;
   provider_id: string | null;
   error_code: string | null;
+  error_reason: string | null;
 };
 
 export type Bridge = ReturnType<typeof bridgeOf>;

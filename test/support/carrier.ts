@@ -1,6 +1,7 @@
 // Sending and settling against a simulated carrier without jobs: a test decides when each step happens.
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
+import { createCarrierStanding } from '../../src/bridge/carrier-standing.ts';
 import { createOutbound } from '../../src/bridge/outbound.ts';
 import { createSettle } from '../../src/bridge/settle.ts';
 import type { Channel } from '../../src/channels/channel.ts';
@@ -58,17 +59,23 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     },
   };
   const sql = db.pools.worker;
+  const metrics = createMetrics();
+  const standing = createCarrierStanding({ logger, metrics });
   const outbound = createOutbound({
     sql,
     channel,
     optOutScope: null,
     poolId: 'a pool that is gone',
+    standing,
     logger,
-    metrics: createMetrics(),
+    metrics,
   });
   return {
     simulator,
     wire,
+    metrics,
+    /** What the sender would tell an operator of the carrier. */
+    notes: standing.notes,
     send: (part: { id: string }) => outbound.send({ p: part.id }),
     /** The sender hears of every STOP from now on, as a worker does. */
     /** `onHeard` is called after each. */

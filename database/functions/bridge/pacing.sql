@@ -196,35 +196,42 @@ begin
 end $$;
 
 -- Of parts that are about to leave, those that may. Bulk takes its room now, from what replies left; where they left none it
--- gives way: it is planned anew and its job moves. Callers hold the parts' locks.
+-- gives way: it is planned anew and its job moves. Of other parts one that the carrier refused has used up its time, and takes
+-- its place in line anew, so that what an outage held up leaves no faster than anything else when it is over: it may go now when
+-- its sender has nothing to do, else its job moves to the time that it got. Callers hold the parts' locks.
 create or replace function without_yielding(p_parts uuid[], p_now timestamptz default null)
 returns uuid[] language plpgsql
 as $$
 declare
-  bulk uuid[];
+  judged uuid[];
   yielding uuid[] := '{}';
   p record;
   busy_until timestamptz;
   now_at timestamptz;
   fits_at timestamptz;
+  is_late boolean;
 begin
-  bulk := array(select id from outbound_parts where id = any (p_parts) and kind = 'proactive' and state = 'queued');
-  if bulk = '{}' then
+  judged := array(
+    select id from outbound_parts
+    where id = any (p_parts) and state = 'queued'
+      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)));
+  if judged = '{}' then
     return p_parts;
   end if;
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
     join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
-    where part.id = any (bulk)));
+    where part.id = any (judged)));
 
   for p in
-    select part.id, part.segments, part.send_at, c.our_address, n.campaign_id,
+    select part.id, part.segments, part.send_at, part.kind = 'proactive' as is_bulk,
+      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
       coalesce(n.segments_per_second, 1)::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
     left join phone_numbers n on n.address = c.our_address
-    where part.id = any (bulk)
+    where part.id = any (judged)
     order by c.our_address, part.send_at, part.id
   loop
     select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
@@ -232,6 +239,24 @@ begin
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
     fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    if not p.is_bulk then
+      fits_at := windows_from(p.campaign_id, p.segments, false, false, fits_at);
+      is_late := fits_at > p.expires_at;
+      if not is_late then
+        perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
+        update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
+        where sender = p.our_address;
+      end if;
+      if fits_at > now_at then
+        -- One that gets no time any more becomes void when it is worth nothing.
+        fits_at := least(fits_at, p.expires_at);
+        update outbound_parts set again_at = fits_at where id = p.id;
+        perform graphile_worker.add_job('send', json_build_object('p', p.id),
+          run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+        yielding := yielding || p.id;
+      end if;
+      continue;
+    end if;
     perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then

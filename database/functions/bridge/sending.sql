@@ -1,12 +1,13 @@
 -- A send is two commits around the carrier's call: claim the part, and record what became of it.
 
 -- Takes parts for the pool p_pool to send, and gives a row for each that is to be sent, with the seconds for which it is still
--- worth delivering. What it does not give: a part that an opt-out blocks, or that is worth nothing any more, becomes void. One
--- that is `sending` already is left to its pool while that lives, for as long as a send can take; otherwise nobody knows, so it
--- becomes `unknown` and gets a job that looks for it.
-create or replace function claim_parts(p_parts uuid[], p_scope text, p_pool text default null)
+-- worth delivering. A part that an opt-out blocks, or that is worth nothing any more, becomes void: its row says why
+-- (`void_code`) and what stood in the way of its last try (`error_reason`). One that is `sending` already is not given: it is
+-- left to its pool while that lives, for as long as a send can take; otherwise nobody knows, so it becomes `unknown` and gets a
+-- job that looks for it.
+create or replace function claim_parts(p_pool text, p_parts uuid[], p_scope text)
 returns table (part_id uuid, conversation_id uuid, channel text, our_address text, their_address text,
-  body text, media_urls text[], attempts int, kind text, valid_seconds int)
+  body text, media_urls text[], attempts int, kind text, valid_seconds int, void_code text, error_reason text)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
@@ -16,6 +17,7 @@ declare
   claimable uuid[];
   under_way uuid[];
   blocked uuid[];
+  worthless uuid[];
   mine uuid[];
   lost uuid[];
 begin
@@ -37,19 +39,22 @@ begin
         = (t.channel, coalesce(p_scope, t.our_address), t.their_address)
   ), voided as (
     update outbound_parts p set
-      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp()
+      state = 'void', error_code = case when j.is_blocked then 'opted_out' else 'expired' end, ended_at = clock_timestamp(),
+      -- Why it did not leave in its time is what the carrier said to its last try.
+      error_reason = case when j.is_blocked then null else p.error_reason end
     from judged j where p.id = j.id and (j.is_blocked or j.is_expired) and p.state = 'queued'
     returning p.id, p.conversation_id
   )
   select array_agg(j.id) filter (where v.id is null and not j.is_under_way),
-    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null)
-  into claimable, under_way, blocked
+    array_agg(j.id) filter (where j.is_under_way), array_agg(v.conversation_id) filter (where v.id is not null),
+    array_agg(v.id) filter (where v.id is not null)
+  into claimable, under_way, blocked, worthless
   from judged j left join voided v using (id);
   if blocked is not null then
     perform 1 from conversations c where c.id = any (blocked) order by c.id for update;
     perform release_parts(blocked);
   end if;
-  -- Bulk gives way to replies. Last, because the locks of the pacing come after those of conversations and parts.
+  -- Bulk gives way to replies, and a refused part needs a new time on its sender. Last, because the locks of the pacing come after those of conversations and parts.
   claimable := without_yielding(claimable);
 
   with moved as (
@@ -80,9 +85,10 @@ begin
 
   return query
   select p.id, p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.media_urls, p.attempts, p.kind,
-    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int
+    greatest(1, extract(epoch from p.created_at + worth_sending(p.kind) - clock_timestamp()))::int,
+    case when p.state = 'void' then p.error_code end, p.error_reason
   from outbound_parts p join conversations c on c.id = p.conversation_id
-  where p.id = any (mine);
+  where p.id = any (mine || worthless);
 end $$;
 
 -- What became of sends: accepted, refused (queued again later, or failed) or unknown. A status callback may have been
@@ -126,15 +132,18 @@ begin
       error_reason = case when i.counts then i.error_reason else p.error_reason end
     from input i
     where p.id = i.part_id
-    returning p.id, p.conversation_id, p.message_id, p.state, i.run_at_ms, i.counts
+    returning p.id, p.conversation_id, p.message_id, p.state, i.run_at_ms, i.counts, p.created_at + worth_sending(p.kind) as expires_at
   ), again as (
-    -- A refused part waits for its next try, an unknown one for being looked up.
+    -- A refused part waits for its next try, an unknown one for being looked up. A try that lies behind what the part is worth
+    -- is made at its end, where it becomes void: what waits behind it must not wait longer than that.
     select count(*) from graphile_worker.add_jobs((
       select array_agg((
         case w.state when 'queued' then 'send' else 'settle' end, json_build_object('p', w.id), null,
-        clock_timestamp() + coalesce(w.run_at_ms, 5000) * interval '1 millisecond', 1000,
+        case w.state when 'queued' then least(due_at, w.expires_at) else due_at end, 1000,
         case w.state when 'queued' then 'send:' else 'settle:' end || w.id, 0, null)::graphile_worker.job_spec)
-      from written w where w.counts and w.state in ('queued', 'unknown')))
+      from written w cross join lateral (
+        select clock_timestamp() + coalesce(w.run_at_ms, 5000) * interval '1 millisecond' as due_at) next
+      where w.counts and w.state in ('queued', 'unknown')))
     where exists (select 1 from written where counts and state in ('queued', 'unknown'))
   ), voided as (
     -- The rest of a reply whose part failed is not worth sending.
@@ -159,5 +168,5 @@ begin
   end if;
 end $$;
 
-revoke execute on function claim_parts(uuid[], text, text), record_sends(json, text) from public;
-grant execute on function claim_parts(uuid[], text, text), record_sends(json, text) to darkspere_worker;
+revoke execute on function claim_parts(text, uuid[], text), record_sends(json, text) from public;
+grant execute on function claim_parts(text, uuid[], text), record_sends(json, text) to darkspere_worker;

@@ -92,7 +92,15 @@ function lost({ failure }: Answer): SendOutcome {
 
 function notSent({ failure }: Answer): SendOutcome {
   const reason = `The request did not leave (${failure}).`;
-  return { kind: 'refused', code: failure ?? 'not_sent', reason, retry: 'later', afterMs: null, optedOut: false };
+  return {
+    kind: 'refused',
+    code: failure ?? 'not_sent',
+    reason,
+    retry: 'later',
+    afterMs: null,
+    optedOut: false,
+    hindrance: 'unreachable',
+  };
 }
 
 function acceptance(answer: Answer): SendOutcome {
@@ -118,17 +126,20 @@ function refusal(answer: Answer, status: number): SendOutcome {
       retry: 'later',
       afterMs: FOREIGN_ANSWER_MS,
       optedOut: false,
+      hindrance: 'setup',
     };
   }
   const facts = explainErrorCode(code);
   if (facts?.action === 'amb') return { kind: 'unknown', reason: facts.meaning };
+  const isLater = facts?.afterMs !== undefined;
   return {
     kind: 'refused',
     code,
     reason: facts?.meaning ?? `Twilio refused the message with code ${code}.`,
-    retry: facts?.afterMs === undefined ? 'never' : 'later',
+    retry: isLater ? 'later' : 'never',
     afterMs: facts?.afterMs ?? null,
     optedOut: facts?.optedOut ?? false,
+    hindrance: !isLater ? null : facts.action === 'cfg' ? 'setup' : 'busy',
   };
 }
 
@@ -141,6 +152,7 @@ function tooMany(answer: Answer, code: string): SendOutcome {
     retry: 'later',
     afterMs: retryAfterMs(answer.retryAfter) ?? RETRY_AFTER.leastMs,
     optedOut: false,
+    hindrance: 'busy',
   };
 }
 
