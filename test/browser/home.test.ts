@@ -201,10 +201,11 @@ describe('the figures', () => {
 
 describe('home, when something is wrong', () => {
   let world: World;
+  let line: Line;
   let bad: Overview;
   before(async () => {
     world = await startWorld();
-    const line = await world.line();
+    line = await world.line();
     await switchOffOthers(world, line);
     const agent = await line.agent(() => 'hello', { name: 'parrot' });
     const person = line.person();
@@ -246,7 +247,6 @@ describe('home, when something is wrong', () => {
     await figure(page, 'Texts in').waitFor();
     const before = await says(page, 'Texts in');
     const mend = await breakCalls(page, '/v1/overview');
-    const line = await world.line();
     await line.person().text('something happens');
     await page.getByRole('alert').filter({ hasText: 'Not up to date' }).waitFor();
     assert.deepEqual(await says(page, 'Texts in'), before);
