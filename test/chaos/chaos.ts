@@ -97,7 +97,7 @@ function firstOfEachRule(violations: readonly Violation[]): { rule: string; pers
 }
 
 function report({ figures, schedule, violations, history, rows }: RunResult): string {
-  const { faults, answerMs, surprises, ...counts } = figures;
+  const { faults, answerMs, surprises, fellBackWhy, ...counts } = figures;
   const names: Readonly<Record<keyof typeof counts, string>> = {
     texts: 'texts',
     acked: 'answered 200',
@@ -119,8 +119,12 @@ function report({ figures, schedule, violations, history, rows }: RunResult): st
   const died = [['of which died by themselves', String(surprises.length)]];
   const time = [['200 to the carrier, p50 / p99', `${answerMs.p50} / ${answerMs.p99} ms`]];
   const happened = Object.entries(faults).map(([fault, count]) => [`  ${fault}`, String(count)]);
+  const why = Object.entries(fellBackWhy).map(
+    ([code, { turns, firstAtS, lastAtS }]) => `fell back: ${turns} turns, ${code}, ${firstAtS}–${lastAtS} s`,
+  );
   return [
     table([...lines, ...died, ...time, ['faults', String(schedule.length)], ...happened]),
+    ...why,
     '',
     table(broken),
     ...[...new Set(surprises)].map((words) => words.slice(0, 300)),

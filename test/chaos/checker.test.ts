@@ -48,7 +48,9 @@ function sound(): Doctored {
     from_seq: n,
     to_seq: n,
     state,
+    error_code: null,
     reply_id: reply,
+    ended_at: null,
   });
   const part = (n: number, message_id: string, kind: string, body: string): Table<'parts'>[number] => ({
     id: `p${n}`,

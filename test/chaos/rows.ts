@@ -25,7 +25,9 @@ export type Rows = {
     readonly from_seq: number;
     readonly to_seq: number;
     readonly state: string;
+    readonly error_code: string | null;
     readonly reply_id: string | null;
+    readonly ended_at: Date | null;
   }[];
   readonly parts: readonly {
     readonly id: string;
@@ -71,7 +73,7 @@ export async function readRows(sql: Sql): Promise<Rows> {
   const [conversations, messages, turns, parts, tries, jobs] = await Promise.all([
     sql`select id, their_address, last_seq, done_seq, running_turn from conversations order by id`,
     sql`select id, conversation_id, direction, kind, seq, body, provider_id, refused from messages order by id`,
-    sql`select id, conversation_id, from_seq, to_seq, state, reply_id from turns order by id`,
+    sql`select id, conversation_id, from_seq, to_seq, state, error_code, reply_id, ended_at from turns order by id`,
     sql`select id, conversation_id, message_id, position, kind, body, state, provider_id, error_code, sending_at
         from outbound_parts order by id`,
     sql`select part_id, attempt, started_at from exchanges where kind = 'send' order by part_id, attempt`,

@@ -39,6 +39,8 @@ export type Figures = {
   readonly posts: number;
   readonly answered: number;
   readonly fellBack: number;
+  /** Why turns found nobody who could answer, how many of each reason, and when, seconds since the first text: nobody should have to guess. */
+  readonly fellBackWhy: Readonly<Record<string, { turns: number; firstAtS: number; lastAtS: number }>>;
   /** Got neither: a STOP cancelled them, they came after one, or their answer was not to leave any more. */
   readonly stopped: number;
   /** Taken by the carrier after the 200 to a STOP: a worker had claimed them before it. */
@@ -147,6 +149,17 @@ async function settle({ sql, simulator, posts }: Place, { settleMs, grace, say }
   return unknown.size;
 }
 
+function whyFellBack(history: History, rows: Rows): Figures['fellBackWhy'] {
+  const startedMs = Math.min(...history.texts.flatMap(({ ackedAtMs }) => ackedAtMs ?? []));
+  const turns = rows.turns.filter((turn) => turn.state === 'fell_back');
+  return Object.fromEntries(
+    [...Map.groupBy(turns, ({ error_code }) => error_code ?? 'no reason')].map(([code, all]) => {
+      const at = all.flatMap(({ ended_at }) => (ended_at ? Math.round((ended_at.getTime() - startedMs) / 1000) : []));
+      return [code, { turns: all.length, firstAtS: Math.min(...at), lastAtS: Math.max(...at) }];
+    }),
+  );
+}
+
 function figuresOf(place: Place, history: History, rows: Rows, schedule: readonly Step[], unknown: number): Figures {
   const texts = history.texts.filter((text) => text.kind === 'text');
   const answeredAt = new Map<string, number>();
@@ -173,6 +186,7 @@ function figuresOf(place: Place, history: History, rows: Rows, schedule: readonl
     posts: history.texts.reduce((total, text) => total + text.posts, 0),
     answered: texts.filter((text) => answeredAt.has(text.body)).length,
     fellBack,
+    fellBackWhy: whyFellBack(history, rows),
     stopped: silent - fellBack,
     onTheWire: leftAfterStop(history, rows),
     sentLate: partsSentLate(history, rows).size,
