@@ -53,7 +53,15 @@ export function supervise({ name, part, env }: Slot) {
     /** Everything that any of its processes has printed. */
     output: () => [...outputs, current.output()].join(''),
     isReady: () => current.output().includes(READY),
-    ready: () => until(() => current.output().includes(READY), { what: `the start of ${name}`, timeoutMs: 60_000 }),
+    async ready(): Promise<void> {
+      const started = until(() => current.output().includes(READY), {
+        what: `the start of ${name}`,
+        timeoutMs: 60_000,
+      });
+      await started.catch((error) => {
+        throw new Error([error.message, ...lastWords, current.output()].join('\n'));
+      });
+    },
     /** Ends the process; another one is started `forMs` later. */
     end(signal: 'SIGKILL' | 'SIGTERM', forMs: number): void {
       isIntended = true;
