@@ -90,7 +90,7 @@ async function budgetOf(sql: Sql, conversationId: string, policy: PostPolicy): P
   return number?.max_segments ?? policy.maxSegments;
 }
 
-/** The `close-deferred` job: an agent that said 202 never came back; its person is told once per outage. */
+/** The `close-deferred` job: an agent that said 202 never came back; its person is told that nobody can answer, once an hour at most. */
 export async function closeDeferred(sql: Sql, turnId: string, pacing: boolean): Promise<boolean> {
   const { body, parts } = packNotice(FALLBACK_TEXT);
   const [row] = await sql<{ close_deferred: boolean }[]>`
