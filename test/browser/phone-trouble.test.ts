@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it, type TestContext } from 'node:test';
 import { answerCalls, assertAccessible, breakCalls, type Page } from '../support/browser.ts';
 import type { ConsoleOptions } from '../support/console.ts';
-import { openPhone as openPhoneAt, texts } from '../support/phone-page.ts';
+import { echo, openPhone as openPhoneAt, texts } from '../support/phone-page.ts';
 import type { Behaviour } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -114,17 +114,16 @@ describe('when it cannot be read', () => {
 
   it('a phone without anybody behind it says so, and leads to where that is mended', async (t) => {
     const { page, phone, number } = await openPhone(t);
-    const mend = await answerCalls(page, '/v1/agents/stats', { by_type: [{ type: 'other', total: 1, healthy: 1 }] });
+    const type = `nobody-yet-${number}`;
+    await world.sql`update phone_numbers set agent_type = ${type} where address = ${number}`;
     await page.reload();
     await phone.all.getByText(/none is registered/).waitFor();
     await phone.all.getByRole('link', { name: 'Register one' }).click();
     await page.waitForURL('/agents/new');
-    await mend();
     await page.goBack();
+    await world.agent(echo, { type });
     await phone.all.getByText(/the agent behind it answers/).waitFor();
-    await world.sql`
-      update agent_registry set status = 'disabled'
-      where type = (select agent_type from phone_numbers where address = ${number})`;
+    await world.sql`update agent_registry set status = 'disabled' where type = ${type}`;
     await page.reload();
     await phone.all.getByText(/none is well at the moment/).waitFor();
     await phone.all.getByRole('link', { name: 'See how they are' }).click();
