@@ -1,6 +1,6 @@
 // The frame: who is signed in, the stream, the shell and the page in it.
 import { QueryClientProvider, useQuery } from '@tanstack/react-query';
-import { Suspense, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Redirect, Route, Switch, useLocation } from 'wouter';
 import type { Session } from '../src/http/contract.ts';
 import { ApiError, get, onSignedOut, rememberSession } from './api.ts';
@@ -13,7 +13,7 @@ import { Shell } from './parts/shell.tsx';
 import { Toasts } from './parts/toasts.tsx';
 import { queryClient } from './refresh.ts';
 import { refreshOnChanges } from './refresh-on-changes.ts';
-import { PAGES } from './routes.tsx';
+import { PAGES, type Page } from './routes.tsx';
 
 export function App() {
   return (
@@ -58,15 +58,34 @@ function SignedIn() {
   return (
     <Shell session={session.data}>
       <ErrorBoundary key={location.split('/')[1]}>
-        <Suspense fallback={<PanelLoading className="h-full" what="the page" />}>
-          <Switch>
-            {PAGES.map(({ path, deep, Component }) => (
-              <Route key={path} path={deep ? `${path}/*?` : path} component={Component} />
-            ))}
-            <Route component={NotFoundPage} />
-          </Switch>
-        </Suspense>
+        <Switch>
+          {PAGES.map((page) => (
+            <Route key={page.path} path={page.deep ? `${page.path}/*?` : page.path}>
+              <PageOf page={page} />
+            </Route>
+          ))}
+          <Route component={NotFoundPage} />
+        </Switch>
       </ErrorBoundary>
     </Shell>
   );
+}
+
+function PageOf({ page }: { page: Page }) {
+  const { data: code, error } = useQuery(page.code);
+  if (code) return <code.default />;
+  // The network is gone, or the build is a newer one.
+  if (error) {
+    return (
+      <>
+        <h1 className="sr-only">{page.label}</h1>
+        <PanelError
+          className="h-full"
+          error={new Error(`${page.label} could not be loaded.`)}
+          retry={() => location.reload()}
+        />
+      </>
+    );
+  }
+  return <PanelLoading className="h-full" what="the page" />;
 }

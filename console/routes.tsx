@@ -1,6 +1,8 @@
 // The pages: where each is, what it is called, and the key that leads there. Each is a file of its own in the browser too.
 import { Activity, Bot, MessagesSquare, Smartphone } from 'lucide-react';
-import { type ComponentType, lazy } from 'react';
+import type { ComponentType } from 'react';
+import { codeQuery } from './parts/lazy-code.ts';
+import { queryClient } from './refresh.ts';
 
 export type Page = {
   readonly path: string;
@@ -10,8 +12,10 @@ export type Page = {
   readonly icon: ComponentType<{ size?: number; strokeWidth?: number; 'aria-hidden'?: boolean }>;
   /** Takes everything below its path. */
   readonly deep: boolean;
-  readonly Component: ComponentType;
+  readonly code: ReturnType<typeof codeOf>;
 };
+
+const codeOf = (name: string, load: () => Promise<{ default: ComponentType }>) => codeQuery(name, load);
 
 export const PAGES: readonly Page[] = [
   {
@@ -20,7 +24,7 @@ export const PAGES: readonly Page[] = [
     key: 'h',
     icon: Activity,
     deep: false,
-    Component: lazy(() => import('./pages/home.tsx')),
+    code: codeOf('home', () => import('./pages/home.tsx')),
   },
   {
     path: '/conversations',
@@ -28,7 +32,7 @@ export const PAGES: readonly Page[] = [
     key: 'c',
     icon: MessagesSquare,
     deep: true,
-    Component: lazy(() => import('./pages/conversations.tsx')),
+    code: codeOf('conversations', () => import('./pages/conversations.tsx')),
   },
   {
     path: '/agents',
@@ -36,7 +40,7 @@ export const PAGES: readonly Page[] = [
     key: 'a',
     icon: Bot,
     deep: true,
-    Component: lazy(() => import('./pages/agents.tsx')),
+    code: codeOf('agents', () => import('./pages/agents.tsx')),
   },
   {
     path: '/phone',
@@ -44,6 +48,16 @@ export const PAGES: readonly Page[] = [
     key: 'p',
     icon: Smartphone,
     deep: false,
-    Component: lazy(() => import('./pages/phone.tsx')),
+    code: codeOf('phone', () => import('./pages/phone.tsx')),
   },
 ];
+
+export function isAt(location: string, { path, deep }: Page): boolean {
+  return location === path || (deep && location.startsWith(`${path}/`));
+}
+
+/** Begins to load the page that is asked for, while it is still being found out who asks. */
+export function loadAhead(location: string): void {
+  const page = PAGES.find((one) => isAt(location, one));
+  if (page) void queryClient.prefetchQuery(page.code);
+}

@@ -9,11 +9,12 @@ export type Seen = ReadonlyMap<number, number>;
 
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
-/** Signs in as the printed address does. */
+/** Signs in as the printed address does, and waits for what home reads of the day: it keeps the database busy. */
 export async function signIn(page: Page, sql: Sql, origin: string): Promise<void> {
   const { token } = await createLoginToken(sql);
+  const overview = page.waitForResponse((response) => new URL(response.url()).pathname === '/v1/overview');
   await page.goto(loginUrl(origin, token));
-  await page.waitForURL(`${origin}/`);
+  await overview;
 }
 
 /** Before any page of `context` is opened. */

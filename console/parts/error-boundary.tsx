@@ -11,7 +11,6 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { error: E
 
   override render() {
     if (this.state.error === null) return this.props.children;
-    // Its script may not have come, or be of an older build: a browser loads neither anew on the same page.
     return <PanelError className="h-full" error={this.state.error} retry={() => location.reload()} />;
   }
 }

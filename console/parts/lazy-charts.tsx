@@ -1,6 +1,7 @@
 // Charts whose drawing library comes in a file of its own; what they draw is there as a table too.
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { codeQuery } from './lazy-code.ts';
 import { PanelError, PanelLoading } from './panel-states.tsx';
 import { ClockTime } from './time.tsx';
 
@@ -16,7 +17,7 @@ export function LazyCharts<Code>({
   draw: (code: Code) => ReactNode;
   children: ReactNode;
 }) {
-  const code = useQuery({ queryKey: [name], queryFn: load, staleTime: Number.POSITIVE_INFINITY });
+  const code = useQuery(codeQuery(name, load));
   return (
     <>
       {code.data ? (
@@ -25,7 +26,6 @@ export function LazyCharts<Code>({
         <PanelError
           className="h-56"
           error={new Error('The charts could not be loaded.')}
-          // A browser remembers that a script could not be loaded, and does not try again on the same page.
           retry={() => location.reload()}
         />
       ) : (

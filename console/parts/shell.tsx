@@ -1,15 +1,17 @@
 // The frame around every page: where one can go, whether it is live, and what is found from everywhere.
 import { useQuery } from '@tanstack/react-query';
 import { BookOpen, Keyboard, LogOut, Search, UserRound } from 'lucide-react';
-import { lazy, type ReactNode, Suspense, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Instance, Session } from '../../src/http/contract.ts';
 import { change, get } from '../api.ts';
 import { pauseLive, useLiveState } from '../live.ts';
-import { PAGES, type Page } from '../routes.tsx';
+import { queryClient } from '../refresh.ts';
+import { isAt, PAGES, type Page } from '../routes.tsx';
 import { IconButton } from './button.tsx';
 import { Dialog } from './dialog.tsx';
 import { Kbd, MOD } from './kbd.tsx';
+import { codeQuery } from './lazy-code.ts';
 import { LiveChip } from './live-chip.tsx';
 import { Logo } from './logo.tsx';
 import { Menu, MenuItem, MenuLine } from './menu.tsx';
@@ -19,8 +21,7 @@ import { useShortcut } from './shortcuts.tsx';
 import { ThemeChoice } from './theme-menu.tsx';
 import { toastError } from './toasts.tsx';
 
-const loadPalette = () => import('./palette.tsx');
-const Palette = lazy(() => loadPalette().catch(() => ({ default: NoPalette })));
+const PALETTE = codeQuery('palette', () => import('./palette.tsx'));
 
 export function useInstance() {
   return useQuery({
@@ -42,8 +43,7 @@ export function Shell({ session, children }: { session: Session; children: React
   useShortcut({ keys: '?', label: 'Show the keys', group: 'Everywhere' }, () => setHelping(true));
   const search = () => setSearching(true);
   // Whoever presses ⌘K types on at once; what is typed before the field is there would be taken for shortcuts.
-  // When it cannot be loaded now, it is tried again when somebody wants it.
-  useEffect(() => void loadPalette().catch(() => {}), []);
+  useEffect(() => void queryClient.prefetchQuery(PALETTE), []);
   useTitle();
   return (
     <div className="grid h-dvh grid-rows-[auto_1fr_auto] md:grid-cols-[13rem_1fr] md:grid-rows-1">
@@ -117,17 +117,16 @@ export function Shell({ session, children }: { session: Session; children: React
         </ul>
       </nav>
 
-      {isSearching && (
-        <Suspense>
-          <Palette onClose={() => setSearching(false)} />
-        </Suspense>
-      )}
+      {isSearching && <Finder onClose={() => setSearching(false)} />}
       <ShortcutHelp isOpen={isHelping} onClose={() => setHelping(false)} />
     </div>
   );
 }
 
-function NoPalette({ onClose }: { onClose: () => void }) {
+function Finder({ onClose }: { onClose: () => void }) {
+  const { data: code, error } = useQuery(PALETTE);
+  if (code) return <code.default onClose={onClose} />;
+  if (!error) return null;
   return (
     <Dialog title="Find anything" isOpen onClose={onClose}>
       <PanelError error={new Error('The search could not be loaded.')} retry={() => location.reload()} />
@@ -147,10 +146,6 @@ function useTitle(): void {
 function GoTo({ page, go }: { page: Page; go: (to: string) => void }) {
   useShortcut({ keys: `g ${page.key}`, label: `Go to ${page.label}`, group: 'Everywhere' }, () => go(page.path));
   return null;
-}
-
-function isAt(location: string, { path, deep }: Page): boolean {
-  return location === path || (deep && location.startsWith(`${path}/`));
 }
 
 function useIsHere(page: Page): boolean {

@@ -181,6 +181,25 @@ describe('the console', () => {
     await help.waitFor({ state: 'hidden' });
   });
 
+  test('a page that could not be loaded says so, and takes nothing else along', async (t) => {
+    const page = await openConsole(t, world);
+    expectProblem(page, 'agents-', 'ERR_FAILED');
+    const isAgents = /\/assets\/agents-.*\.js$/;
+    await page.route(isAgents, (route) => route.abort('failed'));
+    await isShown(page);
+    await page.keyboard.press('g');
+    await page.keyboard.press('a');
+    await page.getByText('Agents could not be loaded.').waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press('g');
+    await page.keyboard.press('h');
+    await isShown(page);
+    await page.unroute(isAgents);
+    await page.goBack();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'Agents' }).waitFor();
+  });
+
   test('a search that could not be loaded says so, and takes nothing else along', async (t) => {
     const page = await openConsole(t, world);
     expectProblem(page, 'palette-', 'ERR_FAILED');
