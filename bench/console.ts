@@ -63,7 +63,7 @@ const { values: options } = parseArgs({
     conversations: { type: 'string', default: '100000' },
     rate: { type: 'string', default: '50' },
     seconds: { type: 'string', default: '15' },
-    opens: { type: 'string', default: '9' },
+    opens: { type: 'string', default: '15' },
     keep: { type: 'string' },
   },
 });
