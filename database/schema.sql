@@ -4246,6 +4246,7 @@ CREATE OR REPLACE FUNCTION public.worth_sending(p_kind text)
 AS $function$
   select case p_kind when 'proactive' then interval '12 hours' else interval '4 hours' end
 $function$;
+grant execute on function worth_sending(text) to darkspere_worker;
 
 CREATE TRIGGER session_moved_or_ended AFTER UPDATE ON public.agent_sessions FOR EACH ROW WHEN ((old.is_active AND ((old.agent_id IS DISTINCT FROM new.agent_id) OR (NOT new.is_active)))) EXECUTE FUNCTION session_changed();
 CREATE TRIGGER session_opened AFTER INSERT ON public.agent_sessions FOR EACH ROW WHEN ((new.agent_id IS NOT NULL)) EXECUTE FUNCTION session_changed();

@@ -1,5 +1,5 @@
 // What the carrier reports on parts it has. Batched like everything else: a busy number brings three callbacks a part.
-import type { StatusReport } from '../channels/channel.ts';
+import type { CarrierState, StatusReport } from '../channels/channel.ts';
 import { isItemFault } from '../database/faults.ts';
 import { microBatch } from '../database/micro-batch.ts';
 import type { Sql } from '../database/pools.ts';
@@ -18,6 +18,8 @@ export type Delivery = {
 const LINGER_MS = 15;
 /** Twilio: the recipient has opted out. */
 const OPTED_OUT = '21610';
+/** What did not arrive has a reason, also where the carrier gives none: lists of failures go by it. */
+const FAILED: ReadonlySet<CarrierState> = new Set(['failed', 'undelivered']);
 
 export function createDelivery(deps: { readonly sql: Sql; readonly optOutScope: string | null }): Delivery {
   const batch = microBatch<PartStatus, StatusOutcome>({
@@ -37,7 +39,7 @@ export function createDelivery(deps: { readonly sql: Sql; readonly optOutScope: 
         part_id: report.partId,
         provider_id: report.providerId,
         state: report.state,
-        error_code: report.errorCode,
+        error_code: report.errorCode ?? (FAILED.has(report.state) ? 'no_reason_given' : null),
         opted_out: report.errorCode === OPTED_OUT,
       });
     },

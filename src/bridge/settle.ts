@@ -18,12 +18,10 @@ export type SettleDeps = {
 
 const GRACE_MS = 60_000;
 const LOOK_AGAIN_MS = 10_000;
-/** A carrier that cannot be asked is asked again this often. */
-const UNREACHABLE_MS = 15_000;
+/** A carrier that cannot be asked is asked again after a tenth of the time that it could not, this long at least and at most. */
+const UNREACHABLE_MS = { least: 15_000, most: 120_000 };
 /** Longest a try can take, with the carrier's clock a little off. */
 const TRY_MS = 45_000;
-/** After this nobody is waiting for the text any more: it ends as failed, with what is known. */
-const GIVE_UP_MS = 3600_000;
 
 export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promise<void> {
   const graceMs = deps.graceMs ?? GRACE_MS;
@@ -36,7 +34,7 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
     } catch (error) {
       deps.logger.warn({ part: p, error: messageOf(error) }, 'the carrier could not be asked about a part');
       await deps.outbound.record(
-        part.age_ms > GIVE_UP_MS
+        part.is_worthless
           ? outcome(p, part, {
               state: 'failed',
               error_code: 'unknown_outcome',
@@ -45,7 +43,7 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
           : outcome(p, part, {
               state: 'unknown',
               error_reason: 'the carrier could not be asked',
-              run_at_ms: UNREACHABLE_MS,
+              run_at_ms: Math.min(UNREACHABLE_MS.most, Math.max(UNREACHABLE_MS.least, Math.round(part.age_ms / 10))),
             }),
       );
       return;

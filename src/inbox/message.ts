@@ -198,7 +198,9 @@ const OWN_CODES: Readonly<Record<string, string>> = {
   opted_out: 'The person has opted out.',
   expired: 'It would have come too late to be worth anything.',
   earlier_part_failed: 'An earlier part of the same reply did not arrive.',
-  unknown_outcome: 'Nobody knows whether it was sent: the carrier could not be asked for an hour.',
+  no_reason_given: 'The carrier did not say why.',
+  unknown_outcome:
+    'Nobody knows whether it was sent: the carrier could not be asked for as long as it was worth anything.',
 };
 
 /** What a part's error code means, in words. */

@@ -112,6 +112,27 @@ describe('trouble at the carrier', () => {
     assert.equal((await now()).provider_id, carrier.taken(phone)[0]?.sid);
   });
 
+  test('a carrier that can be asked only hours later is believed then; what is worth nothing by then is given up', async () => {
+    const [found, late] = [await waiting(), await waiting()];
+    for (const { part } of [found, late]) {
+      carrier.simulator.faults.set({ http500AfterAccept: 1 });
+      await carrier.send(part);
+      await db.admin`
+        update outbound_parts set created_at = created_at - interval '3 hours', sending_at = sending_at - interval '3 hours'
+        where id = ${part.id}`;
+    }
+    await carrier.wire.down();
+    await carrier.settle(found.part);
+    assert.equal((await found.now()).state, 'unknown');
+    await db.admin`update outbound_parts set created_at = created_at - interval '61 minutes' where id = ${late.part.id}`;
+    await carrier.settle(late.part);
+    assert.deepEqual([(await late.now()).state, (await late.now()).error_code], ['failed', 'unknown_outcome']);
+    await carrier.wire.up();
+    await carrier.settle(found.part);
+    assert.equal((await found.now()).state, 'accepted');
+    assert.equal(carrier.taken(found.phone).length, 1);
+  });
+
   test('a callback settles an unknown part, and looking for it later changes nothing', async () => {
     const { phone, part, now } = await waiting();
     carrier.simulator.faults.set({ http500AfterAccept: 1 });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { CarrierState } from '../../src/channels/channel.ts';
 import { type Bridge, bridgeOf, type PartRow, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { keyHolder } from '../support/operator.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -236,6 +237,18 @@ describe('delivery through the gateway', () => {
       select state from message_log where conversation_id = ${id} and direction = 'out'`;
     assert.equal(shown?.state, 'undelivered');
     assert.deepEqual(person.texts(), []);
+  });
+
+  test('what did not arrive for a reason that the carrier does not give is found among what did not', async () => {
+    world.simulator.faults.set({ missingCallbacks: 1 });
+    const { line, person, part } = await answered();
+    const row = await until(async () => ((await part())?.provider_id ? part() : null));
+    await callback(row, { MessageStatus: 'undelivered' });
+    assert.equal((await part())?.error_code, 'no_reason_given');
+    const { id } = await line.conversation(person);
+    const reader = await keyHolder(world, ['read']);
+    const { json } = await reader.call('GET', '/v1/conversations?state=undelivered');
+    assert.ok(json.data.some((item: { id: string }) => item.id === id));
   });
 
   test('21610 in a callback is an opt-out: later texts are kept and not answered', async () => {

@@ -133,6 +133,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'start_replay',
     'start_turns',
     'tell_to_wait',
+    'worth_sending',
   ],
 };
 /** Pure: they read no table. */

@@ -105,7 +105,20 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
   [overview({ agents: [named('a', 'degraded')] }), 'good', 'All is well', /./],
   // An operator has switched it off.
   [overview({ agents: [named('a'), { ...named('b', 'disabled'), disabled: OFF }] }), 'good', 'All is well', /./],
-  [overview({ agents: [{ ...named('b', 'disabled'), disabled: OFF }] }), 'bad', 'No agent can answer', /^b is down/],
+  [
+    overview({ agents: [{ ...named('b', 'disabled'), disabled: OFF }] }),
+    'bad',
+    'No agent can answer',
+    /^b is switched off: /,
+  ],
+  [
+    overview({
+      agents: [{ ...named('b', 'disabled'), disabled: OFF }, named('a', 'disabled'), named('c', 'disabled')],
+    }),
+    'bad',
+    'No agent can answer',
+    /^a and c are down, b is switched off: /,
+  ],
 ];
 
 for (const [given, tone, headline, reason] of CASES) {

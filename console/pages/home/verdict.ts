@@ -74,13 +74,14 @@ function agents({ agents: all }: Overview, numbers: Instance['numbers']): Findin
     };
   }
   if (!all.some(isUp)) {
-    const names = listed(all.map(({ name }) => name));
-    return {
-      ...where,
-      tone: 'bad',
-      headline: 'No agent can answer',
-      reason: `${names} ${all.length === 1 ? 'is' : 'are'} down: ${TOLD}.`,
-    };
+    const who = [
+      ...whoIs(all.filter(isMissed), 'down'),
+      ...whoIs(
+        all.filter((agent) => !isMissed(agent)),
+        'switched off',
+      ),
+    ];
+    return { ...where, tone: 'bad', headline: 'No agent can answer', reason: `${who.join(', ')}: ${TOLD}.` };
   }
   const silent = numbers.filter((number) => number.is_active && !isServed(all, number.agent_type));
   if (silent.length > 0) {
@@ -94,8 +95,7 @@ function agents({ agents: all }: Overview, numbers: Instance['numbers']): Findin
       reason: `${they} agents of type ${listed(types)}, and none is ${isKnown ? 'up' : 'registered'}: ${TOLD}.`,
     };
   }
-  // Whom an operator has switched off nobody misses.
-  const down = all.filter((agent) => !isUp(agent) && agent.disabled === null);
+  const down = all.filter((agent) => !isUp(agent) && isMissed(agent));
   if (down.length === 0) return null;
   const names = listed(down.map(({ name }) => name));
   return {
@@ -155,6 +155,16 @@ export const failedShare = (parts: Overview['parts']) => (parts.failed === 0 ? 0
 /** Whether texts are routed to it. */
 export function isUp({ status }: Overview['agents'][number]): boolean {
   return status !== 'disabled' && status !== 'deactivated';
+}
+
+/** Whom an operator has switched off nobody misses. */
+function isMissed({ disabled }: Overview['agents'][number]): boolean {
+  return disabled === null;
+}
+
+function whoIs(agents: Overview['agents'], what: string): string[] {
+  if (agents.length === 0) return [];
+  return [`${listed(agents.map(({ name }) => name))} ${agents.length === 1 ? 'is' : 'are'} ${what}`];
 }
 
 function isServed(agents: Overview['agents'], type: string): boolean {

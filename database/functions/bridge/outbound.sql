@@ -236,5 +236,6 @@ $$;
 revoke execute on function worth_sending(text), queue_replies(json, boolean, boolean), release_parts(uuid[], boolean),
   release_notice(uuid), apply_statuses(json, text) from public;
 grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;
+grant execute on function worth_sending(text) to darkspere_worker;
 -- The view message_log calls it for whoever reads.
 grant execute on function state_rank(text) to darkspere_web, darkspere_worker, darkspere_admin;
