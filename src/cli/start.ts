@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
 import type { Answerers } from '../agents/agent-list.ts';
 import { type Config, loadConfig, type Part } from '../config.ts';
+import { isOutage } from '../database/faults.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { type Runtime, startRuntime } from '../runtime.ts';
@@ -68,7 +69,10 @@ function refuseLonelySimulator(config: Config, parts: readonly Part[]): void {
 }
 
 function describe(error: unknown): string {
-  return error instanceof DarkspereError ? `${error.code}: ${error.message}` : messageOf(error);
+  if (error instanceof DarkspereError) return `${error.code}: ${error.message}`;
+  if (isOutage(error))
+    return `The database went away during the start (${messageOf(error)}). Start again when it is back.`;
+  return messageOf(error);
 }
 
 /** Ctrl-C reaches a process of a terminal's group once directly and again through npm: that is one wish, not two. */
