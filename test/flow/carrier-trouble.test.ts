@@ -2,10 +2,12 @@
 // never sent again on a guess.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { follow, steadyMs } from '../../src/clock.ts';
 import { meaningOf, stateOf } from '../../src/inbox/message.ts';
 import { type Bridge, bridgeOf, OURS, type PartRow, sendRecord, somebody } from '../support/bridge.ts';
 import { type Carrier, openCarrier } from '../support/carrier.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
 
 type StoredPart = Parameters<typeof stateOf>[2][number];
 
@@ -131,6 +133,20 @@ describe('trouble at the carrier', () => {
     await carrier.settle(found.part);
     assert.equal((await found.now()).state, 'accepted');
     assert.equal(carrier.taken(found.phone).length, 1);
+  });
+
+  test('a database clock that was set ahead makes no part look as if the carrier never had it', async () => {
+    const { part, now: state } = await waiting();
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(part);
+    // What this process knew a moment ago; the part is a moment old by any clock that was not set.
+    follow(new Date(Date.now() - 600_000));
+    await db.admin`update outbound_parts set sending_at = sending_at - interval '10 minutes' where id = ${part.id}`;
+    await carrier.settle(part, 1_000);
+    assert.equal((await state()).state, 'unknown', 'taken for lost by a clock that had jumped');
+    await until(() => steadyMs() > 1_000);
+    await carrier.settle(part, 1_000);
+    assert.equal((await state()).state, 'queued');
   });
 
   test('a callback settles an unknown part, and looking for it later changes nothing', async () => {
