@@ -23,6 +23,8 @@ export type Consent = {
   handle(text: Inbound): Promise<boolean>;
   /** Whether `handle` would do more than say no. */
   concerns(text: Inbound): boolean;
+  /** Names whom an opt-out concerns: texts with the same name must be handled in order. */
+  scopeOf(text: Inbound): string;
   /** Whether it is an opt-out, which counts from when the workers can know it. */
   isStop(text: Inbound): boolean;
 };
@@ -47,6 +49,7 @@ export function createConsent(deps: ConsentDeps): Consent {
     },
     concerns: (text) =>
       keywordFor(text) !== null || isYes(text.text) || choiceOf(text.text, deps.choosing(text.to)) !== null,
+    scopeOf: (text) => `${text.channel} ${deps.optOutScope ?? text.to} ${text.from}`,
     isStop: (text) => keywordFor(text) === 'stop',
   };
 }
