@@ -976,7 +976,8 @@ declare
   c conversations;
   stored uuid;
   covered uuid[];
-  received timestamptz := coalesce(p_received, clock_timestamp());
+  -- A clock that is ahead must not make a later text look older than this one.
+  received timestamptz := least(coalesce(p_received, clock_timestamp()), clock_timestamp());
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -3254,7 +3255,7 @@ CREATE OR REPLACE FUNCTION public.repeats_itself(p_conversation uuid)
 AS $function$
 begin
   return (
-    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1
+    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1 and min(btrim(recent.body)) <> ''
     from (
       select m.body from messages m
       where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'
@@ -4200,7 +4201,9 @@ begin
   judged := array(
     select id from outbound_parts
     where id = any (p_parts) and state = 'queued'
-      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)));
+      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)
+        -- Longer than a busy worker, or the part before it, keeps one waiting; as long as a window of a campaign.
+        or greatest(send_at, again_at) < coalesce(p_now, clock_timestamp()) - interval '10 seconds'));
   if judged = '{}' then
     return p_parts;
   end if;
