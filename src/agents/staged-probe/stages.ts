@@ -80,6 +80,7 @@ const HTTP: Readonly<Partial<Record<ErrorCode, string>>> = {
   agent_broken: 'The server hangs up without an answer. Where it speaks TLS the address begins with https://.',
   agent_timeout:
     'The server takes connections and says nothing: look at the agent’s own log. One that thinks for longer than a probe registers with ?probe=handshake.',
+  agent_away: 'Start what runs behind this address: a proxy answers for it. At a model provider, try again.',
   agent_busy: 'The agent says that it has too much to do: try again when it has less.',
 };
 

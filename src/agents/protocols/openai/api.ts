@@ -98,7 +98,8 @@ export function failureOf(answer: PostAnswer, now: Date): Failed | null {
   if (byStatus === null) return null;
   const code = codeName(errorOf(answer)?.code ?? '');
   const reason = code === '' ? byStatus.reason : `${byStatus.reason} Its code: ${code}.`;
-  // Request timeout and conflict pass by themselves at these providers.
+  // Their servers fail by chance, and request timeout and conflict pass by themselves.
+  if (answer.status >= 500 && byStatus.code === 'agent_http') return { ...byStatus, code: 'agent_away', reason };
   const passing = answer.status === 408 || answer.status === 409;
   return { ...byStatus, reason, retry: passing ? 'same' : byStatus.retry };
 }
