@@ -81,6 +81,7 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       hasToken: () => tokens().length > 0,
     }),
     tokens,
+    refusal: chats.refusal,
     mayBeUnsigned: () => !settings.isProduction && signingSecrets().length === 0 && tokens().length === 0,
     notReady: () => (chats.isDraining ? 'draining' : isRegistering() ? 'registering' : null),
     onError: (error) => log('warn', `a call could not be answered: ${asAgentError(error).code}.`),

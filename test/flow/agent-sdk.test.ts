@@ -138,6 +138,54 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
       assert.equal(other.calls.length, 1);
     });
 
+    test(`${protocol}: an only agent that is full with somebody else’s work is asked again until it has room`, async (t) => {
+      const go = Promise.withResolvers<void>();
+      const begun = Promise.withResolvers<void>();
+      const token = 'a-token-of-somebody-else';
+      const { line, agent } = await lineWith(
+        t,
+        async ({ message }) => {
+          if (message === 'theirs') {
+            begun.resolve();
+            await go.promise;
+          }
+          return `You said: ${message}`;
+        },
+        { protocol, maxConcurrentSessions: 1, tokens: [token] },
+      );
+      const theirs = fetch(`${agent.url}/mcp`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'chat', arguments: { message: 'theirs' } },
+        }),
+      });
+      await begun.promise;
+      const person = line.person();
+      await person.text('mine');
+      const { id } = await line.conversation(person);
+      await until(
+        () =>
+          world.sql`select 1 from agent_registry where id = ${agent.agentId} and last_failure_at is not null`.then(
+            (rows) => rows.length,
+          ),
+        { what: 'the refusal' },
+      );
+      go.resolve();
+      await (await theirs).text();
+      assert.equal((await person.next()).body, 'You said: mine');
+      const calls =
+        await world.sql`select error_code from exchanges where conversation_id = ${id} and kind = 'agent' order by id`;
+      assert.deepEqual([calls[0]!.error_code, calls.at(-1)!.error_code], ['agent_busy', null]);
+    });
+
     test(`${protocol}: a newer text aborts the signal of the call that it interrupts`, async (t) => {
       const aborted: unknown[] = [];
       const { line } = await lineWith(
