@@ -33,6 +33,9 @@ export function settingsOf({ metadata }: Agent): OpenaiSettings {
   return openaiSettings.parse(Object.fromEntries(sound.map(([name]) => [name, metadata[name]])));
 }
 
+/** Reasoning counts against the limit, so one that is as tight as the reply would cut thoughts, not words. */
+export const LEAST_THINKING_TOKENS = 2_000;
+
 /** Posts to one API of the endpoint: its path is added behind the registered address unless it is there. */
 export function ask(
   call: AgentCall,

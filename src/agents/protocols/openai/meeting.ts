@@ -23,7 +23,9 @@ export async function meetOpenai(approach: Approach, http: Dispatcher): Promise<
     return met(detail, { offers });
   });
   // A key may be made for questions alone. Whether it is wrong is for a question to show.
-  return isRefused(meeting) ? { ...meeting, outcome: none(`this key may not list models (${meeting.status})`) } : meeting;
+  return isRefused(meeting)
+    ? { ...meeting, outcome: none(`this key may not list models (${meeting.status})`) }
+    : meeting;
 }
 
 function isRefused({ outcome }: Meeting): boolean {
