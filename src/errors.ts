@@ -348,6 +348,13 @@ export const CATALOGUE = {
     title: 'The agent’s API key is not known.',
     fix: 'Use the api_key returned at registration.',
   },
+  agent_deactivated: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'The agent was deactivated: its key opens nothing but its way back.',
+    fix: 'An operator, or the agent itself, activates it again (`npx darkspere agents activate`); or it registers as another one.',
+  },
   registration_secret_invalid: {
     category: 'authentication',
     status: 401,

@@ -156,12 +156,18 @@ describe('an agent that takes nothing new', () => {
       },
     }),
   };
-  const asked = (url: string, protocol: 'mcp' | 'a2a', body: object) =>
-    post(`${url}/${protocol}`, JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }), {
-      authorization: `Bearer ${TOKEN}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
+  const asked = async (url: string, protocol: 'mcp' | 'a2a', body: object) => {
+    const response = await fetch(`${url}/${protocol}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }),
     });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
 
   for (const protocol of ['mcp', 'a2a'] as const) {
     it(`says so to new questions over ${protocol} by a status, and answers the one that runs, its repeat too`, async (t) => {
@@ -181,8 +187,8 @@ describe('an agent that takes nothing new', () => {
       await begun.promise;
       const repeat = asked(url, protocol, question('one', 'hi'));
       const busy = async () => {
-        const { status, headers, json } = await asked(url, protocol, question('two', 'and me?'));
-        return [status, headers.get('retry-after'), json.error.split(':')[0]];
+        const { status, headers, text } = await asked(url, protocol, question('two', 'and me?'));
+        return [status, headers.get('retry-after'), /busy|draining/.exec(text)?.[0]];
       };
       assert.deepEqual(await busy(), [503, '1', 'busy']);
       // What begins no work is answered as ever.

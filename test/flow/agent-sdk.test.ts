@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type Agent, AgentError, type AgentOptions, type ChatHandler, later, serveAgent } from '@darkspere/agent';
 import { agentFolder, runAgent } from '../support/agent-program.ts';
+import { keyHolder } from '../support/operator.ts';
 import { freePort } from '../support/program.ts';
 import { read } from '../support/source-tree.ts';
 import { until } from '../support/until.ts';
@@ -281,6 +282,32 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     );
     await world.refreshAgents();
     assert.deepEqual(await ask(line, ['hi']), ['Hello! You said: hi']);
+  });
+
+  test('an agent that an operator deactivates while it runs stays out, until it is brought back', async (t) => {
+    const { line, agent, log } = await lineWith(t, ({ message }) => `You said: ${message}`, { heartbeatMs: 50 });
+    const person = line.person();
+    assert.deepEqual(await ask(line, ['one'], person), ['You said: one']);
+    const { call: operator } = await keyHolder(world, ['read', 'write']);
+    const at = `/v1/agents/${agent.agentId}`;
+    assert.equal((await operator('POST', `${at}/deactivate`)).status, 200);
+    await until(() => log.some((words) => words.includes('was deactivated')), { what: 'the word of it' });
+    const agents = await world.sql`select id, status from agent_registry where type = ${line.type}`;
+    assert.deepEqual(
+      agents.map(({ status }) => status),
+      ['deactivated'],
+    );
+    assert.equal((await operator('POST', `${at}/activate`)).status, 200);
+    await world.refreshAgents();
+    assert.deepEqual((await ask(line, ['two'], person)).at(-1), 'You said: two');
+    const [row] = await world.sql`select last_heartbeat_at as at from agent_registry where id = ${agent.agentId}`;
+    await until(
+      () =>
+        world.sql`select 1 from agent_registry where id = ${agent.agentId} and last_heartbeat_at > ${row!.at}`.then(
+          (rows) => rows.length,
+        ),
+      { what: 'a heartbeat' },
+    );
   });
 
   test('told to stop, by the terminal and once more by npm, it answers what runs, takes nothing new, and ends well', async (t) => {

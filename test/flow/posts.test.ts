@@ -310,6 +310,6 @@ describe('posts', { concurrency: 6 }, () => {
     assert.equal(codeOf(await agent.post(id, { text: 'hi' }, { key: 'dsp_agent_wrong' })), '401 agent_key_invalid');
     assert.equal(codeOf(await agent.post(id, { text: 'hi' }, { key: agent.signingSecret })), '401 agent_key_invalid');
     await world.sql`update agent_registry set status = 'deactivated' where id = ${agent.id}`;
-    assert.equal(codeOf(await agent.post(id, { text: 'hi' })), '401 agent_key_invalid');
+    assert.equal(codeOf(await agent.post(id, { text: 'hi' })), '403 agent_deactivated');
   });
 });
