@@ -7,6 +7,7 @@ import { DarkspereError } from '../../errors.ts';
 import { API_KEY_PREFIX } from '../../security/api-keys.ts';
 import { createGuessLimit } from '../../security/guess-limit.ts';
 import { sameSecret } from '../../security/keys.ts';
+import { mayDo } from '../../security/principal.ts';
 import { authenticate, prepareAccess } from '../authentication.ts';
 import { bearerOf } from '../bearer.ts';
 import {
@@ -23,6 +24,7 @@ import { openApiRoutes, REGISTRATION } from '../openapi.ts';
 import { route } from '../routes.ts';
 import { type AgentDeps, registerFrom } from './agent-bodies.ts';
 import { AgentParams, agentChangeRoutes, assertOwn, done, iso } from './agent-changes.ts';
+import { withoutQuery } from './agent-list.ts';
 
 export type AgentRoutesDeps = AgentDeps & {
   /** Null: nobody can register with one, only operators with their keys. */
@@ -127,8 +129,10 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
       await assertOwn(sql, principal, params.id);
       const agent = await readAgent(sql, params.id);
       const { id, name, type, draining_since, last_heartbeat_at, registered_at, updated_at, ...rest } = agent;
+      const seesAll = principal.kind === 'agent' || mayDo(principal, 'write');
       return {
         ...rest,
+        endpoint_url: seesAll ? rest.endpoint_url : withoutQuery(rest.endpoint_url),
         agent_id: id,
         agent_name: name,
         agent_type: type,
