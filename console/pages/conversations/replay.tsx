@@ -13,6 +13,7 @@ import { useInstance } from '../../parts/shell.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { Ago, duration } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
+import { useDraft, write } from './drafts.ts';
 import { wordDiff } from './word-diff.ts';
 
 export function ReplayDesk({ path }: { path: MessagePath }) {
@@ -61,7 +62,9 @@ function Desk({
   const client = useQueryClient();
   const fieldId = useId();
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(words);
+  // It is there again when the path was closed.
+  const text = useDraft(turnId)?.words ?? words;
+  const setText = (next: string) => write(turnId, next === words ? null : next);
   const [agentId, setAgentId] = useState('');
   const agents = useQuery({
     queryKey: ['agents'],
@@ -111,7 +114,6 @@ function Desk({
         rows={Math.min(6, Math.max(2, text.split('\n').length))}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Escape') event.currentTarget.blur();
           if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && text.trim() !== '') run.mutate();
         }}
         className="mt-2 w-full resize-y rounded-md border border-line-strong bg-page px-2.5 py-1.5"
