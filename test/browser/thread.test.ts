@@ -1,9 +1,10 @@
-// An open conversation in a real browser: its keys.
+// An open conversation in a real browser: its keys and its pictures.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Page } from '../support/browser.ts';
+import type { MessagePage } from '../../src/http/contract.ts';
+import { expectProblem, type Page } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
-import { answered, bubble, composer, path, row } from '../support/conversation-page.ts';
+import { answered, bubble, composer, path, row, thread } from '../support/conversation-page.ts';
 import { hasFocus, type Scroller } from '../support/phone-page.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -82,5 +83,72 @@ describe('the keys', () => {
     await hasFocus(composer(page));
     await page.keyboard.press('Escape');
     assert.ok(await path(page).isVisible(), 'the path was closed');
+  });
+});
+
+describe('pictures', () => {
+  const PICTURE = 'https://cdn.example.com/menus/today.jpg?size=2';
+  /** Nothing of it is left in a text. */
+  const NO_WORDS = '\u200b';
+
+  test('one that an agent sends without words is there as a link, and nothing of it is loaded', async (t) => {
+    const line = await world.line();
+    const agent = await line.agent(() => ({ text: NO_WORDS, media: [PICTURE] }));
+    const { id } = await answered(line);
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    await bubble(page, 'We sent: a picture').getByText('A picture').waitFor();
+    const link = thread(page).getByRole('link', { name: /A picture at\s+cdn\.example\.com\s+today\.jpg/ });
+    assert.equal(await link.getAttribute('href'), PICTURE);
+    assert.deepEqual((await link.getAttribute('rel'))?.split(' ').sort(), ['noopener', 'noreferrer']);
+    assert.equal(await thread(page).locator('img').count(), 0);
+
+    agent.behave(() => ({ text: NO_WORDS, media: ['https://cdn.example.com/menus/tomorrow.jpg'] }));
+    await bubble(page, 'We sent: a picture').click();
+    await path(page).getByRole('button', { name: 'Replay' }).click();
+    const result = path(page).getByRole('list', { name: 'Replays of this turn' });
+    await result.getByRole('link', { name: /tomorrow\.jpg/ }).waitFor();
+    await path(page).getByRole('button', { name: 'Send it to them' }).click();
+    await page
+      .getByRole('dialog', { name: 'Send this answer' })
+      .getByRole('link', { name: /tomorrow\.jpg/ })
+      .waitFor();
+  });
+
+  test('an address that is none of the web is no link', async (t) => {
+    const line = await world.line();
+    await line.agent(() => ({ text: 'look', media: [PICTURE] }));
+    const { id } = await answered(line);
+    const page = await openConsole(t, world);
+    await page.route(at(`/v1/conversations/${id}/messages`), async (route) => {
+      const response = await route.fetch();
+      const body = (await response.json()) as MessagePage;
+      for (const { parts } of body.data)
+        for (const part of parts) part.media_urls = ['javascript:document.title=1', 'nowhere'];
+      await route.fulfill({ response, json: body });
+    });
+    await page.goto(`/conversations/${id}`);
+    await thread(page).getByText('javascript:document.title=1').waitFor();
+    await thread(page).getByText('nowhere').waitFor();
+    assert.equal(await thread(page).getByRole('link').count(), 0);
+  });
+
+  test('a text that is only a picture can be asked again as it was, and other words must be some', async (t) => {
+    const line = await world.line();
+    const agent = await line.agent(({ media, message }) => `${media.length} picture, ${message || 'no words'}`);
+    const person = line.person();
+    await person.text('', { media: ['https://example.com/a.jpg'] });
+    await person.next();
+    const { id } = (await line.conversation(person)) as { id: string };
+    const page = await openConsole(t, world, { path: `/conversations/${id}` });
+    expectProblem(page, '/media/0', '404');
+    await bubble(page, 'We sent: 1 picture, no words').click();
+    const run = path(page).getByRole('button', { name: 'Replay' });
+    await run.click();
+    await path(page).getByText('The same answer, word for word.').waitFor();
+    await replay(page).fill('   ');
+    assert.ok(await run.isDisabled());
+    await replay(page).fill('what is it?');
+    await run.click();
+    await until(() => agent.heard().at(-1) === 'what is it?', { what: 'the other words' });
   });
 });
