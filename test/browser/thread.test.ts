@@ -1,4 +1,4 @@
-// An open conversation in a real browser: its keys and its pictures.
+// An open conversation in a real browser: its keys, its pictures, and what still goes on.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { MessagePage } from '../../src/http/contract.ts';
@@ -6,6 +6,7 @@ import { expectProblem, type Page } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
 import { answered, bubble, composer, path, row, thread } from '../support/conversation-page.ts';
 import { hasFocus, type Scroller } from '../support/phone-page.ts';
+import { HANG } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -150,5 +151,24 @@ describe('pictures', () => {
     await replay(page).fill('what is it?');
     await run.click();
     await until(() => agent.heard().at(-1) === 'what is it?', { what: 'the other words' });
+  });
+});
+
+describe('what still goes on', () => {
+  test('is said to, and grows by the second on the clock of the gateway', async (t) => {
+    const line = await world.line();
+    await line.agent(() => HANG);
+    const person = line.person();
+    await person.text('are you there?');
+    const { id } = (await line.conversation(person)) as { id: string };
+    const page = await openConsole(t, world);
+    // A machine whose clock is an hour ahead.
+    await page.clock.install({ time: Date.now() + 3_600_000 });
+    await page.goto(`/conversations/${id}`);
+    await bubble(page, 'They wrote: are you there?').click();
+    const span = path(page).getByRole('button', { name: /An agent is asked goes on/ });
+    const figure = async () => /(?<figure>[\d.]+) s$/.exec((await span.innerText()).trim())?.groups?.figure;
+    const before = await until(figure, { what: 'a length of seconds' });
+    await until(async () => Number(await figure()) > Number(before), { what: 'a span that grows' });
   });
 });
