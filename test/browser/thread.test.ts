@@ -1,10 +1,11 @@
-// An open conversation in a real browser: its keys, its pictures, and what still goes on.
+// An open conversation in a real browser: its keys, its pictures, the way back to an older message, and what still goes on.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { MessagePage } from '../../src/http/contract.ts';
-import { expectProblem, type Page } from '../support/browser.ts';
+import { assertAccessible, expectProblem, NARROW, type Page } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
 import { answered, bubble, composer, path, row, thread } from '../support/conversation-page.ts';
+import { inboxOf } from '../support/inbox.ts';
 import { hasFocus, type Scroller } from '../support/phone-page.ts';
 import { HANG } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
@@ -108,6 +109,7 @@ describe('pictures', () => {
     await path(page).getByRole('button', { name: 'Replay' }).click();
     const result = path(page).getByRole('list', { name: 'Replays of this turn' });
     await result.getByRole('link', { name: /tomorrow\.jpg/ }).waitFor();
+    await assertAccessible(page);
     await path(page).getByRole('button', { name: 'Send it to them' }).click();
     await page
       .getByRole('dialog', { name: 'Send this answer' })
@@ -170,5 +172,55 @@ describe('what still goes on', () => {
     const figure = async () => /(?<figure>[\d.]+) s$/.exec((await span.innerText()).trim())?.groups?.figure;
     const before = await until(figure, { what: 'a length of seconds' });
     await until(async () => Number(await figure()) > Number(before), { what: 'a span that grows' });
+    await assertAccessible(page);
+  });
+});
+
+describe('a message in its context', () => {
+  const bodies = (count: number) => Array.from({ length: count }, (_, n) => `text ${count - n} of ${count}`);
+  /** A conversation of `count` texts, the last of them now; gives its id and theirs, oldest first. */
+  async function talk(count: number) {
+    const inbox = inboxOf(world.database);
+    const conversation = await inbox.conversation(world.newPhone());
+    const said = bodies(count).map((body, minutes) => ({ conversation, minutes, body }));
+    return { id: conversation, texts: (await inbox.say(said)).toReversed() };
+  }
+  const isSeen = async (page: Page, text: string) => {
+    const box = await bubble(page, text).boundingBox();
+    const area = await thread(page).locator('xpath=ancestor::div[contains(@class, "scroll-y")]').boundingBox();
+    return box !== null && area !== null && box.y >= area.y && box.y + box.height <= area.y + area.height;
+  };
+
+  test('one that is further back than what is read at first is read back to, shown, and left alone then', async (t) => {
+    const { id, texts } = await talk(180);
+    const page = await openConsole(t, world, { path: `/conversations/${id}/messages/${texts[9]}` });
+    await until(() => isSeen(page, 'text 10 of 180'), { what: 'the message in view' });
+    assert.equal(await bubble(page, 'text 10 of 180').getAttribute('aria-pressed'), 'true');
+    // Whoever reads on is not brought back by what happens.
+    const list = thread(page).locator('xpath=ancestor::div[contains(@class, "scroll-y")]');
+    await list.evaluate((element: Scroller) => element.scrollTo(0, 0));
+    await inboxOf(world.database).say([{ conversation: id, minutes: 0, body: 'one more' }]);
+    await page.getByRole('button', { name: 'Older ones' }).waitFor({ state: 'detached' });
+    await until(() => isSeen(page, 'text 1 of 180'), { what: 'the beginning in view' });
+    assert.equal(await isSeen(page, 'text 30 of 180'), false);
+  });
+
+  test('on a phone it is there when the path is closed', async (t) => {
+    const { id, texts } = await talk(180);
+    const page = await openConsole(t, world, {
+      path: `/conversations/${id}/messages/${texts[9]}`,
+      viewport: NARROW,
+    });
+    await path(page).getByRole('button', { name: 'Close the path' }).click();
+    await until(() => isSeen(page, 'text 10 of 180'), { what: 'the message in view' });
+  });
+
+  test('one that is very old is said to be, and looked for on request', async (t) => {
+    const { id, texts } = await talk(1_200);
+    const page = await openConsole(t, world, { path: `/conversations/${id}/messages/${texts[9]}` });
+    await page.getByText('This message is further back than the newest 1,050.').waitFor();
+    assert.ok(await isSeen(page, 'text 1200 of 1200'));
+    await page.getByRole('button', { name: 'Look further' }).click();
+    await until(() => isSeen(page, 'text 10 of 1200'), { what: 'the message in view' });
   });
 });
