@@ -235,7 +235,6 @@ function Composer({ agent, isWaiting }: { agent: AgentDetail; isWaiting: boolean
           placeholder={isGone ? 'It has left: nobody can ask it' : `Ask ${agent.name}`}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={(event) => {
-            if (event.key === 'Escape') event.currentTarget.blur();
             if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
             event.preventDefault();
             send();
