@@ -10,6 +10,7 @@ import { queryClient } from '../refresh.ts';
 import { isAt, PAGES, type Page } from '../routes.tsx';
 import { IconButton } from './button.tsx';
 import { Dialog } from './dialog.tsx';
+import { useFailure } from './failure.ts';
 import { Kbd, MOD } from './kbd.tsx';
 import { codeQuery } from './lazy-code.ts';
 import { LiveChip } from './live-chip.tsx';
@@ -185,7 +186,10 @@ function TabLink({ page }: { page: Page }) {
 
 /** Whether texts reach real phones: nobody should have to guess. */
 function CarrierNote() {
-  const { data } = useInstance();
+  const instance = useInstance();
+  const failure = useFailure(instance);
+  const { data } = instance;
+  if (failure) return <p className="text-small text-warn">Whether texts reach real phones could not be read</p>;
   if (!data) return null;
   const isReal = data.carrier === 'twilio';
   return (

@@ -217,7 +217,13 @@ describe('home, when something is wrong', () => {
     const [parrot] = well.agents;
     bad = {
       ...well,
-      waiting: { texts: 12, conversations: 7, oldest_ms: 400_000, deferred: 0 },
+      waiting: {
+        texts: 12,
+        conversations: 7,
+        oldest_ms: 400_000,
+        deferred: 0,
+        with_operator: { texts: 0, conversations: 0, oldest_ms: null },
+      },
       turns: { replied: 20, fell_back: 9, other: 0 },
       answered_share: 20 / 29,
       parts: { delivered: 20, failed: 6, under_way: 4, unknown: 2 },

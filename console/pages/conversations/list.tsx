@@ -155,12 +155,14 @@ function Row({ conversation, href, isOpen }: { conversation: Conversation; href:
         ) : (
           state !== 'idle' && <StateLabel look={CONVERSATION_LOOKS[state]} className="text-small" />
         )}
-        {waiting > 1 && (
+        {/* That one waits is what its state says, but for who has a person to answer them. */}
+        {waiting > (state === 'taken_over' ? 0 : 1) && (
           <span
             className="figures rounded-full bg-warn-soft px-1.5 text-small text-warn"
-            title={`${waiting} texts wait`}
+            title={`${waiting} ${waiting === 1 ? 'text waits' : 'texts wait'}${state === 'taken_over' ? ' for the operator' : ''}`}
           >
             {waiting}
+            <span className="sr-only"> {waiting === 1 ? 'waits' : 'wait'}</span>
           </span>
         )}
       </span>

@@ -53,10 +53,10 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Waiting now"
-          href="/conversations?state=waiting"
-          value={shortly(waiting.texts)}
+          href={`/conversations?state=${isForOperators(waiting) ? 'taken_over' : 'waiting'}`}
+          value={shortly(isForOperators(waiting) ? waiting.with_operator.texts : waiting.texts)}
           exact={waits(waiting)}
-          tone={toneOf('waiting')}
+          tone={toneOf('waiting') ?? toneOf('with_operator')}
         >
           <Oldest overview={overview} />
         </Figure>
@@ -163,6 +163,7 @@ function Split({ text }: { text: string }) {
 
 function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   useNow();
+  if (isForOperators(waiting)) return 'for an operator';
   if (waiting.oldest_ms === null) {
     if (waiting.texts > 0) return 'just now';
     return waiting.deferred === 0 ? 'nobody waits' : `agents answer ${shortly(waiting.deferred)} later`;
@@ -171,7 +172,18 @@ function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
 }
 
-function waits({ texts, conversations, deferred }: Overview['waiting']): string {
-  const now = `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`;
-  return deferred === 0 ? now : `${now}; to ${exactly(deferred)} more questions agents said that they answer later`;
+/** Whether all that waits waits for somebody who answers by hand. */
+function isForOperators({ texts, with_operator }: Overview['waiting']): boolean {
+  return texts === 0 && with_operator.texts > 0;
+}
+
+function waits({ texts, conversations, deferred, with_operator }: Overview['waiting']): string {
+  return [
+    `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`,
+    with_operator.texts > 0 &&
+      `${exactly(with_operator.texts)} more wait for operators who have taken over ${exactly(with_operator.conversations)}`,
+    deferred > 0 && `to ${exactly(deferred)} more questions agents said that they answer later`,
+  ]
+    .filter(Boolean)
+    .join('; ');
 }
