@@ -24,7 +24,7 @@ export default function ConversationsPage() {
       {openId === null && <h1 className="sr-only">Conversations</h1>}
       <section
         aria-label="All conversations"
-        className={`min-h-0 w-full flex-col border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 lg:border-r ${openId === null ? 'flex' : 'hidden'}`}
+        className={`min-h-0 w-full flex-col border-line bg-panel lg:w-[21rem] lg:shrink-0 lg:border-r ${listShows(openId, messageId)}`}
       >
         <Filters filter={filter} />
         <ConversationList list={list} filter={filter} openId={openId} />
@@ -48,7 +48,7 @@ export default function ConversationsPage() {
       {openId !== null && messageId !== null && (
         <section
           aria-label="Path of a message"
-          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none 2xl:w-[40rem]"
+          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none min-[100rem]:w-[40rem]"
         >
           <PathPanel
             key={messageId}
@@ -60,4 +60,10 @@ export default function ConversationsPage() {
       )}
     </div>
   );
+}
+
+/** Beside a path there is room for the list only where the thread is still wide enough to be read. */
+function listShows(openId: string | null, messageId: string | null): string {
+  if (openId === null) return 'flex';
+  return messageId === null ? 'hidden lg:flex' : 'hidden min-[94rem]:flex';
 }
