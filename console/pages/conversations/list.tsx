@@ -9,7 +9,8 @@ import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/pan
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { CONVERSATION_LOOKS, MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
-import type { Filter, useConversationList } from './use-list.ts';
+import type { Filter } from './filter.ts';
+import { useConversationList } from './use-list.ts';
 
 const ROW_PX = 58;
 /** Rows drawn beyond the edges, so that fast scrolling shows no blanks. */
@@ -19,7 +20,8 @@ const READ_AHEAD = 40;
 
 type List = ReturnType<typeof useConversationList>;
 
-export function ConversationList({ list, filter, openId }: { list: List; filter: Filter; openId: string | null }) {
+export function ConversationList({ filter, openId }: { filter: Filter; openId: string | null }) {
+  const list = useConversationList(filter);
   const { items, hasOlder, isLoadingOlder, olderError, loadOlder, setDrawn } = list;
   const scroller = useRef<HTMLDivElement>(null);
   const search = useSearch();

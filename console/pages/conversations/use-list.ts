@@ -6,15 +6,9 @@ import { get } from '../../api.ts';
 import { listenLive } from '../../live.ts';
 import { useFailure } from '../../parts/failure.ts';
 import { queryClient, refreshSoon } from '../../refresh.ts';
+import type { Filter } from './filter.ts';
 import { type Paged, withHead, withItem, withOlder } from './paged.ts';
 
-export type Filter = {
-  readonly state?: string;
-  readonly since?: string;
-  readonly number?: string;
-  readonly agent?: string;
-  readonly phone?: string;
-};
 type List = Paged<Conversation> & { readonly searchedBackTo: string | null };
 
 const PAGE = 50;
