@@ -132,7 +132,8 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               ))}
             </Command.Group>
           )}
-          {isSearch && (
+          {/* Comes with what was found: alone it would be chosen, and stay so when a hit comes. */}
+          {hits > 0 && (
             <Command.Group heading="More" className={GROUP}>
               <Command.Item value="all results" onSelect={() => go(allOf(q, result))} className={ITEM}>
                 <Search size={15} aria-hidden />

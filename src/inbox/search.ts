@@ -148,6 +148,6 @@ function messagesSearched(shape: Shape, searchedTo: string | null): string[] {
     searchedTo === null ? 'the words of all texts' : `the words of texts since ${timeOf(searchedTo)}`,
     ...(shape.uuid === null ? [] : ['ids of messages, turns, parts and exchanges']),
     ...(shape.providerId === null ? [] : ['the carrier’s message ids']),
-    ...(shape.errorCode === null ? [] : ['error codes of turns and of what was sent']),
+    ...(shape.errorCode === null ? [] : ['error codes of the newest turns and sends that failed']),
   ];
 }

@@ -243,7 +243,7 @@ describe('a search', () => {
     for (const [q, where] of [
       [text!.provider_id, 'the carrier’s message ids'],
       [text!.id, 'ids of messages, turns, parts and exchanges'],
-      [turns[0]!.error_code as string, 'error codes of turns and of what was sent'],
+      [turns[0]!.error_code as string, 'error codes of the newest turns and sends that failed'],
     ] as const) {
       await field(page).fill(q);
       await hits(page).getByText('fail').first().waitFor();

@@ -238,7 +238,7 @@ describe('a search', () => {
     for (const [q, expected, searched] of [
       [sid, [ids.text], 'the carrier’s message ids'],
       [ids.turn, [ids.reply, ids.text], 'ids of messages, turns, parts and exchanges'],
-      ['30007', [ids.reply], 'error codes of turns and of what was sent'],
+      ['30007', [ids.reply], 'error codes of the newest turns and sends that failed'],
       ['parcel', [ids.text], 'the words of all texts'],
       ['nothing like it', [], 'the words of all texts'],
     ] as const) {
@@ -293,7 +293,7 @@ describe('a search', () => {
       agents: [],
       searched: ['the words of all texts', 'agents’ names'],
     });
-    assert.ok((await find('99999')).searched.includes('error codes of turns and of what was sent'));
+    assert.ok((await find('99999')).searched.includes('error codes of the newest turns and sends that failed'));
     assert.ok((await find('99999')).searched.includes('people’s numbers'));
     for (const q of ['\0\0', '  ', '\ud800x']) assert.deepEqual((await find(q)).messages, []);
   });
