@@ -165,7 +165,7 @@ describe('the figures', () => {
     await page.getByRole('link', { name: /^Sessions/ }).click();
     await page.waitForURL(/\/agents\/[0-9a-f-]{36}#sessions-title$/);
     const sessions = page.getByRole('list', { name: 'Sessions' });
-    assert.ok(await sessions.getByRole('link').first().isVisible());
+    await sessions.getByRole('link').first().waitFor();
     const box = await sessions.boundingBox();
     assert.ok(box !== null && box.y < (page.viewportSize()?.height ?? 0), 'it is not scrolled to');
   });

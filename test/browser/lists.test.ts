@@ -84,10 +84,12 @@ describe('the list', () => {
     await page.clock.setFixedTime(new Date());
     await page.goto('/conversations');
     await row(page, person.phone).getByText('you said one').waitFor();
-    await page.getByRole('link', { name: 'Agents' }).click();
-    await page.waitForURL('/agents');
+    await page.getByRole('link', { name: 'Home', exact: true }).click();
+    await page.waitForURL('/');
     await person.text('two');
     await line.story(person);
+    // All that the stream has to tell of it has been told.
+    await figure(page, 'Texts out').getByText('2 parts delivered').waitFor();
     await page.getByRole('link', { name: 'Conversations' }).click();
     await row(page, person.phone).getByText('you said two').waitFor();
   });
