@@ -5,6 +5,7 @@
 import { useSyncExternalStore } from 'react';
 import type { AgentEvent, BeatEvent, ChangeEvent, PhoneEvent } from '../src/http/contract.ts';
 import { hearTime } from './clock.ts';
+import { isPaused, setPaused } from './paused.ts';
 import { openStream, type StreamEvent } from './stream.ts';
 
 /** live: it beats. reconnecting: the line is cut. stale: it is open and silent. paused: somebody wants to read in peace. */
@@ -31,7 +32,6 @@ let lastHeardMs = 0;
 let isConnected = false;
 /** What came between two connections is told of conversations, and not of phones. */
 let hasGap = false;
-let isPaused = false;
 let state: LiveState = 'reconnecting';
 let missed = 0;
 
@@ -41,7 +41,7 @@ function tellWatchers(): void {
 
 function look(): void {
   const isSilent = performance.now() - lastHeardMs > STALE_AFTER_MS;
-  const next = isPaused ? 'paused' : !isConnected ? 'reconnecting' : isSilent ? 'stale' : 'live';
+  const next = isPaused() ? 'paused' : !isConnected ? 'reconnecting' : isSilent ? 'stale' : 'live';
   if (next === state) return;
   state = next;
   tellWatchers();
@@ -60,7 +60,7 @@ function heard({ type, data }: StreamEvent): void {
   // A phone in the hand rings whether or not somebody paused the lists.
   if (type === 'phone') for (const listener of listeners) listener.phone?.(JSON.parse(data) as PhoneEvent);
   if (type !== 'change' && type !== 'agent' && type !== 'reset') return;
-  if (isPaused) {
+  if (isPaused()) {
     missed++;
     tellWatchers();
     return;
@@ -91,8 +91,8 @@ export function closeLive(): void {
 
 /** Stops what is on the page from moving, or reads everything anew and goes on. */
 export function pauseLive(paused: boolean): void {
-  if (paused === isPaused) return;
-  isPaused = paused;
+  if (paused === isPaused()) return;
+  setPaused(paused);
   if (!paused && missed > 0) for (const listener of listeners) listener.reset?.();
   missed = 0;
   look();

@@ -3,6 +3,7 @@
 import type { QueryKey } from '@tanstack/react-query';
 import { QueryClient } from '@tanstack/react-query';
 import { ApiError } from './api.ts';
+import { isPaused } from './paused.ts';
 
 /** Between two readings of the same thing. Half of the 500 ms in which a text must be on the screen. */
 const APART_MS = 200;
@@ -15,6 +16,9 @@ export const queryClient = new QueryClient({
       // What the gateway refused it will refuse again; what it did not answer may pass.
       retry: (failures, error) =>
         failures < TRIES && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+      // Whoever paused wants to find what they looked at when they come back to the window.
+      refetchOnWindowFocus: () => !isPaused(),
+      refetchOnReconnect: () => !isPaused(),
       retryDelay: (failures) => 400 * 2 ** failures,
     },
   },

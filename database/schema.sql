@@ -2536,6 +2536,17 @@ exception when sqlstate 'DS001' then
 end $function$;
 grant execute on function operator_message(uuid,text,text,json,text,text,text,boolean,integer,boolean) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.operator_totals(OUT texts integer, OUT conversations integer, OUT oldest_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(waiting_since(c))
+  from conversations c where c.takeover_by is not null and c.last_seq > c.done_seq
+$function$;
+grant execute on function operator_totals() to darkspere_web;
+
 CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
  RETURNS void
  LANGUAGE plpgsql

@@ -1,21 +1,24 @@
 // Conversations: the list, the one that is open, and the path of the message that is open in it. Side by side where there is
 // room, one behind the other where there is not.
+import { useMemo } from 'react';
 import { useRoute, useSearch } from 'wouter';
 import { Kbd } from '../parts/kbd.tsx';
 import { PanelEmpty } from '../parts/panel-states.tsx';
-import { Filters, useFilter } from './conversations/filters.tsx';
+import { filterOf, paramsOf, textsOf } from './conversations/filter.ts';
+import { Filters } from './conversations/filters.tsx';
+import { Found } from './conversations/found.tsx';
 import { ConversationList } from './conversations/list.tsx';
 import { PathPanel } from './conversations/path-panel.tsx';
 import { Thread } from './conversations/thread.tsx';
-import { useConversationList } from './conversations/use-list.ts';
 
 export default function ConversationsPage() {
-  const [, params] = useRoute('/conversations/:id?/*?');
+  const [, place] = useRoute('/conversations/:id?/*?');
   const search = useSearch();
-  const filter = useFilter();
-  const list = useConversationList(filter);
-  const openId = params?.id ?? null;
-  const messageId = /^messages\/([\w-]+)$/.exec(params?.['*'] ?? '')?.[1] ?? null;
+  const params = useMemo(() => paramsOf(search), [search]);
+  const filter = useMemo(() => filterOf(params), [params]);
+  const texts = textsOf(params);
+  const openId = place?.id ?? null;
+  const messageId = /^messages\/([\w-]+)$/.exec(place?.['*'] ?? '')?.[1] ?? null;
   const suffix = search === '' ? '' : `?${search}`;
   return (
     <div className="flex h-full">
@@ -23,17 +26,21 @@ export default function ConversationsPage() {
       {messageId !== null && <h1 className="sr-only xl:hidden">A message and its path</h1>}
       {openId === null && <h1 className="sr-only">Conversations</h1>}
       <section
-        aria-label="All conversations"
-        className={`min-h-0 w-full flex-col border-line bg-panel lg:flex lg:w-[21rem] lg:shrink-0 lg:border-r ${openId === null ? 'flex' : 'hidden'}`}
+        aria-label={texts === null ? 'All conversations' : 'Texts'}
+        className={`min-h-0 w-full flex-col border-line bg-panel lg:w-[21rem] lg:shrink-0 lg:border-r ${listShows(openId, messageId)}`}
       >
-        <Filters filter={filter} />
-        <ConversationList list={list} filter={filter} openId={openId} />
+        <Filters params={params} />
+        {texts === null ? (
+          <ConversationList filter={filter} openId={openId} />
+        ) : (
+          <Found key={texts} q={texts} messageId={messageId} />
+        )}
       </section>
       {openId === null ? (
         <div className="hidden flex-1 lg:block">
           <PanelEmpty title="Open a conversation" className="h-full">
             <span className="inline-flex items-center gap-1.5">
-              <Kbd>j</Kbd> and <Kbd>k</Kbd> go through them, <Kbd>/</Kbd> finds a number
+              <Kbd>j</Kbd> and <Kbd>k</Kbd> go through them, <Kbd>/</Kbd> finds a number or words
             </span>
           </PanelEmpty>
         </div>
@@ -48,7 +55,7 @@ export default function ConversationsPage() {
       {openId !== null && messageId !== null && (
         <section
           aria-label="Path of a message"
-          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none 2xl:w-[40rem]"
+          className="flex min-h-0 min-w-0 flex-1 flex-col border-line bg-panel xl:border-l xl:w-[34rem] xl:flex-none min-[100rem]:w-[40rem]"
         >
           <PathPanel
             key={messageId}
@@ -60,4 +67,10 @@ export default function ConversationsPage() {
       )}
     </div>
   );
+}
+
+/** Beside a path there is room for the list only where the thread is still wide enough to be read. */
+function listShows(openId: string | null, messageId: string | null): string {
+  if (openId === null) return 'flex';
+  return messageId === null ? 'hidden lg:flex' : 'hidden min-[94rem]:flex';
 }

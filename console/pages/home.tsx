@@ -30,11 +30,11 @@ export default function HomePage() {
     queryFn: ({ signal }) => get<Overview>('/v1/overview', { window }, signal),
     placeholderData: keepPreviousData,
     refetchInterval: isPaused ? false : READ_AGAIN_MS,
-    refetchOnWindowFocus: !isPaused,
   });
   const instance = useInstance();
   const isNew = useIsNew(overview.data);
   const failure = useFailure(overview);
+  const numbersFailure = useFailure(instance);
   const retry = () => overview.refetch();
 
   if (!overview.data) {
@@ -49,7 +49,7 @@ export default function HomePage() {
       </div>
     );
   }
-  const verdict = judge(overview.data, instance.data?.numbers);
+  const verdict = judge(overview.data, numbersFailure ? null : instance.data?.numbers);
   return (
     <div className="scroll-y @container h-full">
       {overview.error && <StaleNote error={overview.error} retry={retry} />}
@@ -58,7 +58,7 @@ export default function HomePage() {
           <FirstText agents={overview.data.agents} />
         ) : (
           <>
-            <Headline verdict={verdict}>
+            <Headline verdict={verdict} retry={instance.refetch}>
               <WindowChoice window={window} />
             </Headline>
             <Figures overview={overview.data} findings={verdict.findings} />

@@ -5,13 +5,16 @@ import { Menu, MenuChoice } from './menu.tsx';
 import { useShortcut } from './shortcuts.tsx';
 
 const TYPING_MS = 250;
+/** The state of the history with which somebody comes to a page to type into its field. */
+export const WANTS_SEARCH = { wantsSearch: true } as const;
+export const wantsSearch = (state: unknown): boolean => (state as typeof WANTS_SEARCH | null)?.wantsSearch === true;
 
 /** Finds while one types; `/` leads there. */
 export function SearchField({
   label,
   group,
   clear,
-  inputMode,
+  isWanted = false,
   value,
   onChange,
 }: {
@@ -20,7 +23,8 @@ export function SearchField({
   group: string;
   /** What its button says that empties it. */
   clear: string;
-  inputMode?: 'tel';
+  /** Whoever comes to the page comes to type here. */
+  isWanted?: boolean;
   value: string;
   onChange: (value: string) => void;
 }) {
@@ -28,6 +32,9 @@ export function SearchField({
   const ref = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    if (isWanted) ref.current?.focus();
+  }, [isWanted]);
   // Who is on another page by then must not be brought back.
   useEffect(() => () => clearTimeout(timer.current), []);
   useShortcut({ keys: '/', label, group }, () => ref.current?.focus());
@@ -42,7 +49,6 @@ export function SearchField({
       <input
         ref={ref}
         type="search"
-        inputMode={inputMode}
         aria-label={label}
         placeholder={label}
         value={text}
@@ -60,7 +66,7 @@ export function SearchField({
           type="button"
           aria-label={clear}
           onClick={() => type('')}
-          className="absolute top-1 right-1 flex size-[22px] items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink"
+          className="absolute top-[3px] right-[3px] flex size-6 items-center justify-center rounded-sm text-ink-3 hover:bg-hover hover:text-ink"
         >
           <X size={13} aria-hidden />
         </button>

@@ -11,3 +11,6 @@ export function formatAddress(address: string): string {
   if (!other) return bare;
   return `+${other[1]} ${other[2]!.replace(/(\d{3})(?=\d{2,})/g, '$1 ')}`.trim();
 }
+
+/** Whether somebody typed a number, or part of one. */
+export const isNumber = (text: string): boolean => /^[\d\s()+./-]*\d[\d\s()+./-]*$/.test(text);

@@ -1,6 +1,7 @@
 // Charts whose drawing library comes in a file of its own; what they draw is there as a table too.
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { Link } from 'wouter';
 import { codeQuery } from './lazy-code.ts';
 import { PanelError, PanelLoading } from './panel-states.tsx';
 import { ClockTime } from './time.tsx';
@@ -46,11 +47,14 @@ export function ChartTable({
   caption,
   heads,
   rows,
+  hrefOf,
 }: {
   caption: string;
   /** Of the columns after the first, which is when a row begins. */
   heads: readonly string[];
   rows: readonly { readonly at: string; readonly cells: readonly Cell[] }[];
+  /** Where the list behind a row is. */
+  hrefOf?: (at: string) => string;
 }) {
   return (
     <section
@@ -73,7 +77,13 @@ export function ChartTable({
           {rows.toReversed().map(({ at, cells }) => (
             <tr key={at} className="border-t border-line">
               <th scope="row" className="px-3 py-1 text-left font-normal whitespace-nowrap">
-                <ClockTime at={at} />
+                {hrefOf ? (
+                  <Link href={hrefOf(at)} className="underline decoration-line-strong underline-offset-2">
+                    <ClockTime at={at} />
+                  </Link>
+                ) : (
+                  <ClockTime at={at} />
+                )}
               </th>
               {cells.map((cell, column) => (
                 <td

@@ -13,7 +13,7 @@ const SAYS: Readonly<Record<LiveState, { text: string; title: string; tone: stri
     title: 'The line is open but silent for more than ten seconds. What is shown may be old.',
     tone: 'text-bad',
   },
-  paused: { text: 'Paused', title: 'Nothing moves until you go on.', tone: 'text-ink-2' },
+  paused: { text: 'Paused', title: 'Nothing here moves by itself until you go on.', tone: 'text-ink-2' },
 };
 
 function Sign({ state }: { state: LiveState }) {

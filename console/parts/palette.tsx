@@ -1,14 +1,14 @@
 // ⌘K: pages and actions at once, and whatever the search finds: people, texts, ids, agents.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Command } from 'cmdk';
-import { BookOpen, Bot, MessageSquare, MessageSquareText, Plus } from 'lucide-react';
+import { BookOpen, Bot, MessageSquare, MessageSquareText, Plus, Search } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { SearchResult } from '../../src/http/contract.ts';
-import { ApiError, get } from '../api.ts';
+import { ApiError, get, queryString } from '../api.ts';
 import { PAGES } from '../routes.tsx';
 import { Dialog } from './dialog.tsx';
-import { formatAddress } from './format-address.ts';
+import { formatAddress, isNumber } from './format-address.ts';
 import { Kbd } from './kbd.tsx';
 import { Ago } from './time.tsx';
 
@@ -132,6 +132,15 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               ))}
             </Command.Group>
           )}
+          {/* Comes with what was found: alone it would be chosen, and stay so when a hit comes. */}
+          {hits > 0 && (
+            <Command.Group heading="More" className={GROUP}>
+              <Command.Item value="all results" onSelect={() => go(allOf(q, result))} className={ITEM}>
+                <Search size={15} aria-hidden />
+                <span className="min-w-0 flex-1 truncate">All results for “{q}”</span>
+              </Command.Item>
+            </Command.Group>
+          )}
         </Command.List>
         {isSearch && (
           <p role="status" className="border-t border-line px-4 py-2 text-small text-ink-3">
@@ -149,4 +158,10 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       </Command>
     </Dialog>
   );
+}
+
+/** Of a number the people who have it, unless it was found in texts alone. */
+function allOf(q: string, result: SearchResult | undefined): string {
+  const isInTexts = isNumber(q) && result?.conversations.length === 0 && result.messages.length > 0;
+  return `/conversations${queryString({ q, in: isInTexts ? 'texts' : '' })}`;
 }

@@ -68,6 +68,7 @@ export function Plot({
   stepSeconds,
   nothing,
   onHover,
+  onPick,
 }: {
   look: Look;
   data: uPlot.AlignedData;
@@ -75,11 +76,13 @@ export function Plot({
   /** What is said over it when it has nothing to draw; an empty chart might be one that failed. */
   nothing: string | null;
   onHover: (index: number | null) => void;
+  /** What is pointed at is clicked on; whoever has no pointer finds the same in the table. */
+  onPick?: ((index: number) => void) | undefined;
 }) {
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const latest = useRef({ data, stepSeconds });
-  latest.current = { data, stepSeconds };
+  const latest = useRef({ data, stepSeconds, onPick });
+  latest.current = { data, stepSeconds, onPick };
 
   useEffect(() => {
     const element = frame.current!;
@@ -104,6 +107,9 @@ export function Plot({
       element,
     );
     plot.current = drawn;
+    drawn.over.addEventListener('click', () => {
+      if (drawn.cursor.idx != null) latest.current.onPick?.(drawn.cursor.idx);
+    });
     const sized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height: HEIGHT }));
     sized.observe(element);
     const redraw = () => {
@@ -125,7 +131,11 @@ export function Plot({
 
   return (
     <div className="relative">
-      <div ref={frame} aria-hidden className="h-[190px] min-w-0 overflow-hidden" />
+      <div
+        ref={frame}
+        aria-hidden
+        className={`h-[190px] min-w-0 overflow-hidden ${onPick ? '[&_.u-over]:cursor-pointer' : ''}`}
+      />
       {nothing !== null && (
         <p className="pointer-events-none absolute inset-0 flex items-center justify-center pb-6 pl-8 text-ink-2">
           <span className="bg-page px-2">{nothing}</span>

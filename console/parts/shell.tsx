@@ -10,6 +10,8 @@ import { queryClient } from '../refresh.ts';
 import { isAt, PAGES, type Page } from '../routes.tsx';
 import { IconButton } from './button.tsx';
 import { Dialog } from './dialog.tsx';
+import { useFailure } from './failure.ts';
+import { WANTS_SEARCH } from './filter-fields.tsx';
 import { Kbd, MOD } from './kbd.tsx';
 import { codeQuery } from './lazy-code.ts';
 import { LiveChip } from './live-chip.tsx';
@@ -32,13 +34,19 @@ export function useInstance() {
 }
 
 export function Shell({ session, children }: { session: Session; children: ReactNode }) {
-  const [, navigate] = useLocation();
+  const [location, navigate] = useLocation();
   const [isSearching, setSearching] = useState(false);
   const [isHelping, setHelping] = useState(false);
   useShortcut({ keys: 'mod+k', label: 'Find anything', group: 'Everywhere' }, () => setSearching(true));
   const isPaused = useLiveState() === 'paused';
   useShortcut({ keys: 'z', label: isPaused ? 'Go on live' : 'Pause live updates', group: 'Everywhere' }, () =>
     pauseLive(!isPaused),
+  );
+  useShortcut(
+    { keys: '/', label: 'Find in conversations', group: 'Everywhere' },
+    () => navigate('/conversations', { state: WANTS_SEARCH }),
+    // Elsewhere a field of the page has it.
+    location === '/' || location === '/phone',
   );
   useShortcut({ keys: '?', label: 'Show the keys', group: 'Everywhere' }, () => setHelping(true));
   const search = () => setSearching(true);
@@ -185,7 +193,10 @@ function TabLink({ page }: { page: Page }) {
 
 /** Whether texts reach real phones: nobody should have to guess. */
 function CarrierNote() {
-  const { data } = useInstance();
+  const instance = useInstance();
+  const failure = useFailure(instance);
+  const { data } = instance;
+  if (failure) return <p className="text-small text-warn">Whether texts reach real phones could not be read</p>;
   if (!data) return null;
   const isReal = data.carrier === 'twilio';
   return (

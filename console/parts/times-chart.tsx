@@ -47,6 +47,7 @@ export function TimesChart<P extends Percentile>({
   stepMs,
   hovered,
   onHover,
+  onPick,
   level = 2,
 }: {
   shown: readonly P[];
@@ -55,6 +56,7 @@ export function TimesChart<P extends Percentile>({
   /** The place of the point that is pointed at. */
   hovered: number | null;
   onHover: (index: number | null) => void;
+  onPick?: (index: number) => void;
   level?: 2 | 3;
 }) {
   const data = useMemo<uPlot.AlignedData>(
@@ -80,6 +82,7 @@ export function TimesChart<P extends Percentile>({
         stepSeconds={stepMs / 1000}
         nothing={data[1]!.some((ms) => ms !== null) ? null : 'No answers in this time'}
         onHover={onHover}
+        onPick={onPick}
       />
     </figure>
   );

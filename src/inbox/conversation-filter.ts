@@ -2,9 +2,10 @@
 import type postgres from 'postgres';
 import { DarkspereError } from '../errors.ts';
 import { isDeferred } from './conversation.ts';
+import { NEWEST } from './cursor.ts';
 import { NOT_DELIVERED } from './message.ts';
+import { momentOf } from './moment.ts';
 import { type Reader, rowsOf } from './reader.ts';
-import { sinceOf } from './since.ts';
 
 /** `failed` is either of the two that follow it. */
 export type FilterState =
@@ -19,8 +20,12 @@ export type FilterState =
 
 export type ConversationFilter = {
   readonly state?: FilterState | undefined;
-  /** A moment or how far back: what went wrong since then, not only last; otherwise whose newest text is not older. */
+  /** A moment or how far back: what went wrong since then, not only last; otherwise who texted or was texted since then. */
   readonly since?: string | undefined;
+  /** The same: before when. */
+  readonly until?: string | undefined;
+  /** Milliseconds: an answer took longer, from the first text of its burst; the last one, or any in the time that is given. */
+  readonly slower_than?: number | undefined;
   /** Our number. */
   readonly number?: string | undefined;
   readonly agent?: string | undefined;
@@ -30,12 +35,16 @@ export type ConversationFilter = {
 
 type Condition = postgres.PendingQuery<postgres.Row[]>;
 
-/** Failures that are looked through; when there are more, the conversations are. */
+/** Failures, or turns that may have been slow, that are looked through; when there are more, the conversations are. */
 const FAILURES = 5_000;
+/** Messages of a time that are looked through, likewise. */
+const MESSAGES = 20_000;
 /** Parts of a conversation that are looked through, from the newest back. */
 const PARTS = 1_000;
 /** Longest a turn can take: an agent that said 202 has ten minutes. */
 const TURN = "interval '15 minutes'";
+/** How long before its turn a text of it can have come: held, with an operator, or in an outage. */
+const WAIT = "interval '2 days'";
 
 /** The digits of a part of a number, or what else may be in an address. Throws invalid_request when nothing is left. */
 export function fragmentOf(phone: string): string {
@@ -56,18 +65,50 @@ export function conditionOf(reader: Reader, filter: ConversationFilter): Conditi
           sql`${filter.agent}::uuid = (
             select s.agent_id from agent_sessions s where s.conversation_id = c.id order by s.id desc limit 1)`,
         ]),
-    ...(filter.state === undefined ? [] : [stateCondition(reader, filter.state, filter.since)]),
+    ...(filter.state === undefined ? [] : [stateCondition(reader, filter.state, filter)]),
+    ...(filter.slower_than === undefined ? [] : [slow(reader, filter.slower_than, filter)]),
+    // Since when is what the newest message says.
+    ...(filter.until === undefined || isOfItsOwnTime(filter) ? [] : [texted(reader, filter)]),
   ];
   return conditions.reduce((all, next) => sql`${all} and ${next}`, sql`true`);
 }
 
-/** The oldest that the newest message of a conversation may be, as an id; of what went wrong the time itself is looked at. */
-export function oldestOf({ sql }: Reader, { state, since }: ConversationFilter): Condition {
-  const isTrouble = state === 'failed' || state === 'fell_back' || state === 'undelivered' || state === 'unknown';
-  return since === undefined || isTrouble ? sql`id_at('epoch')` : sql`id_at(${sinceOf(sql, since)})`;
+/** The oldest that the newest message of a conversation may be, as an id. */
+export function oldestOf(reader: Reader, filter: ConversationFilter): Condition {
+  return isOfItsOwnTime(filter) ? reader.sql`id_at('epoch')` : from(reader, filter);
 }
 
-function stateCondition(reader: Reader, state: FilterState, since: string | undefined): Condition {
+type Time = Pick<ConversationFilter, 'since' | 'until'>;
+
+/** Of what went wrong and of what was slow the time itself is looked at, not that of texts. */
+function isOfItsOwnTime({ state, slower_than }: ConversationFilter): boolean {
+  const isTrouble = state === 'failed' || state === 'fell_back' || state === 'undelivered' || state === 'unknown';
+  return isTrouble || slower_than !== undefined;
+}
+
+/** Where the last one counts, and not all that there were in some time. */
+const isLast = ({ since, until }: Time) => since === undefined && until === undefined;
+
+/** The first id of that time, and the first after it. */
+function from({ sql }: Reader, { since }: Time): Condition {
+  return since === undefined ? sql`id_at('epoch')` : sql`id_at(${momentOf(sql, 'since', since)})`;
+}
+function to({ sql }: Reader, { until }: Time): Condition {
+  return until === undefined ? sql`${NEWEST}::uuid` : sql`id_at(${momentOf(sql, 'until', until)})`;
+}
+
+/** Of `turns t`: it ended then. */
+function endedThen({ sql }: Reader, { since, until }: Time): Condition {
+  return sql`t.ended_at >= ${since === undefined ? sql`'epoch'` : momentOf(sql, 'since', since)}
+    and t.ended_at < ${until === undefined ? sql`'infinity'` : momentOf(sql, 'until', until)}`;
+}
+/** The first turn that can have ended then, as an id. */
+function firstTurn({ sql }: Reader, { since }: Time): Condition {
+  if (since === undefined) return sql`id_at('epoch')`;
+  return sql`id_at(greatest(${momentOf(sql, 'since', since)} - ${sql.unsafe(TURN)}, 'epoch'))`;
+}
+
+function stateCondition(reader: Reader, state: FilterState, time: Time): Condition {
   const { sql, optOutScope } = reader;
   switch (state) {
     case 'waiting':
@@ -81,34 +122,34 @@ function stateCondition(reader: Reader, state: FilterState, since: string | unde
         select from consents o where (o.channel, o.scope, o.their_address, o.state)
           = (c.channel, coalesce(${optOutScope}, c.our_address), c.their_address, 'out'))`;
     case 'failed':
-      return sql`(${fellBack(reader, since)} or ${undelivered(reader, since)})`;
+      return sql`(${fellBack(reader, time)} or ${undelivered(reader, time)})`;
     case 'fell_back':
-      return fellBack(reader, since);
+      return fellBack(reader, time);
     case 'undelivered':
-      return undelivered(reader, since);
+      return undelivered(reader, time);
     case 'unknown':
       return sql`exists (
         select from outbound_parts p where p.conversation_id = c.id and p.position > c.out_seq - ${PARTS}
-          and p.state = 'unknown' and p.id >= ${partsFrom(reader, since)})`;
+          and p.state = 'unknown' and p.id >= ${from(reader, time)} and p.id < ${to(reader, time)})`;
   }
 }
 
-/** Nobody could answer: the last texts, or any since then. */
-function fellBack(reader: Reader, since: string | undefined): Condition {
+/** Nobody could answer: the last texts, or any in that time. */
+function fellBack(reader: Reader, time: Time): Condition {
   const { sql } = reader;
-  if (since === undefined) {
+  if (isLast(time)) {
     return sql`(select t.state from turns t where t.conversation_id = c.id order by t.id desc limit 1) = 'fell_back'`;
   }
   return sql`exists (
-    select from turns t where t.conversation_id = c.id and t.id >= ${turnsFrom(reader, since)}
-      and t.state = 'fell_back' and t.ended_at >= ${sinceOf(sql, since)})`;
+    select from turns t where t.conversation_id = c.id and t.id >= ${firstTurn(reader, time)} and t.id < ${to(reader, time)}
+      and t.state = 'fell_back' and ${endedThen(reader, time)})`;
 }
 
-/** Something did not arrive: of what was said last, or of anything since then. */
-function undelivered(reader: Reader, since: string | undefined): Condition {
+/** Something did not arrive: of what was said last, or of anything in that time. */
+function undelivered(reader: Reader, time: Time): Condition {
   const { sql } = reader;
   const failed = sql`p.conversation_id = c.id and ${sql.unsafe(NOT_DELIVERED)}`;
-  if (since === undefined) {
+  if (isLast(time)) {
     return sql`exists (
       select from outbound_parts p where ${failed} and p.position > c.out_seq - 100
         and p.message_id = (
@@ -116,16 +157,52 @@ function undelivered(reader: Reader, since: string | undefined): Condition {
   }
   return sql`exists (
     select from outbound_parts p
-    where ${failed} and p.position > c.out_seq - ${PARTS} and p.id >= ${partsFrom(reader, since)})`;
+    where ${failed} and p.position > c.out_seq - ${PARTS} and p.id >= ${from(reader, time)} and p.id < ${to(reader, time)})`;
 }
 
-function partsFrom({ sql }: Reader, since: string | undefined): Condition {
-  return since === undefined ? sql`id_at('epoch')` : sql`id_at(${sinceOf(sql, since)})`;
+/** An answer took longer than that: the last one, or any in that time. */
+function slow(reader: Reader, ms: number, time: Time): Condition {
+  const { sql } = reader;
+  if (isLast(time)) {
+    return sql`${tookLonger(
+      reader,
+      ms,
+      sql`(
+      select t.* from turns t where t.conversation_id = c.id and t.state = 'replied' order by t.id desc limit 1)`,
+    )}`;
+  }
+  return tookLonger(
+    reader,
+    ms,
+    sql`(
+      select t.* from turns t
+      where t.conversation_id = c.id and t.id >= ${firstTurn(reader, time)} and t.id < ${to(reader, time)}
+        and t.state = 'replied' and ${endedThen(reader, time)})`,
+  );
 }
 
-function turnsFrom({ sql }: Reader, since: string | undefined): Condition {
-  if (since === undefined) return sql`id_at('epoch')`;
-  return sql`id_at(greatest(${sinceOf(sql, since)} - ${sql.unsafe(TURN)}, 'epoch'))`;
+function tookLonger(reader: Reader, ms: number, turns: Condition): Condition {
+  const { sql } = reader;
+  return sql`exists (select from ${turns} t cross join lateral ${firstText(reader)} first where ${isSlower(reader, ms)})`;
+}
+
+/** The text that `turns t` began with, from when on its person waited. */
+function firstText({ sql }: Reader): Condition {
+  return sql`(
+    select m.id from messages m
+    where m.conversation_id = t.conversation_id and m.seq = t.from_seq and m.id < t.id
+      and m.id >= id_at(t.started_at - ${sql.unsafe(WAIT)})
+    order by m.id desc limit 1)`;
+}
+function isSlower({ sql }: Reader, ms: number): Condition {
+  return sql`t.ended_at - id_time(first.id) > make_interval(secs => ${ms / 1000})`;
+}
+
+/** Somebody texted in that time, they or we. */
+function texted(reader: Reader, time: Time): Condition {
+  const { sql } = reader;
+  return sql`exists (
+    select from messages m where m.conversation_id = c.id and m.id >= ${from(reader, time)} and m.id < ${to(reader, time)})`;
 }
 
 /** All that can fulfil the filter, where those are `few` at most; null where they are more. */
@@ -134,16 +211,16 @@ export async function fewOf(
   filter: ConversationFilter,
   few: number,
 ): Promise<readonly string[] | null> {
-  for (const find of [byState, byPhone, byNumber]) {
+  for (const find of [byState, bySlowness, byTime, byPhone, byNumber]) {
     const ids = await find(reader, filter, few + 1);
     if (ids !== null && ids.length <= few) return ids;
   }
   return null;
 }
 
-async function byState(reader: Reader, { state, since }: ConversationFilter, most: number): Promise<string[] | null> {
+async function byState(reader: Reader, filter: ConversationFilter, most: number): Promise<string[] | null> {
   const { sql, optOutScope } = reader;
-  switch (state) {
+  switch (filter.state) {
     case undefined:
       return null;
     case 'waiting':
@@ -166,11 +243,11 @@ async function byState(reader: Reader, { state, since }: ConversationFilter, mos
           where o.state = 'out' limit ${most}`,
       );
     case 'failed':
-      return together(await Promise.all([brokenTurns(reader, since), brokenParts(reader, since)]));
+      return together(await Promise.all([brokenTurns(reader, filter), brokenParts(reader, filter)]));
     case 'fell_back':
-      return brokenTurns(reader, since);
+      return brokenTurns(reader, filter);
     case 'undelivered':
-      return brokenParts(reader, since);
+      return brokenParts(reader, filter);
   }
 }
 
@@ -178,33 +255,68 @@ function together(found: readonly (string[] | null)[]): string[] | null {
   return found.includes(null) ? null : [...new Set(found.flatMap((ids) => ids ?? []))];
 }
 
-function brokenTurns(reader: Reader, since: string | undefined): Promise<string[] | null> {
+function brokenTurns(reader: Reader, time: Time): Promise<string[] | null> {
   const { sql } = reader;
-  return broken(
+  return whose(
     reader,
-    sql`select conversation_id from turns where error_code is not null and id >= ${turnsFrom(reader, since)}
+    sql`select conversation_id from turns
+      where error_code is not null and id >= ${firstTurn(reader, time)} and id < ${to(reader, time)}
       order by id desc limit ${FAILURES}`,
+    FAILURES,
   );
 }
 
-function brokenParts(reader: Reader, since: string | undefined): Promise<string[] | null> {
+function brokenParts(reader: Reader, time: Time): Promise<string[] | null> {
   const { sql } = reader;
-  return broken(
+  return whose(
     reader,
-    sql`select conversation_id from outbound_parts where error_code is not null and id >= ${partsFrom(reader, since)}
+    sql`select conversation_id from outbound_parts
+      where error_code is not null and id >= ${from(reader, time)} and id < ${to(reader, time)}
       order by id desc limit ${FAILURES}`,
+    FAILURES,
   );
 }
 
-/** Whose failures these are; null when they may not be all. */
-async function broken(reader: Reader, failures: Condition): Promise<string[] | null> {
+/** Whose these are, `most` at most; null when they may not be all. */
+async function whose(reader: Reader, all: Condition, most: number): Promise<string[] | null> {
   const { sql } = reader;
   const rows = await rowsOf(
     reader,
     sql<{ id: string; n: number }[]>`
-      select f.conversation_id as id, count(*)::int as n from (${failures}) f group by 1`,
+      select f.conversation_id as id, count(*)::int as n from (${all}) f group by 1`,
   );
-  return rows.reduce((sum, row) => sum + row.n, 0) < FAILURES ? rows.map((row) => row.id) : null;
+  return rows.reduce((sum, row) => sum + row.n, 0) < most ? rows.map((row) => row.id) : null;
+}
+
+/** Whose turns of that time may have been slow: few enough that each can be looked at. */
+async function bySlowness(reader: Reader, filter: ConversationFilter): Promise<string[] | null> {
+  const { sql } = reader;
+  if (filter.slower_than === undefined || isLast(filter)) return null;
+  const looked = await whose(
+    reader,
+    sql`select t.conversation_id from turns t
+      where t.id >= ${firstTurn(reader, filter)} and t.id < ${to(reader, filter)}
+      order by t.id desc limit ${FAILURES}`,
+    FAILURES,
+  );
+  if (looked === null) return null;
+  return idsOf(
+    reader,
+    sql`select c.id from unnest(${looked}::uuid[]) looked (id) join conversations c on c.id = looked.id
+      where ${slow(reader, filter.slower_than, filter)}`,
+  );
+}
+
+/** Who texted or was texted before some moment, and since another. */
+async function byTime(reader: Reader, filter: ConversationFilter): Promise<string[] | null> {
+  const { sql } = reader;
+  if (filter.until === undefined || isOfItsOwnTime(filter)) return null;
+  return whose(
+    reader,
+    sql`select m.conversation_id from messages m where m.id >= ${from(reader, filter)} and m.id < ${to(reader, filter)}
+      order by m.id desc limit ${MESSAGES}`,
+    MESSAGES,
+  );
 }
 
 async function byPhone(reader: Reader, { phone }: ConversationFilter, most: number): Promise<string[] | null> {

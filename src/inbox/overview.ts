@@ -22,9 +22,10 @@ export type Figures = {
   answered_share: number | null;
   time_to_answer_ms: { p50: number; p95: number; p99: number } | null;
   parts: { delivered: number; failed: number; under_way: number; unknown: number };
-  waiting: { texts: number; conversations: number; oldest_ms: number | null; deferred: number };
+  waiting: Waiting & { deferred: number; with_operator: Waiting };
   series: { step_ms: number; points: Point[] };
 };
+type Waiting = { texts: number; conversations: number; oldest_ms: number | null };
 type Point = {
   at: string;
   texts_in: number;
@@ -33,6 +34,17 @@ type Point = {
   failed: number;
   p50_ms: number | null;
   p95_ms: number | null;
+};
+
+type Now = {
+  at: Date;
+  texts: number;
+  conversations: number;
+  oldest_at: Date | null;
+  operator_texts: number;
+  operator_conversations: number;
+  operator_oldest_at: Date | null;
+  deferred: number;
 };
 
 const SIZES: Readonly<Record<Window, { steps: number; stepMs: number }>> = {
@@ -67,11 +79,13 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
   const { steps, stepMs } = SIZES[window];
   const [now] = await rowsOf(
     reader,
-    reader.sql<{ at: Date; texts: number; conversations: number; oldest_at: Date | null; deferred: number }[]>`
-      select clock_timestamp() as at, w.*, (select count(*)::int from deferred_conversations(1000000)) as deferred
-      from waiting_totals() w`,
+    reader.sql<Now[]>`
+      select clock_timestamp() as at, w.texts, w.conversations, w.oldest_at,
+        o.texts as operator_texts, o.conversations as operator_conversations, o.oldest_at as operator_oldest_at,
+        (select count(*)::int from deferred_conversations(1000000)) as deferred
+      from waiting_totals() w, operator_totals() o`,
   );
-  const { at, texts, conversations, oldest_at: oldestAt, deferred } = now!;
+  const { at, deferred } = now!;
   // Whole steps, so that a point means the same each time it is drawn; the last one is the one that goes on.
   const fromMs = (Math.floor(at.getTime() / stepMs) - steps + 1) * stepMs;
   const byMinute = await minutes.read(fromMs, fromMs + steps * stepMs, at.getTime());
@@ -90,10 +104,9 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
       p50 === null ? null : { p50, p95: quantile(all.answers, 0.95)!, p99: quantile(all.answers, 0.99)! },
     parts: { delivered: all.delivered, failed: all.failed, under_way: all.under_way, unknown: all.unknown },
     waiting: {
-      texts,
-      conversations,
-      oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()),
+      ...waitingOf(at, now!.texts, now!.conversations, now!.oldest_at),
       deferred,
+      with_operator: waitingOf(at, now!.operator_texts, now!.operator_conversations, now!.operator_oldest_at),
     },
     series: {
       step_ms: stepMs,
@@ -102,6 +115,10 @@ async function compute(reader: Reader, minutes: Minutes, window: Window): Promis
       ),
     },
   };
+}
+
+function waitingOf(at: Date, texts: number, conversations: number, oldestAt: Date | null): Waiting {
+  return { texts, conversations, oldest_ms: oldestAt && Math.max(0, at.getTime() - oldestAt.getTime()) };
 }
 
 function pointOf(atMs: number, { texts_in, texts_out, fell_back, failed, answers }: Minute): Point {

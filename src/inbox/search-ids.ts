@@ -9,6 +9,8 @@ const idsOf = (rows: readonly Id[]): string[] => rows.map((row) => row.id);
 const PARTS_LOOKED = 100_000;
 /** Failures that a search for an error code looks through. */
 const FAILURES = 20_000;
+/** Turns with a code whose texts are looked up, one by one. */
+const TURNS = 1_000;
 
 /** Conversations that this is the id of, or of a session in. */
 export async function conversationsById(reader: Reader, id: string): Promise<string[]> {
@@ -61,8 +63,15 @@ export async function messagesByProviderId(reader: Reader, providerId: string): 
   );
 }
 
-/** Messages whose part, turn or call ended with this code. */
-export async function messagesByErrorCode(reader: Reader, code: string, most: number): Promise<string[]> {
+/**
+ * Messages before `before` that this code is about, newest first: of a part that did not arrive, or of a turn that ended with it.
+ * What one agent failed with and another made good stands at its call alone, which no index leads to.
+ */
+export async function messagesByErrorCode(
+  reader: Reader,
+  code: string,
+  { before, most }: { readonly before: string; readonly most: number },
+): Promise<string[]> {
   const { sql } = reader;
   return idsOf(
     await rowsOf(
@@ -70,17 +79,19 @@ export async function messagesByErrorCode(reader: Reader, code: string, most: nu
       sql<Id[]>`
         (select distinct f.message_id as id from (
           select p.message_id, p.error_code from outbound_parts p where p.error_code is not null order by p.id desc limit ${FAILURES}
-        ) f where f.error_code = ${code} order by 1 desc limit ${most})
+        ) f where f.error_code = ${code} and f.message_id < ${before} order by 1 desc limit ${most})
         union
-        select text.id from (
+        (select text.id from (
           select f.* from (
             select t.* from turns t where t.error_code is not null order by t.id desc limit ${FAILURES}
-          ) f where f.error_code = ${code} limit ${most}
+          ) f where f.error_code = ${code} order by f.id desc limit ${TURNS}
         ) t
         cross join lateral (
           select m.id from messages m where m.conversation_id = t.conversation_id and m.id < t.id and m.seq = t.from_seq
           order by m.id desc limit 1
-        ) text`,
+        ) text
+        where text.id < ${before} order by text.id desc limit ${most})
+        order by id desc limit ${most}`,
     ),
   );
 }

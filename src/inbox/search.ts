@@ -2,8 +2,8 @@
 // can be is told from its shape, and each kind is looked for where an index finds it.
 import { type Conversation, listed, readConversations } from './conversation.ts';
 import { conversationsOf } from './conversation-filter.ts';
-import { NEWEST, timeOf } from './cursor.ts';
-import type { AgentRef } from './message.ts';
+import { before, NEWEST, timeOf } from './cursor.ts';
+import type { AgentRef, Message } from './message.ts';
 import { type AddressedMessage, readAddressed } from './messages.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import { conversationsById, messagesByErrorCode, messagesById, messagesByProviderId } from './search-ids.ts';
@@ -11,14 +11,31 @@ import { findByWords, lowered } from './words.ts';
 
 export type SearchResult = {
   conversations: Conversation[];
-  messages: AddressedMessage[];
+  messages: Omit<AddressedMessage, 'parts'>[];
   agents: AgentRef[];
   searched: string[];
+};
+
+export type FoundQuery = {
+  readonly q: string;
+  readonly direction?: Message['direction'] | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+};
+export type FoundPage = {
+  data: AddressedMessage[];
+  next_cursor: string | null;
+  /** What was looked through, in words. */
+  searched: string[];
+  /** Set when the page may have less than it asked for, because one request looks no further back. */
+  searched_back_to: string | null;
 };
 
 /** Of each kind. */
 const MOST = 20;
 const SEARCH_MS = 2_000;
+/** How long a search for one page of messages takes at most; where it ended the next page begins. */
+const PAGE_MS = 1_000;
 
 /** What a query can be, by its shape; of several each is looked for. */
 export type Shape = {
@@ -51,25 +68,61 @@ export async function search(reader: Reader, query: string): Promise<SearchResul
     findByWords(reader, { words, before: NEWEST, direction: null, limit: MOST, ms: SEARCH_MS }),
     shape.digits === null ? [] : conversationsOf(reader, shape.digits, MOST),
     shape.uuid === null ? [] : conversationsById(reader, shape.uuid),
-    messageIds(reader, shape),
+    messageIds(reader, shape, { before: NEWEST, most: MOST }),
     findAgents(reader, words, shape.uuid),
   ]);
   const ids = [...new Set([...idsOf, ...byWords.ids])].sort().reverse().slice(0, MOST);
   const conversations = await readConversations(reader, [...new Set([...byId, ...byNumber])].slice(0, MOST));
+  const messages = await readAddressed(reader, ids);
   return {
     conversations: conversations.map(listed).sort(byActivity),
-    messages: await readAddressed(reader, ids),
+    messages: messages.map(({ parts: _parts, ...message }) => message),
     // An array of its own: rows carry more than they show.
     agents: [...agents],
-    searched: searchedOf(shape, byWords.ids.length < MOST ? byWords.searchedTo : null),
+    searched: [
+      ...messagesSearched(shape, byWords.ids.length < MOST ? byWords.searchedTo : null),
+      ...(shape.digits === null ? [] : ['people’s numbers']),
+      ...(shape.uuid === null ? [] : ['ids of conversations, sessions and agents']),
+      'agents’ names',
+    ],
   };
 }
 
-async function messageIds(reader: Reader, shape: Shape): Promise<string[]> {
+/**
+ * A page of the messages that have these words, or that the query names by an id or an error code. A page holds what is not older
+ * than where its words were looked for, so that the pages together are in order. Throws invalid_request for a cursor that is none.
+ */
+export async function searchMessages(reader: Reader, { q, direction, cursor, limit }: FoundQuery): Promise<FoundPage> {
+  const start = before(cursor);
+  const shape = shapeOf(q);
+  const words = await lowered(reader, q);
+  if (words === null) return { data: [], next_cursor: null, searched: ['nothing'], searched_back_to: null };
+  const [byWords, named] = await Promise.all([
+    findByWords(reader, { words, before: start, direction: direction ?? null, limit, ms: PAGE_MS }),
+    messageIds(reader, shape, { before: start, most: limit + 1 }),
+  ]);
+  const { searchedTo } = byWords;
+  const within = named.filter((id) => id < start && (searchedTo === null || id >= searchedTo));
+  const ids = [...new Set([...within, ...byWords.ids])].sort().reverse();
+  const page = ids.slice(0, limit);
+  const next = ids.length > limit ? page.at(-1)! : searchedTo;
+  const found = await readAddressed(reader, page);
+  return {
+    data: found.filter((message) => direction === undefined || message.direction === direction),
+    next_cursor: next,
+    searched: messagesSearched(shape, next),
+    searched_back_to: next === null || page.length === limit ? null : timeOf(next),
+  };
+}
+
+type Part = { readonly before: string; readonly most: number };
+
+/** Messages that the query names, those of an error code before `before`. */
+async function messageIds(reader: Reader, shape: Shape, part: Part): Promise<string[]> {
   const found = await Promise.all([
     shape.uuid === null ? [] : messagesById(reader, shape.uuid, MOST),
     shape.providerId === null ? [] : messagesByProviderId(reader, shape.providerId),
-    shape.errorCode === null ? [] : messagesByErrorCode(reader, shape.errorCode, MOST),
+    shape.errorCode === null ? [] : messagesByErrorCode(reader, shape.errorCode, part),
   ]);
   return found.flat();
 }
@@ -89,13 +142,12 @@ function byActivity(a: Conversation, b: Conversation): number {
   return (b.last_message?.id ?? '').localeCompare(a.last_message?.id ?? '', 'en');
 }
 
-function searchedOf(shape: Shape, searchedTo: string | null): string[] {
+/** Where messages were looked for, in words; of their words as far back as `searchedTo`, null: all. */
+function messagesSearched(shape: Shape, searchedTo: string | null): string[] {
   return [
     searchedTo === null ? 'the words of all texts' : `the words of texts since ${timeOf(searchedTo)}`,
-    ...(shape.digits === null ? [] : ['people’s numbers']),
-    ...(shape.uuid === null ? [] : ['ids of conversations, sessions, messages, turns, parts, exchanges and agents']),
+    ...(shape.uuid === null ? [] : ['ids of messages, turns, parts and exchanges']),
     ...(shape.providerId === null ? [] : ['the carrier’s message ids']),
-    ...(shape.errorCode === null ? [] : ['error codes']),
-    'agents’ names',
+    ...(shape.errorCode === null ? [] : ['error codes of the newest turns and sends that failed']),
   ];
 }

@@ -50,10 +50,10 @@ describe('the list and the thread', () => {
     const other = await answered(line);
     const page = await openConsole(t, world, { path: '/conversations' });
     await row(page, other.person.phone).waitFor();
-    await page.getByRole('searchbox', { name: 'Find a number' }).fill(person.phone.slice(-6));
+    await page.getByRole('searchbox', { name: 'Find a number, words, an id' }).fill(person.phone.slice(-6));
     await row(page, other.person.phone).waitFor({ state: 'detached' });
     await row(page, person.phone).click();
-    await page.waitForURL((url) => url.pathname === `/conversations/${id}` && url.search.includes('phone='));
+    await page.waitForURL((url) => url.pathname === `/conversations/${id}` && url.search.includes('q='));
     await page.reload();
     await bubble(page, 'We sent: fine').waitFor();
     assert.equal(await row(page, other.person.phone).count(), 0);

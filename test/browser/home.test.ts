@@ -106,7 +106,6 @@ describe('the figures', () => {
       timeoutMs: 20_000,
     }).catch(async () => assert.deepEqual(await now(), expected));
     const times = (await overview()).time_to_answer_ms!;
-    assert.match(await figure(page, 'Time to answer').innerText(), /p50[\s\S]+p95[\s\S]+p99/);
     assert.ok(times.p50 > 0 && times.p50 <= times.p95 && times.p95 <= times.p99);
 
     // The charts' numbers are there to be read, and add up to the figures.
@@ -129,7 +128,6 @@ describe('the figures', () => {
     for (const [label, path, people] of [
       ['Texts in', '/conversations?since=1h', everybody],
       ['Texts out', '/conversations?since=1h', everybody],
-      ['Time to answer', '/conversations?since=1h', everybody],
       ['Answered', '/conversations?state=fell_back&since=1h', [eve]],
       ['Waiting now', '/conversations?state=waiting', []],
       ['Not delivered', '/conversations?state=undelivered&since=1h', [ben]],
@@ -167,7 +165,7 @@ describe('the figures', () => {
     await page.getByRole('link', { name: /^Sessions/ }).click();
     await page.waitForURL(/\/agents\/[0-9a-f-]{36}#sessions-title$/);
     const sessions = page.getByRole('list', { name: 'Sessions' });
-    assert.ok(await sessions.getByRole('link').first().isVisible());
+    await sessions.getByRole('link').first().waitFor();
     const box = await sessions.boundingBox();
     assert.ok(box !== null && box.y < (page.viewportSize()?.height ?? 0), 'it is not scrolled to');
   });
@@ -217,7 +215,13 @@ describe('home, when something is wrong', () => {
     const [parrot] = well.agents;
     bad = {
       ...well,
-      waiting: { texts: 12, conversations: 7, oldest_ms: 400_000, deferred: 0 },
+      waiting: {
+        texts: 12,
+        conversations: 7,
+        oldest_ms: 400_000,
+        deferred: 0,
+        with_operator: { texts: 0, conversations: 0, oldest_ms: null },
+      },
       turns: { replied: 20, fell_back: 9, other: 0 },
       answered_share: 20 / 29,
       parts: { delivered: 20, failed: 6, under_way: 4, unknown: 2 },

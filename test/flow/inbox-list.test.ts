@@ -160,6 +160,11 @@ describe('the list of conversations', () => {
       ids.unknown = await bridge.answered(somebody(), ['did it leave?']);
       const [asked] = await bridge.claim((await bridge.parts(ids.unknown)).map(({ id }) => id));
       await bridge.record([sendRecord(asked!, { state: 'unknown', run_at_ms: 60_000 })]);
+      // Its person waited long, its agent was not asked for long.
+      ids.slow = await bridge.answered(somebody(), ['at last']);
+      await db.admin`
+        update messages set id = id_at(now() - interval '40 seconds')
+        where conversation_id = ${ids.slow} and direction = 'in'`;
       ids.other = await inbox.conversation('+15559990003', { ours: '+15550002222' });
       await inbox.say([{ conversation: ids.other, minutes: 5 }]);
       await db.admin`
@@ -168,6 +173,7 @@ describe('the list of conversations', () => {
       await db.admin`update agent_sessions set agent_id = '00000000-0000-7000-8000-00000000000a' where conversation_id = ${ids.idle}`;
     });
 
+    const RECENT = ['failed', 'expired', 'fellBack', 'recovered'];
     const cases: readonly [string, Omit<ListQuery, 'limit'>, readonly string[]][] = [
       ['waiting', { state: 'waiting' }, ['waiting', 'answering', 'held', 'later']],
       ['held', { state: 'held' }, ['held']],
@@ -184,6 +190,19 @@ describe('the list of conversations', () => {
       ['not delivered since', { state: 'undelivered', since: '15m' }, ['failed', 'expired', 'recovered']],
       ['unknown since', { state: 'unknown', since: '15m' }, ['unknown']],
       ['unknown since the future', { state: 'unknown', since: '2999-01-01T00:00:00Z' }, []],
+      ['fell back until a moment', { state: 'fell_back', until: '1h' }, ['longAgo']],
+      ['failed in the last hour', { state: 'failed', since: '1h', until: '2999-01-01T00:00:00Z' }, RECENT],
+      ['failed before that', { state: 'failed', since: '365d', until: '1h' }, ['longAgo']],
+      ['not delivered before that', { state: 'undelivered', until: '1h' }, []],
+      ['unknown before that', { state: 'unknown', until: '1h' }, []],
+      ['slow answers', { slower_than: 20_000 }, ['slow']],
+      ['slow answers since', { slower_than: 20_000, since: '15m' }, ['slow']],
+      ['slow answers before that', { slower_than: 20_000, until: '15m' }, []],
+      ['no answers as slow', { slower_than: 80_000, since: '15m' }, []],
+      ['slow answers that failed', { slower_than: 20_000, since: '15m', state: 'failed' }, []],
+      ['texts in a time', { since: '10m', until: '3m' }, ['other']],
+      ['texts until', { until: '3m' }, ['other']],
+      ['texts in a time that had none', { since: '3m', until: '2m' }, []],
       ['waiting since', { state: 'waiting', since: '3m' }, ['waiting', 'answering', 'held', 'later']],
       ['texts since, of a number', { number: '+15550002222', since: '10m' }, ['other']],
       ['no texts since, of a number', { number: '+15550002222', since: '3m' }, []],
@@ -226,6 +245,7 @@ describe('the list of conversations', () => {
         longAgo: 'idle',
         unknown: 'idle',
         recovered: 'idle',
+        slow: 'idle',
         other: 'idle',
       });
     });
@@ -259,10 +279,12 @@ describe('the list of conversations', () => {
       '\u0000',
       '',
     ]) {
-      await assert.rejects(listConversations(inboxOf(db).reader, { since, limit: 5 }), {
-        code: 'invalid_request',
-        param: 'since',
-      });
+      for (const param of ['since', 'until']) {
+        await assert.rejects(listConversations(inboxOf(db).reader, { [param]: since, limit: 5 }), {
+          code: 'invalid_request',
+          param,
+        });
+      }
     }
   });
 

@@ -60,6 +60,9 @@ describe('the overview', () => {
     assert.equal(figures.waiting.conversations, 1);
     assert.equal(figures.waiting.deferred, 1);
     assert.ok(figures.waiting.oldest_ms! >= 0);
+    const { oldest_ms: operatorOldest, ...withOperator } = figures.waiting.with_operator;
+    assert.deepEqual(withOperator, { texts: 1, conversations: 1 });
+    assert.ok(operatorOldest! >= 0);
     assert.ok(figures.time_to_answer_ms!.p50 > 0);
     assert.equal(figures.series.points.length, 60);
     const sum = (key: 'texts_in' | 'texts_out' | 'failed' | 'fell_back') =>

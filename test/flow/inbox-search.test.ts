@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { listMessages } from '../../src/inbox/messages.ts';
-import { search } from '../../src/inbox/search.ts';
+import { findInConversation } from '../../src/inbox/messages.ts';
+import { search, searchMessages } from '../../src/inbox/search.ts';
 import { bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { inboxOf } from '../support/inbox.ts';
@@ -34,12 +34,17 @@ describe('the words of texts', () => {
   });
   after(() => db.drop());
 
-  const page = async (q: string, more: object = {}) => {
+  type More = { readonly direction?: 'in' | 'out' | undefined; readonly conversation_id?: string };
+  const page = async (q: string, { conversation_id, direction }: More = {}) => {
     const { reader } = inboxOf(db);
     const ids: string[] = [];
     let cursor: string | undefined;
     do {
-      const { data, next_cursor: next } = await listMessages(reader, { q, limit: 3, cursor, ...more });
+      const query = { q, direction, cursor, limit: 3 };
+      const { data, next_cursor: next } =
+        conversation_id === undefined
+          ? await searchMessages(reader, query)
+          : await findInConversation(reader, { ...query, conversation_id });
       ids.push(...data.map((message) => message.id));
       cursor = next ?? undefined;
     } while (cursor !== undefined);
@@ -218,6 +223,63 @@ describe('a search', () => {
     assert.equal((await messages('agent_timeout')).length, 1);
   });
 
+  it('finds what a page finds too, page by page, with whose it is and where it looked', async () => {
+    const { reader } = inboxOf(db);
+    const all = async (q: string) => {
+      const found: { id: string; their_address: string }[] = [];
+      let cursor: string | undefined;
+      for (;;) {
+        const page = await searchMessages(reader, { q, limit: 1, cursor });
+        found.push(...page.data);
+        if (page.next_cursor === null) return { found, searched: page.searched };
+        cursor = page.next_cursor;
+      }
+    };
+    for (const [q, expected, searched] of [
+      [sid, [ids.text], 'the carrier’s message ids'],
+      [ids.turn, [ids.reply, ids.text], 'ids of messages, turns, parts and exchanges'],
+      ['30007', [ids.reply], 'error codes of the newest turns and sends that failed'],
+      ['parcel', [ids.text], 'the words of all texts'],
+      ['nothing like it', [], 'the words of all texts'],
+    ] as const) {
+      const page = await all(q);
+      assert.deepEqual(
+        page.found.map(({ id }) => id),
+        expected,
+        q,
+      );
+      assert.ok(page.found.every(({ their_address: theirs }) => theirs === person));
+      assert.ok(page.searched.includes(searched), q);
+    }
+    const failed = await all('agent_timeout');
+    assert.equal(failed.found.length, 1);
+  });
+
+  it('gives each failure of a code once, newest first, with the words that say the same', async () => {
+    await using stack = new AsyncDisposableStack();
+    const other = await freshDatabase();
+    stack.defer(() => other.drop());
+    const bridge = bridgeOf(other);
+    const { reader } = inboxOf(other);
+    const expected: string[] = [];
+    for (let n = 0; n < 7; n++) {
+      const text = (await bridge.arrive(somebody(), n % 3 === 0 ? 'why agent_timeout?' : 'hello'))!;
+      expected.unshift(text.messageId);
+      const turn = (await bridge.start(text.conversationId))!;
+      await bridge.finish([
+        { ...reply(turn, ['sorry']), state: 'fell_back', kind: 'fallback', error_code: 'agent_timeout' },
+      ]);
+    }
+    const found: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await searchMessages(reader, { q: 'agent_timeout', limit: 2, cursor });
+      found.push(...page.data.map(({ id }) => id));
+      cursor = page.next_cursor ?? undefined;
+    } while (cursor !== undefined);
+    assert.deepEqual(found, expected);
+  });
+
   it('finds an agent by its name', async () => {
     assert.deepEqual((await find('parcel d')).agents, [
       { id: '00000000-0000-7000-8000-00000000000a', name: 'Parcel desk' },
@@ -231,7 +293,7 @@ describe('a search', () => {
       agents: [],
       searched: ['the words of all texts', 'agents’ names'],
     });
-    assert.ok((await find('99999')).searched.includes('error codes'));
+    assert.ok((await find('99999')).searched.includes('error codes of the newest turns and sends that failed'));
     assert.ok((await find('99999')).searched.includes('people’s numbers'));
     for (const q of ['\0\0', '  ', '\ud800x']) assert.deepEqual((await find(q)).messages, []);
   });

@@ -78,6 +78,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'keyword_state',
     'may_text',
     'operator_message',
+    'operator_totals',
     'post_message',
     'post_was_taken',
     'program_text',

@@ -9,7 +9,8 @@ import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/pan
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { CONVERSATION_LOOKS, MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { Ago, utc } from '../../parts/time.tsx';
-import type { Filter, useConversationList } from './use-list.ts';
+import type { Filter } from './filter.ts';
+import { useConversationList } from './use-list.ts';
 
 const ROW_PX = 58;
 /** Rows drawn beyond the edges, so that fast scrolling shows no blanks. */
@@ -19,7 +20,8 @@ const READ_AHEAD = 40;
 
 type List = ReturnType<typeof useConversationList>;
 
-export function ConversationList({ list, filter, openId }: { list: List; filter: Filter; openId: string | null }) {
+export function ConversationList({ filter, openId }: { filter: Filter; openId: string | null }) {
+  const list = useConversationList(filter);
   const { items, hasOlder, isLoadingOlder, olderError, loadOlder, setDrawn } = list;
   const scroller = useRef<HTMLDivElement>(null);
   const search = useSearch();
@@ -155,12 +157,14 @@ function Row({ conversation, href, isOpen }: { conversation: Conversation; href:
         ) : (
           state !== 'idle' && <StateLabel look={CONVERSATION_LOOKS[state]} className="text-small" />
         )}
-        {waiting > 1 && (
+        {/* That one waits is what its state says, but for who has a person to answer them. */}
+        {waiting > (state === 'taken_over' ? 0 : 1) && (
           <span
             className="figures rounded-full bg-warn-soft px-1.5 text-small text-warn"
-            title={`${waiting} texts wait`}
+            title={`${waiting} ${waiting === 1 ? 'text waits' : 'texts wait'}${state === 'taken_over' ? ' for the operator' : ''}`}
           >
             {waiting}
+            <span className="sr-only"> {waiting === 1 ? 'waits' : 'wait'}</span>
           </span>
         )}
       </span>

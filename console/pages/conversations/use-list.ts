@@ -6,15 +6,9 @@ import { get } from '../../api.ts';
 import { listenLive } from '../../live.ts';
 import { useFailure } from '../../parts/failure.ts';
 import { queryClient, refreshSoon } from '../../refresh.ts';
+import type { Filter } from './filter.ts';
 import { type Paged, withHead, withItem, withOlder } from './paged.ts';
 
-export type Filter = {
-  readonly state?: string;
-  readonly since?: string;
-  readonly number?: string;
-  readonly agent?: string;
-  readonly phone?: string;
-};
 type List = Paged<Conversation> & { readonly searchedBackTo: string | null };
 
 const PAGE = 50;
@@ -32,6 +26,8 @@ export function useConversationList(filter: Filter) {
   const [isLoadingOlder, setLoadingOlder] = useState(false);
   const query = useQuery({
     queryKey: key,
+    // Only the list that is shown hears of changes: one that somebody comes back to is old, however short they were away.
+    staleTime: 0,
     queryFn: async ({ signal }): Promise<List> => {
       const head = await get<ConversationPage>('/v1/conversations', { ...filter, limit: PAGE }, signal);
       const old = queryClient.getQueryData<List>(key);
@@ -61,17 +57,18 @@ export function useConversationList(filter: Filter) {
     }
   }, [key, filter]);
 
-  const { changed, setDrawn } = useRowsBelow(key);
-  useEffect(
-    () =>
-      listenLive({
-        change: ({ conversation_id }) => {
-          refreshSoon(key);
-          changed(conversation_id);
-        },
-      }),
-    [key, changed],
-  );
+  const { changed, allChanged, setDrawn } = useRowsBelow(key);
+  useEffect(() => {
+    // While it was not shown nobody was told what changed.
+    allChanged();
+    return listenLive({
+      change: ({ conversation_id }) => {
+        refreshSoon(key);
+        changed(conversation_id);
+      },
+      reset: allChanged,
+    });
+  }, [key, changed, allChanged]);
 
   const failure = useFailure(query);
   return {
@@ -92,34 +89,48 @@ export function useConversationList(filter: Filter) {
   };
 }
 
-/** Below the head, which is read as a whole, rows that have changed are read when somebody sees them. */
+/** Below the head, which is read as a whole, rows that may have changed are read when somebody sees them. */
 function useRowsBelow(key: readonly ['conversations', Filter]) {
   const old = useRef(new Set<string>());
   const drawn = useRef<readonly string[]>([]);
   const reading = useRef(0);
+  const idsBelow = useCallback(
+    () => (queryClient.getQueryData<List>(key)?.items ?? []).slice(PAGE).map(({ id }) => id),
+    [key],
+  );
   const readSeen = useCallback(() => {
+    const below = new Set(old.current.size === 0 ? [] : idsBelow());
     for (const id of drawn.current) {
       if (reading.current >= SINGLE_READS) return;
-      if (!old.current.delete(id)) continue;
+      // What the head has now is read with it.
+      if (!below.has(id) || !old.current.delete(id)) continue;
       reading.current++;
-      void get<ConversationDetail>(`/v1/conversations/${id}`)
-        .then((item) => queryClient.setQueryData<List>(key, (now) => now && { ...now, ...withItem(now, item, ACCESS) }))
-        .catch(() => {})
-        .finally(() => {
+      void get<ConversationDetail>(`/v1/conversations/${id}`).then(
+        (item) => {
           reading.current--;
+          queryClient.setQueryData<List>(key, (now) => now && { ...now, ...withItem(now, item, ACCESS) });
           readSeen();
-        });
+        },
+        () => {
+          reading.current--;
+          // Read again when something changes or somebody scrolls, not at once: what failed may fail for a while.
+          old.current.add(id);
+        },
+      );
     }
-  }, [key]);
+  }, [key, idsBelow]);
   const changed = useCallback(
     (id: string) => {
-      const at = queryClient.getQueryData<List>(key)?.items.findIndex((item) => item.id === id) ?? -1;
-      if (at < PAGE) return;
+      if (!queryClient.getQueryData<List>(key)?.items.some((item) => item.id === id)) return;
       old.current.add(id);
       readSeen();
     },
     [key, readSeen],
   );
+  const allChanged = useCallback(() => {
+    old.current = new Set(idsBelow());
+    readSeen();
+  }, [idsBelow, readSeen]);
   const setDrawn = useCallback(
     (ids: readonly string[]) => {
       drawn.current = ids;
@@ -127,5 +138,5 @@ function useRowsBelow(key: readonly ['conversations', Filter]) {
     },
     [readSeen],
   );
-  return { changed, setDrawn };
+  return { changed, allChanged, setDrawn };
 }

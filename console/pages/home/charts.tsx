@@ -3,11 +3,13 @@
 import { X } from 'lucide-react';
 import { useMemo, useState } from 'react';
 import type uPlot from 'uplot';
+import { useLocation } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
 import { axes, markTrouble } from '../../parts/chart-drawing.ts';
 import { duration } from '../../parts/duration.ts';
 import { bars, Caption, type Look, Plot } from '../../parts/plot.tsx';
 import { TimesChart } from '../../parts/times-chart.tsx';
+import { slotPath } from './slot.ts';
 
 type Series = Overview['series'];
 
@@ -28,6 +30,11 @@ const PERCENTILES = ['p50', 'p95'] as const;
 
 export function Charts({ series: { points, step_ms } }: { series: Series }) {
   const [hovered, setHovered] = useState<number | null>(null);
+  const [, navigate] = useLocation();
+  const open = (index: number) => {
+    const point = points[index];
+    if (point) navigate(slotPath(point, step_ms));
+  };
   const texts = useMemo<uPlot.AlignedData>(
     () => [
       points.map((point) => Date.parse(point.at) / 1000),
@@ -64,9 +71,17 @@ export function Charts({ series: { points, step_ms } }: { series: Series }) {
           stepSeconds={step_ms / 1000}
           nothing={points.some(({ texts_in, texts_out }) => texts_in + texts_out > 0) ? null : 'No texts in this time'}
           onHover={setHovered}
+          onPick={open}
         />
       </figure>
-      <TimesChart shown={PERCENTILES} points={points} stepMs={step_ms} hovered={hovered} onHover={setHovered} />
+      <TimesChart
+        shown={PERCENTILES}
+        points={points}
+        stepMs={step_ms}
+        hovered={hovered}
+        onHover={setHovered}
+        onPick={open}
+      />
     </div>
   );
 }

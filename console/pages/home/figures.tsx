@@ -3,6 +3,7 @@ import { CircleAlert, TriangleAlert } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
+import { queryString } from '../../api.ts';
 import { duration } from '../../parts/duration.ts';
 import { exactly, percent, rate, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
@@ -53,10 +54,10 @@ export function Figures({ overview, findings }: Props) {
         </Figure>
         <Figure
           label="Waiting now"
-          href="/conversations?state=waiting"
-          value={shortly(waiting.texts)}
+          href={`/conversations?state=${isForOperators(waiting) ? 'taken_over' : 'waiting'}`}
+          value={shortly(isForOperators(waiting) ? waiting.with_operator.texts : waiting.texts)}
           exact={waits(waiting)}
-          tone={toneOf('waiting')}
+          tone={toneOf('waiting') ?? toneOf('with_operator')}
         >
           <Oldest overview={overview} />
         </Figure>
@@ -119,22 +120,24 @@ function Figure({
   );
 }
 
-/** Half of the people, nearly all of them, and the unlucky ones: an average would be nobody's time. */
+/** Half of the people, nearly all of them, and the unlucky ones: an average would be nobody's time. Each leads to who waited longer. */
 function TimeToAnswer({ overview: { window, time_to_answer_ms: time } }: { overview: Overview }) {
   return (
     <li className="col-span-2 bg-page">
-      <Link
-        href={`/conversations?since=${window}`}
-        className="flex h-full flex-col px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4"
-        title="From the first text of a burst to the answer, before the carrier takes it"
-      >
-        <span className="text-ink-2">Time to answer</span>
-        <span className="grid grid-cols-3 gap-3">
+      <div className="flex h-full flex-col py-3">
+        <h2
+          className="px-4 text-ink-2 @xl:px-5 @5xl:px-4"
+          title="From the first text of a burst to the answer, before the carrier takes it"
+        >
+          Time to answer
+        </h2>
+        <div className="grid flex-1 grid-cols-3">
           {(['p50', 'p95', 'p99'] as const).map((name) => (
-            <span
+            <Link
               key={name}
-              className="flex flex-col"
-              title={time ? `${name}: ${exactly(Math.round(time[name]))} ms` : undefined}
+              href={`/conversations${queryString({ since: window, slower_than: time ? Math.max(1, Math.floor(time[name])) : '' })}`}
+              className="-my-3 flex flex-col justify-end px-4 py-3 -outline-offset-2 hover:bg-hover @xl:px-5 @5xl:px-4"
+              title={time ? `${name}: ${exactly(Math.round(time[name]))} ms; see whose answers took longer` : undefined}
             >
               <span
                 className={`figures text-figure font-medium tracking-tight whitespace-nowrap ${name === 'p50' ? '' : 'text-ink-2'}`}
@@ -142,10 +145,10 @@ function TimeToAnswer({ overview: { window, time_to_answer_ms: time } }: { overv
                 {time ? <Split text={duration(time[name])} /> : '–'}
               </span>
               <span className="text-small text-ink-3">{name}</span>
-            </span>
+            </Link>
           ))}
-        </span>
-      </Link>
+        </div>
+      </div>
     </li>
   );
 }
@@ -163,6 +166,7 @@ function Split({ text }: { text: string }) {
 
 function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   useNow();
+  if (isForOperators(waiting)) return 'for an operator';
   if (waiting.oldest_ms === null) {
     if (waiting.texts > 0) return 'just now';
     return waiting.deferred === 0 ? 'nobody waits' : `agents answer ${shortly(waiting.deferred)} later`;
@@ -171,7 +175,18 @@ function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
   return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
 }
 
-function waits({ texts, conversations, deferred }: Overview['waiting']): string {
-  const now = `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`;
-  return deferred === 0 ? now : `${now}; to ${exactly(deferred)} more questions agents said that they answer later`;
+/** Whether all that waits waits for somebody who answers by hand. */
+function isForOperators({ texts, with_operator }: Overview['waiting']): boolean {
+  return texts === 0 && with_operator.texts > 0;
+}
+
+function waits({ texts, conversations, deferred, with_operator }: Overview['waiting']): string {
+  return [
+    `${exactly(texts)} texts wait in ${exactly(conversations)} conversations`,
+    with_operator.texts > 0 &&
+      `${exactly(with_operator.texts)} more wait for operators who have taken over ${exactly(with_operator.conversations)}`,
+    deferred > 0 && `to ${exactly(deferred)} more questions agents said that they answer later`,
+  ]
+    .filter(Boolean)
+    .join('; ');
 }

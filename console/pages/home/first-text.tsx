@@ -2,6 +2,7 @@
 import { ArrowRight, Plus } from 'lucide-react';
 import { Link } from 'wouter';
 import type { Agent } from '../../../src/http/contract.ts';
+import { useFailure } from '../../parts/failure.ts';
 import { Address } from '../../parts/phone-number.tsx';
 import { useInstance } from '../../parts/shell.tsx';
 import { Command, Way, Ways } from '../../parts/ways.tsx';
@@ -12,12 +13,24 @@ const TEXT = 'npx darkspere text "hello"';
 export function FirstText({ agents }: { agents: readonly Agent[] }) {
   const instance = useInstance();
   const number = instance.data?.numbers.find(({ is_active }) => is_active);
-  const isReal = instance.data?.carrier === 'twilio';
+  const failure = useFailure(instance);
+  const carrier = instance.data?.carrier;
   return (
     <div className="px-4 pt-5 pb-2 @xl:px-6 @xl:pt-7">
       <h1 className="text-figure font-semibold tracking-tight">Send the first text</h1>
       <p className="mt-0.5 max-w-prose text-large text-ink-2">
-        {number === undefined ? (
+        {failure ? (
+          <>
+            Our numbers could not be read.{' '}
+            <button
+              type="button"
+              onClick={() => void instance.refetch()}
+              className="text-accent underline decoration-1 underline-offset-2"
+            >
+              Try again
+            </button>
+          </>
+        ) : number === undefined ? (
           'Everything is ready.'
         ) : (
           <>
@@ -28,14 +41,15 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
         You will see here what becomes of the text.
       </p>
       <Ways>
-        {isReal ? (
+        {carrier === 'twilio' && (
           <Way
             title="From your phone"
             action={number !== undefined && <Address address={number.address} className="text-title" />}
           >
             Twilio is the carrier: a text to the number arrives here, and the answer on your phone.
           </Way>
-        ) : (
+        )}
+        {carrier === 'simulator' && (
           <Way
             title="From a phone in the browser"
             action={
@@ -50,7 +64,7 @@ export function FirstText({ agents }: { agents: readonly Agent[] }) {
             Type as a person would, and see the bubbles, what they cost, and what became of them.
           </Way>
         )}
-        {!isReal && (
+        {carrier === 'simulator' && (
           <Way title="From a terminal" action={<Command text={TEXT} />}>
             The same simulated carrier, in a second terminal.
           </Way>

@@ -7,7 +7,16 @@ const SIGNS = { good: CircleCheck, warn: TriangleAlert, bad: CircleAlert } as co
 export const TONES: Readonly<Record<Tone, string>> = { good: 'text-good', warn: 'text-warn', bad: 'text-bad' };
 
 /** The answer in a sentence, the reason in another, and what else is not well below. */
-export function Headline({ verdict, children }: { verdict: Verdict; children: ReactNode }) {
+export function Headline({
+  verdict,
+  retry,
+  children,
+}: {
+  verdict: Verdict;
+  /** Reads again what could not be read. */
+  retry: () => unknown;
+  children: ReactNode;
+}) {
   const [worst, ...others] = verdict.findings;
   const Sign = SIGNS[verdict.tone];
   return (
@@ -19,12 +28,12 @@ export function Headline({ verdict, children }: { verdict: Verdict; children: Re
             {verdict.headline}
           </h1>
           <p className="mt-0.5 max-w-prose text-large text-ink-2">
-            {verdict.reason} {worst && <FindingLink finding={worst} />}
+            {verdict.reason} {worst && <FindingLink finding={worst} retry={retry} />}
           </p>
           {others.length > 0 && (
             <ul className="mt-2 flex max-w-prose flex-col gap-1" aria-label="What else is not well">
               {others.map((finding) => (
-                <Other key={finding.about} finding={finding} />
+                <Other key={finding.about} finding={finding} retry={retry} />
               ))}
             </ul>
           )}
@@ -35,20 +44,29 @@ export function Headline({ verdict, children }: { verdict: Verdict; children: Re
   );
 }
 
-function Other({ finding }: { finding: Finding }) {
+type OfFinding = { readonly finding: Finding; readonly retry: () => unknown };
+
+function Other({ finding, retry }: OfFinding) {
   const Sign = SIGNS[finding.tone];
   return (
     <li className="flex gap-2 text-ink-2">
       <Sign size={14} className={`mt-[3px] shrink-0 ${TONES[finding.tone]}`} aria-hidden />
       <span>
-        {finding.reason} <FindingLink finding={finding} />
+        {finding.reason} <FindingLink finding={finding} retry={retry} />
       </span>
     </li>
   );
 }
 
-function FindingLink({ finding: { href, link } }: { finding: Finding }) {
+function FindingLink({ finding: { href, link }, retry }: OfFinding) {
   const className = 'whitespace-nowrap text-accent underline decoration-1 underline-offset-2';
+  if (href === null) {
+    return (
+      <button type="button" onClick={() => void retry()} className={className}>
+        {link}
+      </button>
+    );
+  }
   if (href.startsWith('#')) {
     return (
       <a href={href} className={className}>

@@ -35,6 +35,8 @@ const AGENT: Overview['agents'][number] = {
 const OFF = { at: '2026-11-25T09:00:00.000Z', by: 'operator', reason: 'a holiday' };
 const named = (name: string, status: typeof AGENT.status = 'active') => ({ ...AGENT, name, status });
 
+const NONE = { texts: 0, conversations: 0, oldest_ms: null };
+
 function overview(more: Partial<Overview> = {}): Overview {
   return {
     at: '2026-11-25T10:00:00.000Z',
@@ -45,13 +47,16 @@ function overview(more: Partial<Overview> = {}): Overview {
     answered_share: 1,
     time_to_answer_ms: { p50: 1_240, p95: 3_000, p99: 4_000 },
     parts: { delivered: 38, failed: 0, under_way: 0, unknown: 0 },
-    waiting: { texts: 0, conversations: 0, oldest_ms: null, deferred: 0 },
+    waiting: { texts: 0, conversations: 0, oldest_ms: null, deferred: 0, with_operator: NONE },
     series: { step_ms: 60_000, points: [] },
     agents: [AGENT],
     ...more,
   };
 }
-const waits = (oldest_ms: number) => overview({ waiting: { texts: 3, conversations: 2, oldest_ms, deferred: 0 } });
+const waits = (oldest_ms: number) =>
+  overview({ waiting: { texts: 3, conversations: 2, oldest_ms, deferred: 0, with_operator: NONE } });
+const byHand = (oldest_ms: number) =>
+  overview({ waiting: { ...NONE, deferred: 0, with_operator: { texts: 1, conversations: 1, oldest_ms } } });
 const turns = (replied: number, fell_back: number) => overview({ turns: { replied, fell_back, other: 0 } });
 const parts = (delivered: number, failed: number, under_way = 0) =>
   overview({ parts: { delivered, failed, under_way, unknown: 0 } });
@@ -69,6 +74,15 @@ const CASES: readonly (readonly [Overview, 'good' | 'warn' | 'bad', string, RegE
   // A burst and a turn take their time.
   [waits(60_000), 'good', 'All is well', /./],
   [waits(90_000), 'warn', 'Some texts wait long', /^3 texts wait in 2 conversations, the oldest for 1 min 30 s\.$/],
+  // Somebody who types takes their time too, and nobody else answers.
+  [byHand(120_000), 'good', 'All is well', /./],
+  [
+    byHand(240_000),
+    'warn',
+    'A text waits for an operator',
+    /^1 text waits in one conversation taken over by hand, the oldest for 4 min; no agent answers there\.$/,
+  ],
+  [byHand(700_000), 'bad', 'A text waits for an operator', /./],
   [waits(600_000), 'bad', 'Texts are not being answered', /the oldest for 10 min/],
   [
     turns(500, 1),
@@ -158,7 +172,7 @@ test('the worst comes first, and nothing is left out', () => {
   const { tone, headline, findings } = judge({
     ...parts(20, 5),
     agents: [named('a'), named('b', 'disabled')],
-    waiting: { texts: 1, conversations: 1, oldest_ms: 100_000, deferred: 0 },
+    waiting: { texts: 1, conversations: 1, oldest_ms: 100_000, deferred: 0, with_operator: NONE },
     turns: { replied: 100, fell_back: 1, other: 0 },
   });
   assert.equal(tone, 'bad');

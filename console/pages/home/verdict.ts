@@ -6,13 +6,13 @@ import { formatAddress } from '../../parts/format-address.ts';
 export type Tone = 'good' | 'warn' | 'bad';
 /** Something that is not well. */
 export type Finding = {
-  readonly about: 'agents' | 'waiting' | 'fell_back' | 'failed';
+  readonly about: 'agents' | 'numbers' | 'waiting' | 'with_operator' | 'fell_back' | 'failed';
   readonly tone: 'warn' | 'bad';
   /** As a heading. */
   readonly headline: string;
   readonly reason: string;
-  /** Where the things are that it speaks of, and what the link to them says. */
-  readonly href: string;
+  /** Where the things are that it speaks of, and what the link to them says; null where they have to be read again. */
+  readonly href: string | null;
   readonly link: string;
 };
 export type Verdict = {
@@ -26,6 +26,9 @@ export type Verdict = {
 /** A turn may take a minute (DARKSPERE_TURN_MS), and a burst waits a little before it: what is older is not being answered. */
 const WAIT_WARN_MS = 75_000;
 const WAIT_BAD_MS = 180_000;
+/** Somebody who answers by hand reads and types; nobody else answers meanwhile. */
+const OPERATOR_WARN_MS = 180_000;
+const OPERATOR_BAD_MS = 600_000;
 /** Of a few turns one is a large share; it takes several to be more than bad luck. */
 const FEW = 3;
 const FELL_BACK_BAD = 0.05;
@@ -33,12 +36,28 @@ const FELL_BACK_BAD = 0.05;
 const FAILED_WARN = 0.02;
 const FAILED_BAD = 0.1;
 
+const UNCHECKED: Finding = {
+  about: 'numbers',
+  tone: 'warn',
+  headline: 'Not all could be checked',
+  reason: 'Our numbers could not be read: whether somebody answers each of them is not known.',
+  href: null,
+  link: 'Try again',
+};
+
 /** The fallback goes out unless it did within the hour and nobody has answered since. */
 const TOLD = 'people who text are told that nobody can answer, once an hour at most';
 
-/** `numbers`: ours, with whom each asks; none while they are not known. */
-export function judge(overview: Overview, numbers: Instance['numbers'] = []): Verdict {
-  const findings = [agents(overview, numbers), waiting(overview), fellBack(overview), failed(overview)]
+/** `numbers`: ours, with whom each asks; none while they are read for the first time, null when they could not be. */
+export function judge(overview: Overview, numbers: Instance['numbers'] | null = []): Verdict {
+  const findings = [
+    agents(overview, numbers ?? []),
+    numbers === null ? UNCHECKED : null,
+    waiting(overview),
+    withOperator(overview),
+    fellBack(overview),
+    failed(overview),
+  ]
     .filter((finding) => finding !== null)
     .sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
   const [worst] = findings;
@@ -108,14 +127,26 @@ function agents({ agents: all }: Overview, numbers: Instance['numbers']): Findin
 
 function waiting({ waiting: { texts, conversations, oldest_ms } }: Overview): Finding | null {
   if (oldest_ms === null || oldest_ms < WAIT_WARN_MS) return null;
-  const where = conversations === 1 ? 'one conversation' : `${conversations} conversations`;
   return {
     about: 'waiting',
     tone: oldest_ms < WAIT_BAD_MS ? 'warn' : 'bad',
     headline: oldest_ms < WAIT_BAD_MS ? 'Some texts wait long' : 'Texts are not being answered',
-    reason: `${count(texts, 'text waits', 'texts wait')} in ${where}, the oldest for ${duration(oldest_ms)}.`,
+    reason: `${count(texts, 'text waits', 'texts wait')} in ${inConversations({ conversations })}, the oldest for ${duration(oldest_ms)}.`,
     href: '/conversations?state=waiting',
     link: 'See who waits',
+  };
+}
+
+function withOperator({ waiting: { with_operator } }: Overview): Finding | null {
+  const { texts, oldest_ms } = with_operator;
+  if (oldest_ms === null || oldest_ms < OPERATOR_WARN_MS) return null;
+  return {
+    about: 'with_operator',
+    tone: oldest_ms < OPERATOR_BAD_MS ? 'warn' : 'bad',
+    headline: texts === 1 ? 'A text waits for an operator' : 'Texts wait for an operator',
+    reason: `${count(texts, 'text waits', 'texts wait')} in ${inConversations(with_operator)} taken over by hand, the oldest for ${duration(oldest_ms)}; no agent answers there.`,
+    href: '/conversations?state=taken_over',
+    link: 'See what is taken over',
   };
 }
 
@@ -176,5 +207,7 @@ function listed(names: readonly string[]): string {
   return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
 }
 
+const inConversations = ({ conversations }: { conversations: number }) =>
+  conversations === 1 ? 'one conversation' : `${whole(conversations)} conversations`;
 const whole = (n: number) => n.toLocaleString('en');
 const count = (n: number, one: string, many: string) => `${whole(n)} ${n === 1 ? one : many}`;

@@ -45,7 +45,7 @@ language sql stable as $$
      order by m.id desc limit 1))
 $$;
 
--- How many texts wait, in how many conversations, and since when the longest. What operators have taken over does not wait for us.
+-- How many texts wait, in how many conversations, and since when the longest. What operators have taken over waits for them.
 create or replace function waiting_totals(out texts int, out conversations int, out oldest_at timestamptz)
 language sql stable security definer set search_path = public, pg_temp
 as $$
@@ -54,6 +54,14 @@ as $$
   join conversations c on c.id = waiting.id and c.last_seq > c.done_seq and c.takeover_by is null
 $$;
 
-revoke execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_since(conversations), waiting_totals() from public;
-grant execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_totals() to darkspere_web;
+-- The same of what waits for operators: no agent answers it while they have its conversation.
+create or replace function operator_totals(out texts int, out conversations int, out oldest_at timestamptz)
+language sql stable security definer set search_path = public, pg_temp
+as $$
+  select coalesce(sum(c.last_seq - c.done_seq), 0)::int, count(*)::int, min(waiting_since(c))
+  from conversations c where c.takeover_by is not null and c.last_seq > c.done_seq
+$$;
+
+revoke execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_since(conversations), waiting_totals(), operator_totals() from public;
+grant execute on function waiting_conversations(int), unknown_conversations(int), deferred_conversations(int), waiting_totals(), operator_totals() to darkspere_web;
 grant execute on function waiting_since(conversations) to darkspere_admin;

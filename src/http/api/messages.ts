@@ -2,10 +2,11 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { DarkspereError } from '../../errors.ts';
-import { findMessage, listMessages } from '../../inbox/messages.ts';
+import { findInConversation, findMessage, listMessages } from '../../inbox/messages.ts';
 import { findPath } from '../../inbox/path-rows.ts';
-import { search } from '../../inbox/search.ts';
-import { Message, MessagePage, MessageQuery, SearchQuery, SearchResult } from '../contract/conversations.ts';
+import type { Reader } from '../../inbox/reader.ts';
+import { search, searchMessages } from '../../inbox/search.ts';
+import { FoundMessagePage, Message, MessageQuery, SearchQuery, SearchResult } from '../contract/conversations.ts';
 import { MessagePath } from '../contract/path.ts';
 import { route } from '../routes.ts';
 import { type ReaderDeps, readerOf } from './conversations.ts';
@@ -18,12 +19,15 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     method: 'GET',
     path: '/v1/messages',
     summary: 'Messages, newest first',
+    description:
+      'With `q` those that have these words or are named by it. A page may hold fewer than `limit` while `next_cursor` is not null: ' +
+      'one request looks only so far back, and `searched_back_to` says how far; `searched` says what was looked through.',
     tag: 'conversations',
     scope: 'read',
     query: MessageQuery,
-    answers: { 200: MessagePage },
+    answers: { 200: FoundMessagePage },
     errors: ['query_too_slow'],
-    handle: ({ query, reply }) => listMessages(readerOf(deps, reply), query),
+    handle: ({ query, reply }) => messages(readerOf(deps, reply), query),
   });
 
   route(app, {
@@ -73,4 +77,13 @@ export function messageRoutes(app: FastifyInstance, deps: ReaderDeps): void {
     errors: ['query_too_slow'],
     handle: ({ query: { q }, reply }) => search(readerOf(deps, reply), q),
   });
+}
+
+async function messages(reader: Reader, { q, conversation_id, ...page }: z.output<typeof MessageQuery>) {
+  if (q !== undefined && conversation_id === undefined) return searchMessages(reader, { ...page, q });
+  const found =
+    q === undefined || conversation_id === undefined
+      ? await listMessages(reader, { ...page, conversation_id })
+      : await findInConversation(reader, { ...page, q, conversation_id });
+  return { ...found, searched: [], searched_back_to: null };
 }

@@ -86,7 +86,7 @@ export const ConversationQuery = PageQuery.extend({
     .meta({
       description:
         '`fell_back`: nobody could answer the last texts; `undelivered`: something of what was said last did not arrive; `failed`: either; ' +
-        '`unknown`: the carrier has not said whether it took something. With `since` all that happened since then counts, not only the last.',
+        '`unknown`: the carrier has not said whether it took something. With `since` or `until` all that happened in that time counts, not only the last.',
     }),
   since: z
     .string()
@@ -94,8 +94,20 @@ export const ConversationQuery = PageQuery.extend({
     .optional()
     .meta({
       description:
-        'A moment (`2026-11-25T10:00:00Z`) or how far back (`15m`, `1h`, `24h`, `7d`): what went wrong since then; with another ' +
-        '`state`, or with none, conversations whose newest text is not older.',
+        'A moment (`2026-11-25T10:00:00Z`) or how far back (`15m`, `1h`, `24h`, `7d`): what went wrong or was slow since then; with another ' +
+        '`state`, or with none, conversations that have a text since then.',
+    }),
+  until: z.string().max(40).optional().meta({ description: 'The same: before when.' }),
+  slower_than: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(604_800_000)
+    .optional()
+    .meta({
+      description:
+        'Milliseconds: an answer took longer, from the first text of its burst to the commit of the answer. The last one, or with `since` or ' +
+        '`until` any of that time.',
     }),
   number: z.string().max(80).optional(),
   agent: id.optional(),
@@ -169,9 +181,24 @@ export const Message = z.object({
 });
 /** Newest first. */
 export const MessagePage = page(Message);
+/** A message on its own says whose it is. */
+export const FoundMessage = Message.extend({ our_address: z.string(), their_address: z.string() });
+/** `searched`: what was looked through for `q`, in words; `searched_back_to`: a page that is not full looked no further back. */
+export const FoundMessagePage = page(FoundMessage).extend({
+  searched: z.array(z.string()),
+  searched_back_to: time.nullable(),
+});
 export const MessageQuery = PageQuery.extend({
-  /** Words of the text, at least three characters. */
-  q: z.string().min(3).max(200).optional(),
+  q: z
+    .string()
+    .min(2)
+    .max(200)
+    .optional()
+    .meta({
+      description:
+        'Words of the text. Without `conversation_id` also an id of a message, a turn, a part, an exchange or the carrier’s, or the ' +
+        'error code that a turn or something that was sent ended with.',
+    }),
   conversation_id: id.optional(),
   direction: Direction.optional(),
 });
@@ -179,7 +206,7 @@ export const MessageQuery = PageQuery.extend({
 export const SearchQuery = z.strictObject({ q: z.string().min(2).max(200) });
 export const SearchResult = z.object({
   conversations: z.array(Conversation),
-  messages: z.array(Message.omit({ parts: true }).extend({ our_address: z.string(), their_address: z.string() })),
+  messages: z.array(FoundMessage.omit({ parts: true })),
   agents: z.array(AgentRef),
   /** What was looked through, in words, for a search that found nothing. */
   searched: z.array(z.string()),
@@ -197,4 +224,6 @@ export type Part = z.infer<typeof Part>;
 export type TurnRef = z.infer<typeof TurnRef>;
 export type Message = z.infer<typeof Message>;
 export type MessagePage = z.infer<typeof MessagePage>;
+export type FoundMessage = z.infer<typeof FoundMessage>;
+export type FoundMessagePage = z.infer<typeof FoundMessagePage>;
 export type SearchResult = z.infer<typeof SearchResult>;

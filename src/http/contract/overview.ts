@@ -5,6 +5,11 @@ import { time } from './basics.ts';
 
 export const OverviewQuery = z.strictObject({ window: z.enum(['1h', '24h']).default('1h') });
 const percentiles = z.object({ p50: z.number(), p95: z.number(), p99: z.number() }).nullable();
+const waiting = z.object({
+  texts: z.number().int(),
+  conversations: z.number().int(),
+  oldest_ms: z.number().nullable(),
+});
 export const Overview = z.object({
   at: time,
   window: z.enum(['1h', '24h']),
@@ -23,13 +28,11 @@ export const Overview = z.object({
     under_way: z.number().int(),
     unknown: z.number().int(),
   }),
-  /** `deferred`: turns whose agent said 202 and has not answered yet; their texts are not among those that wait. */
-  waiting: z.object({
-    texts: z.number().int(),
-    conversations: z.number().int(),
-    oldest_ms: z.number().nullable(),
-    deferred: z.number().int(),
-  }),
+  /**
+   * What waits for an agent. Apart from it: `deferred`, turns whose agent said 202 and has not answered yet, and `with_operator`, what
+   * waits in conversations that operators answer by hand.
+   */
+  waiting: waiting.extend({ deferred: z.number().int(), with_operator: waiting }),
   series: z.object({
     step_ms: z.number().int(),
     points: z.array(

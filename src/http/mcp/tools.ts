@@ -174,6 +174,7 @@ const TOOLS: readonly Tool[] = [
     input: z.strictObject({
       state: ConversationQuery.shape.state,
       since: ConversationQuery.shape.since,
+      until: ConversationQuery.shape.until,
       phone: z.string().max(80).optional().describe('Part of the person’s number.'),
       number: z.string().max(80).optional().describe('One of our numbers.'),
       limit: limit(50, 20),
