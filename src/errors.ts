@@ -424,7 +424,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 429,
     retry: 'same',
-    title: 'It is night where the person lives.',
+    title: 'It is night where the person lives, and nothing was asked.',
     fix: 'Send after the time in the message. Hours and time zones: `npx darkspere mcp limits`, and `--time-zone` of `npx darkspere mcp allow`.',
   },
   program_budget_spent: {

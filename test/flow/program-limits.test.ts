@@ -9,7 +9,6 @@ describe('limits of programs', () => {
   let world: World;
   before(async () => {
     world = await startWorld();
-    await world.sql`update program_limits set quiet_from = null, quiet_until = null`;
   });
   after(() => world.stop());
 
