@@ -2521,6 +2521,7 @@ declare
   t turns;
   posted uuid;
   room_at timestamptz;
+  wakes boolean := false;
 begin
   select * into c from conversations where id = p_conversation for update;
   if not found then
@@ -2574,6 +2575,12 @@ begin
       raise exception sqlstate 'DS001' using message =
         case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end;
     end if;
+    -- Whoever has just texted is awake; nobody else is woken up.
+    wakes := coalesce(last_texted(c) < clock_timestamp() - interval '1 hour', true);
+    room_at := quiet_until(null, c.their_address, clock_timestamp());
+    if wakes and room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
   end if;
 
   perform queue_replies(json_build_array(json_build_object(
@@ -2585,6 +2592,11 @@ begin
   if room_at > clock_timestamp() then
     raise exception sqlstate 'DS001' using message = 'sender_busy';
   end if;
+  -- Its turn in line may come when the person sleeps.
+  room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
+  if wakes and room_at is not null then
+    raise exception sqlstate 'DS001' using message = 'quiet_hours';
+  end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
   update webhook_receipts set message_id = posted
@@ -2594,18 +2606,6 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
-
-CREATE OR REPLACE FUNCTION public.post_was_taken(p_agent uuid, p_conversation uuid, p_key text)
- RETURNS boolean
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-  select exists (
-    select from webhook_receipts
-    where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key)
-$function$;
-grant execute on function post_was_taken(uuid,uuid,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.program_text(p_key uuid, p_by text, p_conversation uuid, p_ours text, p_theirs text, p_body text, p_parts json, p_once text, p_hash bytea, p_scope text, p_pacing boolean)
  RETURNS TABLE(verdict text, message_id uuid, conversation_id uuid, free_at timestamp with time zone)
@@ -2907,7 +2907,6 @@ AS $function$
     where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null) order by r.api_key_id nulls last limit 1
   ) person on true
 $function$;
-grant execute on function quiet_until(uuid,text,timestamp with time zone) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.record_call_times(p_calls json)
  RETURNS TABLE(agent_id uuid, p95_ms real)

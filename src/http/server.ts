@@ -10,11 +10,15 @@ import { validatorCompiler } from './routes.ts';
 export type ServiceOptions = {
   readonly name: string;
   readonly logger: Logger;
+  /** It faces the internet, through a reverse proxy mostly: one in a network of ours is believed whom it forwards for. */
+  readonly isPublic?: boolean;
   /** True while the process is stopping: connections are told to go. */
   readonly isClosing: () => boolean;
 };
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** In the terms of proxy-addr: loopback, link-local, and the private ranges of IPv4 and IPv6. */
+const OWN_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'malformed_body',
   404: 'not_found',
@@ -28,6 +32,8 @@ export function createServer(options: ServiceOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
+    // For `request.ip` alone, by which wrong keys are counted; nothing asks for the host or the protocol of a request.
+    trustProxy: options.isPublic === true && OWN_NETWORKS,
     // Slow clients: headers and body must be here within this time, idle connections go after a minute.
     connectionTimeout: 10_000,
     requestTimeout: 10_000,

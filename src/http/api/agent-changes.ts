@@ -98,7 +98,6 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
       await assertOwn(sql, principal, params.id);
       const presented = principal.kind === 'agent' ? bearerOf(request) : null;
       const rotated = await rotateAgentKey(sql, params.id, { keepSeconds: body.keep_old_for_seconds, presented });
-      app.access.guesses.noteRight(rotated.apiKey);
       return { agent_id: params.id, api_key: rotated.apiKey, old_valid_until: iso(rotated.oldUntil) };
     },
   });
