@@ -145,6 +145,7 @@ create table agent_registry (
   trial_until timestamp with time zone,
   probe_by text,
   probe_until timestamp with time zone,
+  deactivated_by text,
   constraint agent_registry_pkey PRIMARY KEY (id),
   constraint agent_registry_api_key_hash_key UNIQUE (api_key_hash),
   constraint agent_registry_circuit_check CHECK ((circuit = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
@@ -171,6 +172,7 @@ grant select (circuit_opened_at) on agent_registry to darkspere_web;
 grant select (consecutive_failures) on agent_registry to darkspere_web;
 grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
+grant select (deactivated_by) on agent_registry to darkspere_web;
 grant select (disabled_at) on agent_registry to darkspere_web;
 grant select (disabled_by) on agent_registry to darkspere_web;
 grant select (disabled_reason) on agent_registry to darkspere_web;
@@ -2285,6 +2287,24 @@ begin
 end $function$;
 grant execute on function keep_health_history() to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.keep_switched_off(p_agent uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  update agent_registry a set status = 'disabled', disabled_at = clock_timestamp(),
+    disabled_by = coalesce(last.deactivated_by, last.disabled_by),
+    disabled_reason = case when last.deactivated_by is null then last.disabled_reason
+      else 'was deactivated by ' || last.deactivated_by || ', and has registered again' end
+  from (
+    select old.* from agent_registry old
+    join agent_registry new on new.id = p_agent and old.id <> new.id
+      and (old.name, old.type, old.endpoint_url) = (new.name, new.type, new.endpoint_url)
+      and old.account_id is not distinct from new.account_id
+    order by old.id desc limit 1
+  ) last
+  where a.id = p_agent and last.status = 'deactivated' and (last.deactivated_by is not null or last.disabled_at is not null)
+$function$;
+
 CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -3098,6 +3118,9 @@ begin
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
       wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
       p_key_hash, p_secrets);
+    if wanted.registered_with = 'secret' then
+      perform keep_switched_off(wanted.id);
+    end if;
   else
     update agent_registry a set
       protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,

@@ -83,13 +83,13 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
 
   one('deactivate', 'take an agent out for good: its key opens nothing any more; no list shows it').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
-      onCode(await act(nameOrId, json, deactivateAgent));
+      onCode(await act(nameOrId, json, (sql, id) => deactivateAgent(sql, id, BY)));
     },
   );
 
   one('activate', 'bring a deactivated agent back; name it by its id').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
-      onCode(await act(nameOrId, json, activateAgent));
+      onCode(await act(nameOrId, json, (sql, id) => activateAgent(sql, id, 'operator')));
     },
   );
 

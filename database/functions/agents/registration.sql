@@ -1,5 +1,24 @@
 -- What the registration service does with secrets that it cannot read.
 
+-- What an operator has ended stays so for whoever comes again under the same name, type and address: an agent that was deactivated,
+-- or was disabled and then left, comes back disabled.
+create or replace function keep_switched_off(p_agent uuid) returns void
+language sql
+as $$
+  update agent_registry a set status = 'disabled', disabled_at = clock_timestamp(),
+    disabled_by = coalesce(last.deactivated_by, last.disabled_by),
+    disabled_reason = case when last.deactivated_by is null then last.disabled_reason
+      else 'was deactivated by ' || last.deactivated_by || ', and has registered again' end
+  from (
+    select old.* from agent_registry old
+    join agent_registry new on new.id = p_agent and old.id <> new.id
+      and (old.name, old.type, old.endpoint_url) = (new.name, new.type, new.endpoint_url)
+      and old.account_id is not distinct from new.account_id
+    order by old.id desc limit 1
+  ) last
+  where a.id = p_agent and last.status = 'deactivated' and (last.deactivated_by is not null or last.disabled_at is not null)
+$$;
+
 -- Registers an agent, or registers it again: the same name and type at the same address, of the same owner, is the same agent that
 -- has started once more. Its key and signing secret of before hold for p_keep longer. Who comes with the secret alone is never one
 -- that an operator has registered. p_agent is { id, name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions,
@@ -30,6 +49,9 @@ begin
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
       wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
       p_key_hash, p_secrets);
+    if wanted.registered_with = 'secret' then
+      perform keep_switched_off(wanted.id);
+    end if;
   else
     update agent_registry a set
       protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
@@ -106,7 +128,7 @@ begin
   return asked;
 end $$;
 
-revoke execute on function keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
+revoke execute on function keep_switched_off(uuid), keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
   request_probe(uuid, text) from public;
 grant execute on function register_agent(json, bytea, bytea, interval), rotate_agent_secret(uuid, bytea, interval),
   request_probe(uuid, text) to darkspere_web, darkspere_admin;
