@@ -1,7 +1,7 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import { mayPass } from '../database/faults.ts';
+import { isUnstorable, mayPass } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -85,12 +85,18 @@ export function createServer(options: ServiceOptions): FastifyInstance {
   return app;
 }
 
+const UNSTORABLE =
+  'Something in the request contains a NUL character, which cannot be stored or searched for. Remove it.';
+
 /** What leaves us for anything thrown: coded, and without the inside of an unforeseen error. */
 export function toDarkspereError(thrown: unknown): DarkspereError {
   if (thrown instanceof DarkspereError) return thrown;
   const status = (thrown as FastifyError).statusCode;
   const code = status === undefined ? undefined : BY_STATUS[status];
   if (code) return new DarkspereError(code, `${CATALOGUE[code].title} ${messageOf(thrown)}`);
+  if (status !== undefined && status >= 400 && status < 500)
+    return new DarkspereError('request_refused', `${messageOf(thrown)}.`, { status });
+  if (isUnstorable(thrown)) return new DarkspereError('invalid_request', UNSTORABLE);
   if (mayPass(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
   return new DarkspereError('internal_error', undefined, { cause: thrown });
 }
