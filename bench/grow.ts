@@ -44,7 +44,7 @@ const { values: options } = parseArgs({
     keep: { type: 'string' },
     texts: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '3' },
-    rate: { type: 'string', default: '200' },
+    rate: { type: 'string', default: '100' },
     seconds: { type: 'string', default: '6' },
   },
 });

@@ -943,7 +943,7 @@ declare
   session uuid;
 begin
   select * into stored from apply_keyword(
-    p_channel, p_provider_id, p_ours, p_theirs, p_body, 'choose', p_scope, p_notice, p_parts, null, p_pacing);
+    p_channel, p_provider_id, p_ours, p_theirs, p_body, 'choose', p_scope, p_notice, p_parts, null, p_pacing, null, null);
   -- A repeat of the webhook.
   if stored.conversation_id is null or p_type is null then
     return;
@@ -964,7 +964,7 @@ begin
 end $function$;
 grant execute on function apply_choice(text,text,text,text,text,uuid,text,text,text,json,boolean) to darkspere_web;
 
-CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean)
+CREATE OR REPLACE FUNCTION public.apply_keyword(p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text, p_notice text, p_parts json, p_rest text, p_pacing boolean, p_received timestamp with time zone, p_more text)
  RETURNS TABLE(conversation_id uuid, message_id uuid)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -978,6 +978,8 @@ declare
   c conversations;
   stored uuid;
   covered uuid[];
+  -- A clock that is ahead must not make a later text look older than this one.
+  received timestamptz := least(coalesce(p_received, clock_timestamp()), clock_timestamp());
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -988,6 +990,11 @@ begin
   covered := array(select conversations_of(p_channel, p_ours, p_theirs, case p_action when 'stop' then p_scope end));
   perform 1 from conversations where id = any (covered) order by id for update;
   select * into c from conversations where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs);
+  if p_action = 'more' and c.more is distinct from p_more then
+    delete from webhook_receipts r where (r.channel, r.provider_id) = (p_channel, p_provider_id);
+    return query select c.id, null::uuid;
+    return;
+  end if;
 
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
@@ -1002,14 +1009,21 @@ begin
     p_parts := null;
   end if;
   if p_action = 'stop' then
-    insert into consents (channel, scope, their_address, state, source)
-    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
-    on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
+    insert into consents as known (channel, scope, their_address, state, source, changed_at)
+    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword', received)
+    on conflict (channel, scope, their_address) do update set
+      state = 'out', source = 'keyword', changed_at = greatest(known.changed_at, received);
     perform stop_conversations(covered);
   elsif p_action = 'start' then
-    insert into consents (channel, scope, their_address, state, source)
-    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
-    on conflict (channel, scope, their_address) do update set state = 'in', source = 'keyword', changed_at = clock_timestamp();
+    -- One that lay in a spool, or that the database let wait, does not undo a STOP that came after it.
+    insert into consents as known (channel, scope, their_address, state, source, changed_at)
+    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword', received)
+    on conflict (channel, scope, their_address) do update set
+      state = 'in', source = 'keyword', changed_at = greatest(known.changed_at, received)
+    where not stopped_since(known, received);
+    if not found then
+      p_parts := null;
+    end if;
   elsif p_action = 'reset' then
     update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'reset'
     where id = c.session_id and is_active;
@@ -1032,7 +1046,7 @@ begin
   perform tell_watchers('text', array[c.id]);
   return query select c.id, stored;
 end $function$;
-grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean) to darkspere_web;
+grant execute on function apply_keyword(text,text,text,text,text,text,text,text,json,text,boolean,timestamp with time zone,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.apply_statuses(p_statuses json, p_scope text)
  RETURNS TABLE(part_id uuid, outcome text)
@@ -2320,7 +2334,7 @@ begin
   return ends_at;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text)
+CREATE OR REPLACE FUNCTION public.keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text, p_received timestamp with time zone)
  RETURNS TABLE(more text, opted_out boolean)
  LANGUAGE sql
  STABLE SECURITY DEFINER
@@ -2329,9 +2343,10 @@ AS $function$
   select
     (select c.more from conversations c where (c.channel, c.our_address, c.their_address) = (p_channel, p_ours, p_theirs)),
     exists (select 1 from consents s
-      where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out'))
+      where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')
+        and not stopped_since(s, coalesce(p_received, clock_timestamp())))
 $function$;
-grant execute on function keyword_state(text,text,text,text) to darkspere_web;
+grant execute on function keyword_state(text,text,text,text,timestamp with time zone) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.last_texted(c conversations)
  RETURNS timestamp with time zone
@@ -3262,7 +3277,7 @@ CREATE OR REPLACE FUNCTION public.repeats_itself(p_conversation uuid)
 AS $function$
 begin
   return (
-    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1
+    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1 and min(btrim(recent.body)) <> ''
     from (
       select m.body from messages m
       where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'
@@ -3943,6 +3958,14 @@ AS $function$
 $function$;
 grant execute on function stop_watching(uuid) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.stopped_since(p_consent consents, p_received timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select p_consent.state = 'out' and p_consent.source = 'keyword' and p_consent.changed_at > p_received
+$function$;
+
 CREATE OR REPLACE FUNCTION public.take_over(p_conversation uuid, p_by text, p_minutes integer)
  RETURNS TABLE(verdict text, taken_by text, since timestamp with time zone, until timestamp with time zone)
  LANGUAGE plpgsql
@@ -4200,7 +4223,9 @@ begin
   judged := array(
     select id from outbound_parts
     where id = any (p_parts) and state = 'queued'
-      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)));
+      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)
+        -- Longer than a busy worker, or the part before it, keeps one waiting; as long as a window of a campaign.
+        or greatest(send_at, again_at) < coalesce(p_now, clock_timestamp()) - interval '10 seconds'));
   if judged = '{}' then
     return p_parts;
   end if;

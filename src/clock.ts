@@ -21,7 +21,17 @@ export function now(): Date {
   return new Date(known === null ? Date.now() : known.wallMs + performance.now() - known.monotonicMs);
 }
 
+/** What was read of another clock is at most this old. */
+const STEP_MS = 2_000;
+let steppedMs = Number.NEGATIVE_INFINITY;
+
 /** Sets the time that all processes share, as of this moment. */
 export function follow(wall: Date): void {
+  if (known !== null && Math.abs(wall.getTime() - now().getTime()) > STEP_MS) steppedMs = performance.now();
   known = { wallMs: wall.getTime(), monotonicMs: performance.now() };
+}
+
+/** For how long the shared time has gone on evenly, as far as this process knows: what has a longer age by it may be younger. */
+export function steadyMs(): number {
+  return performance.now() - steppedMs;
 }

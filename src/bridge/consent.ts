@@ -23,12 +23,16 @@ export type Consent = {
   handle(text: Inbound): Promise<boolean>;
   /** Whether `handle` would do more than say no. */
   concerns(text: Inbound): boolean;
+  /** Names whom an opt-out concerns: texts with the same name must be handled in order. */
+  scopeOf(text: Inbound): string;
   /** Whether it is an opt-out, which counts from when the workers can know it. */
   isStop(text: Inbound): boolean;
 };
 
 /** The webhook has 0.9 s, which what a dead worker left behind must not use up. Longer than a claim holds (outbound.ts). */
 const LAST_SENDS_MS = 700;
+/** From its commit on a STOP waits this long at least, however long the commit took: then the last claim before it holds no more. */
+const CLAIM_OVER_MS = 550;
 const LOOK_AGAIN_MS = 20;
 
 const HANDLED: Readonly<Record<'STOP' | 'START' | 'HELP', Keyword>> = { STOP: 'stop', START: 'start', HELP: 'help' };
@@ -45,6 +49,7 @@ export function createConsent(deps: ConsentDeps): Consent {
     },
     concerns: (text) =>
       keywordFor(text) !== null || isYes(text.text) || choiceOf(text.text, deps.choosing(text.to)) !== null,
+    scopeOf: (text) => `${text.channel} ${deps.optOutScope ?? text.to} ${text.from}`,
     isStop: (text) => keywordFor(text) === 'stop',
   };
 }
@@ -57,8 +62,11 @@ async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword,
   // Where the carrier has already confirmed, a second confirmation would be one too many.
   const notice = text.optOutHandled ? null : packNotice(NOTICES[keyword]);
   const startedMs = performance.now();
-  await write(deps, text, keyword, notice, null);
-  if (keyword === 'stop') await lastSends(deps, text, startedMs + (deps.lastSendsMs ?? LAST_SENDS_MS));
+  await write(deps, text, keyword, notice);
+  if (keyword === 'stop') {
+    const waitMs = Math.max((deps.lastSendsMs ?? LAST_SENDS_MS) - (performance.now() - startedMs), CLAIM_OVER_MS);
+    await lastSends(deps, text, waitMs);
+  }
   return true;
 }
 
@@ -66,7 +74,8 @@ async function apply(deps: ConsentDeps, text: Inbound, keyword: Exclude<Keyword,
  * From the commit of a STOP on no part is claimed. One that was claimed before has left, or its worker hears of the STOP and
  * withholds it: waits until that is written down, so that nothing leaves after the STOP is acknowledged.
  */
-async function lastSends({ sql, optOutScope }: ConsentDeps, text: Inbound, untilMs: number): Promise<void> {
+async function lastSends({ sql, optOutScope }: ConsentDeps, text: Inbound, waitMs: number): Promise<void> {
+  const untilMs = performance.now() + waitMs;
   while (performance.now() < untilMs) {
     const [row] = await sql<{ some: boolean }[]>`
       select has_sends_under_way(${text.channel}, ${text.to}, ${text.from}, ${optOutScope}) as some`;
@@ -76,33 +85,38 @@ async function lastSends({ sql, optOutScope }: ConsentDeps, text: Inbound, until
 }
 
 async function sendMore(deps: ConsentDeps, text: Inbound): Promise<boolean> {
-  const { more, max_segments } = await state(deps, text);
-  if (more === null) return false;
-  const packed = packText(more, max_segments ?? deps.maxSegments);
-  await write(deps, text, 'more', packed, packed.more);
-  return true;
+  for (;;) {
+    const { more, max_segments } = await state(deps, text);
+    if (more === null) return false;
+    const packed = packText(more, max_segments ?? deps.maxSegments);
+    // Another MORE, or a new answer, was quicker: what is left now is something else.
+    if (await write(deps, text, 'more', packed, { sent: more, rest: packed.more })) return true;
+  }
 }
 
 type State = { readonly more: string | null; readonly opted_out: boolean; readonly max_segments: number | null };
 
 async function state(deps: ConsentDeps, text: Inbound): Promise<State> {
   const [row] = await deps.sql<State[]>`
-    select k.*, n.max_segments from keyword_state(${text.channel}, ${text.to}, ${text.from}, ${deps.optOutScope}) k
+    select k.*, n.max_segments from keyword_state(
+      ${text.channel}, ${text.to}, ${text.from}, ${deps.optOutScope}, ${text.receivedAt ?? null}) k
     left join phone_numbers n on n.address = ${text.to}`;
   return row ?? { more: null, opted_out: false, max_segments: null };
 }
 
+/** False when nothing was written, because `more.sent` is not what is left. */
 async function write(
   deps: ConsentDeps,
   text: Inbound,
   keyword: Keyword,
   notice: { body: string; parts: readonly unknown[] } | null,
-  rest: string | null,
-): Promise<void> {
-  await retryRollbacks(
-    () => deps.sql`
-    select apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
-      ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${rest},
-      ${deps.pacing})`,
+  more: { sent: string; rest: string | null } | null = null,
+): Promise<boolean> {
+  const rows = await retryRollbacks(
+    () => deps.sql<{ message_id: string | null }[]>`
+    select message_id from apply_keyword(${text.channel}, ${text.providerId}, ${text.to}, ${text.from}, ${text.text}, ${keyword},
+      ${deps.optOutScope}, ${notice?.body ?? null}, ${notice ? JSON.stringify(notice.parts) : null}::text::json, ${more?.rest ?? null},
+      ${deps.pacing}, ${text.receivedAt ?? null}, ${more?.sent ?? null})`,
   );
+  return rows[0]?.message_id !== null;
 }

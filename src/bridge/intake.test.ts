@@ -58,6 +58,7 @@ beforeEach(async () => {
   intake = createIntake({
     consent: {
       concerns: ({ text: words }) => keywordOf(words) !== null,
+      scopeOf: ({ from }) => from,
       isStop: ({ text: words }) => keywordOf(words) === 'stop',
       async handle({ text: words }) {
         if (keywordOf(words) === null) return false;
@@ -224,6 +225,7 @@ function createSlow(ready: Promise<void>): Intake {
   return createIntake({
     consent: {
       concerns: ({ text: words }) => words === 'STOP',
+      scopeOf: ({ from }) => from,
       isStop: ({ text: words }) => words === 'STOP',
       handle: async ({ text: words }) => words === 'STOP' && ready.then(() => true),
     },

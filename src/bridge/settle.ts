@@ -1,6 +1,7 @@
 // The `settle` job: a part whose send nobody knows the end of. Twilio's create call has no idempotency key, so the part is
 // looked for in the carrier's list; it is sent again only when the carrier surely does not have it.
 import type { Channel, SentMessage } from '../channels/channel.ts';
+import { follow, steadyMs } from '../clock.ts';
 import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -28,6 +29,7 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
   return async ({ p }) => {
     const part = await findUnknownPart(deps.sql, p);
     if (!part) return;
+    follow(part.now);
     let found: SentMessage | undefined;
     try {
       found = match(part, await list(deps.channel, part));
@@ -52,7 +54,8 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
       await deps.outbound.record(
         outcome(p, part, { state: 'accepted', provider_id: found.providerId, segments: found.segments }),
       );
-    } else if (part.age_ms < graceMs) {
+    } else if (Math.min(part.age_ms, steadyMs()) < graceMs) {
+      // Too young, or the database's clock was set ahead meanwhile: then nobody knows how old it is.
       await deps.outbound.record(
         outcome(p, part, { state: 'unknown', error_reason: 'not at the carrier yet', run_at_ms: LOOK_AGAIN_MS }),
       );

@@ -345,6 +345,8 @@ export type UnknownPart = {
   readonly body: string;
   readonly attempts: number;
   readonly sending_at: Date;
+  /** The database's time. */
+  readonly now: Date;
   readonly age_ms: number;
   /** It would not be sent any more, wherever it is. */
   readonly is_worthless: boolean;
@@ -358,7 +360,7 @@ export type UnknownPart = {
 export async function findUnknownPart(sql: Sql, partId: string): Promise<UnknownPart | null> {
   const [row] = await sql<UnknownPart[]>`
     select p.conversation_id, c.channel, c.our_address, c.their_address, p.body, p.attempts, p.sending_at,
-      (extract(epoch from clock_timestamp() - p.sending_at) * 1000)::float8 as age_ms,
+      clock_timestamp() as now, (extract(epoch from clock_timestamp() - p.sending_at) * 1000)::float8 as age_ms,
       p.created_at + worth_sending(p.kind) <= clock_timestamp() as is_worthless,
       array(select o.provider_id from outbound_parts o
         where o.conversation_id = p.conversation_id and o.position > p.position - 100 and o.provider_id is not null) as known_ids,

@@ -1,6 +1,6 @@
 // Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
 //   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
-//                    [--spool] [--interleavings 1000] [--json]
+//                    [--spool] [--pacing] [--interleavings 1000] [--json]
 // Then the statements behind it in any order, as many sequences as --interleavings says.
 // Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
 import { parseArgs } from 'node:util';
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '3' },
     /** Default: with one gateway. */
     spool: { type: 'boolean' },
+    pacing: { type: 'boolean', default: false },
     /** Time between faults, milliseconds. */
     every: { type: 'string', default: '1000' },
     interleavings: { type: 'string', default: '1000' },
@@ -51,6 +52,7 @@ const result = await run({
   gateways: Number(values.gateways),
   workers: Number(values.workers),
   spool: values.spool ?? Number(values.gateways) === 1,
+  pacing: values.pacing,
   grace: 'real',
   settleMs: SETTLE_MS,
   say,

@@ -11,6 +11,7 @@ import { startEmbedded } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openSql } from '../../src/database/pools.ts';
 import { messageOf } from '../../src/errors.ts';
+import { newId } from '../../src/ids.ts';
 import { endWithUs } from '../support/left-behind.ts';
 import { freePort, runProgram } from '../support/program.ts';
 import { startScriptedAgent } from '../support/scripted-agent.ts';
@@ -36,6 +37,8 @@ export type PlaceOptions = {
   readonly workers: number;
   /** Whether gateways keep on disk what the database cannot take. */
   readonly spool: boolean;
+  /** Whether parts keep the pace of sender, campaign and brand: it is so fast that it costs rows and locks, and hardly any time. */
+  readonly pacing: boolean;
   /** Texts that the carrier has to remember. */
   readonly texts: number;
   readonly say: (line: string) => void;
@@ -119,7 +122,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     TWILIO_PHONE_NUMBERS: OUR_NUMBERS.join(','),
     DARKSPERE_EGRESS_ALLOW: '127.0.0.0/8',
     DARKSPERE_DEMO_AGENT: 'off',
-    DARKSPERE_PACING: 'off',
+    DARKSPERE_PACING: options.pacing ? 'on' : 'off',
     // The carrier hears no keywords here, so that what keeps silence after a STOP is Darkspere alone.
     DARKSPERE_CARRIER_KEYWORDS: 'off',
     DARKSPERE_QUIET_MS: '50',
@@ -148,8 +151,12 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     const { port: wired } = await wire(agentWire(agent.name), [{ host: '127.0.0.1', port }]);
     await sql`update agent_registry set endpoint_url = ${`http://127.0.0.1:${wired}/`} where id = ${agent.id}`;
   }
+  const brand = { id: newId(), name: 'one brand', daily_segments: 1_000_000 };
+  const campaign = { id: newId(), name: 'one campaign', brand_id: brand.id, segments_per_minute: 24_000 };
+  await sql`insert into brands ${sql(brand)}`;
+  await sql`insert into campaigns ${sql(campaign)}`;
   for (const [address, policy] of Object.entries(NUMBERS)) {
-    const columns = { ...policy, max_segments: MAX_SEGMENTS };
+    const columns = { ...policy, max_segments: MAX_SEGMENTS, segments_per_second: 200, campaign_id: campaign.id };
     await sql`update phone_numbers set ${sql(columns)} where address = ${address}`;
   }
 

@@ -20,6 +20,8 @@ export type RunOptions = {
   readonly workers: number;
   /** Keep on disk what the database cannot take. In order with one gateway only: two do not know of each other's. */
   readonly spool: boolean;
+  /** Parts reserve their times. */
+  readonly pacing: boolean;
   /**
    * An unknown part is given up at the carrier after a minute. With `short`, that minute passes at once as soon as no request
    * can be under way any more.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { ClaimedPart, Turn } from '../../src/bridge/store.ts';
+import { MORE_TAIL } from '../../src/channels/segments.ts';
 import { type Bridge, bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
@@ -122,6 +123,52 @@ describe('STOP races', () => {
     assert.equal(kept?.late, true);
     const [row] = await db.admin`select state from turns where id = ${turn.turnId}`;
     assert.equal(row?.state, 'cancelled');
+  });
+
+  for (const word of ['START', 'Yes']) {
+    test(`${word} that came before a STOP and is handled after it brings nobody back; one that came later does`, async () => {
+      const phone = somebody();
+      const id = await bridge.answered(phone, ['one']);
+      await bridge.keyword(phone, 'Stop.', { receivedAt: new Date().toISOString() });
+      // As a spool brings it that lay on a gateway without its database.
+      const asked = { receivedAt: new Date(Date.now() - 60_000).toISOString() };
+      if (!(await bridge.keyword(phone, word, asked))) await bridge.arrive(phone, word, asked);
+      const state = async () =>
+        (await db.admin<{ state: string }[]>`select state from consents where their_address = ${phone}`)[0]?.state;
+      assert.equal(await state(), 'out');
+      const kept = await db.admin`select kind, refused from messages where conversation_id = ${id} and body = ${word}`;
+      assert.equal(kept.length, 1, 'the text is kept');
+      assert.equal(
+        (await bridge.parts(id)).filter(({ kind }) => kind === 'notice').length,
+        1,
+        'only the STOP is answered',
+      );
+      assert.equal(await bridge.keyword(phone, word, { receivedAt: new Date().toISOString() }), true);
+      assert.equal(await state(), 'in');
+    });
+  }
+
+  test('a STOP that came before a START and is handled after it silences all the same', async () => {
+    const phone = somebody();
+    await bridge.answered(phone, ['one']);
+    const receivedAt = new Date(Date.now() - 60_000).toISOString();
+    await bridge.keyword(phone, 'Start!');
+    await bridge.keyword(phone, 'Stop.', { receivedAt });
+    const [row] = await db.admin`select state from consents where their_address = ${phone}`;
+    assert.equal(row?.state, 'out');
+  });
+
+  test('two MOREs at once are two pieces, one after the other', async () => {
+    const phone = somebody();
+    const id = await bridge.answered(phone, ['one']);
+    const rest = Array.from({ length: 400 }, (_, n) => `word${n}`).join(' ');
+    await db.admin`update conversations set more = ${rest} where id = ${id}`;
+    await Promise.all([bridge.keyword(phone, 'MORE'), bridge.keyword(phone, 'more')]);
+    const said = (await bridge.parts(id)).filter(({ body }) => body.startsWith('word'));
+    assert.equal(new Set(said.map(({ message_id }) => message_id)).size, 2);
+    const [row] = await db.admin<{ more: string }[]>`select more from conversations where id = ${id}`;
+    const words = [...said.map(({ body }) => body.replace(MORE_TAIL, '')), row!.more].join(' ').split(/\s+/);
+    assert.deepEqual(words, rest.split(' '));
   });
 
   test('many STOPs, texts and turns of many people at once never deadlock', async () => {

@@ -87,6 +87,17 @@ describe('a conversation that goes round too fast', { concurrency: 4 }, () => {
     await other.talking;
   });
 
+  test('pictures without words are no auto-reply, however many', async () => {
+    const line = await world.line();
+    const agent = await line.agent(() => 'A fine one!');
+    const ann = line.person();
+    for (let n = 1; n <= 6; n++) {
+      await ann.text('', { media: [`https://example.test/${n}.jpg`] });
+      await until(() => ann.texts().length === n);
+    }
+    assert.equal(agent.calls.length, 6);
+  });
+
   test('a person who waits ten minutes is trusted again', async () => {
     const line = await world.line();
     const agent = await line.agent(({ message }) => message);

@@ -168,6 +168,29 @@ describe('STOP at each step of a send', () => {
     await it.close();
   });
 
+  test('a STOP whose commit takes long waits as long for a claim of the last moment, whose sender does not hear of it', async () => {
+    const gate = boundary();
+    const it = await sending({ beforeRequest: gate.pass }, { deaf: true });
+    const startedMs = performance.now();
+    let stopped: Promise<boolean> | undefined;
+    let sent: Promise<void> | undefined;
+    await db.admin.begin(async (held) => {
+      await held`select from conversations where id = ${it.id} for update`;
+      stopped = bridgeOf(db, { lastSendsMs: 700 }).keyword(it.phone, 'Stop.', { optOutHandled: 'STOP' });
+      // Of the time that a STOP may take next to nothing is left.
+      await until(() => performance.now() - startedMs > 650);
+      sent = it.carrier.send(it.one);
+      await gate.reached;
+    });
+    assert.equal(await stopped, true);
+    gate.open();
+    await sent;
+    await it.sendAll();
+    assert.deepEqual(it.taken(), []);
+    assert.deepEqual(await it.states(), [VOID, VOID]);
+    await it.close();
+  });
+
   test('a suspended sender whose person said nothing sends after all, once', async () => {
     const gates = [boundary(), boundary()];
     let pass = 0;

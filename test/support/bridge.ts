@@ -41,6 +41,7 @@ export type PartRow = {
   position: number;
   kind: string;
   body: string;
+  message_id: string;
   segments: number;
   state: string;
   attempts: number;

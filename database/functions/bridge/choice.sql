@@ -30,7 +30,7 @@ declare
   session uuid;
 begin
   select * into stored from apply_keyword(
-    p_channel, p_provider_id, p_ours, p_theirs, p_body, 'choose', p_scope, p_notice, p_parts, null, p_pacing);
+    p_channel, p_provider_id, p_ours, p_theirs, p_body, 'choose', p_scope, p_notice, p_parts, null, p_pacing, null, null);
   -- A repeat of the webhook.
   if stored.conversation_id is null or p_type is null then
     return;

@@ -39,6 +39,12 @@ begin
   perform tell_watchers('turn', p_conversations);
 end $$;
 
+-- Whether somebody has texted STOP after what was received then. When a carrier's 21610 comes says nothing of when that STOP was.
+create or replace function stopped_since(p_consent consents, p_received timestamptz) returns boolean
+language sql immutable parallel safe as $$
+  select p_consent.state = 'out' and p_consent.source = 'keyword' and p_consent.changed_at > p_received
+$$;
+
 -- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw.
 create or replace function opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
 returns void language plpgsql
@@ -57,11 +63,14 @@ begin
   end if;
 end $$;
 
--- p_action: stop, start, help, reset, more or choose (choice.sql). p_parts: the notice to send, null for none. Gives the conversation, or no row
--- when the webhook was a repeat. For `more` nothing is written and no row is given when nothing was left to send.
+-- p_action: stop, start, help, reset, more or choose (choice.sql). p_parts: the notice to send, null for none. p_received: when
+-- the webhook came, by this database's clock; null: now. Gives the conversation, or no row when the webhook was a repeat.
+--
+-- For `more` p_more is the text that p_parts begins and p_rest ends. Where another MORE or a new answer has come in between, nothing is
+-- written, and the row has no message.
 create or replace function apply_keyword(
   p_channel text, p_provider_id text, p_ours text, p_theirs text, p_body text, p_action text, p_scope text,
-  p_notice text, p_parts json, p_rest text, p_pacing boolean)
+  p_notice text, p_parts json, p_rest text, p_pacing boolean, p_received timestamptz, p_more text)
 returns table (conversation_id uuid, message_id uuid)
 language plpgsql security definer
 set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -71,6 +80,8 @@ declare
   c conversations;
   stored uuid;
   covered uuid[];
+  -- A clock that is ahead must not make a later text look older than this one.
+  received timestamptz := least(coalesce(p_received, clock_timestamp()), clock_timestamp());
 begin
   insert into webhook_receipts (channel, provider_id) values (p_channel, p_provider_id) on conflict do nothing;
   if not found then
@@ -81,6 +92,11 @@ begin
   covered := array(select conversations_of(p_channel, p_ours, p_theirs, case p_action when 'stop' then p_scope end));
   perform 1 from conversations where id = any (covered) order by id for update;
   select * into c from conversations where (channel, our_address, their_address) = (p_channel, p_ours, p_theirs);
+  if p_action = 'more' and c.more is distinct from p_more then
+    delete from webhook_receipts r where (r.channel, r.provider_id) = (p_channel, p_provider_id);
+    return query select c.id, null::uuid;
+    return;
+  end if;
 
   insert into messages (conversation_id, direction, kind, body, provider_id)
   values (c.id, 'in', 'keyword', p_body, p_provider_id) returning id into stored;
@@ -95,14 +111,21 @@ begin
     p_parts := null;
   end if;
   if p_action = 'stop' then
-    insert into consents (channel, scope, their_address, state, source)
-    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword')
-    on conflict (channel, scope, their_address) do update set state = 'out', source = 'keyword', changed_at = clock_timestamp();
+    insert into consents as known (channel, scope, their_address, state, source, changed_at)
+    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'keyword', received)
+    on conflict (channel, scope, their_address) do update set
+      state = 'out', source = 'keyword', changed_at = greatest(known.changed_at, received);
     perform stop_conversations(covered);
   elsif p_action = 'start' then
-    insert into consents (channel, scope, their_address, state, source)
-    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword')
-    on conflict (channel, scope, their_address) do update set state = 'in', source = 'keyword', changed_at = clock_timestamp();
+    -- One that lay in a spool, or that the database let wait, does not undo a STOP that came after it.
+    insert into consents as known (channel, scope, their_address, state, source, changed_at)
+    values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'in', 'keyword', received)
+    on conflict (channel, scope, their_address) do update set
+      state = 'in', source = 'keyword', changed_at = greatest(known.changed_at, received)
+    where not stopped_since(known, received);
+    if not found then
+      p_parts := null;
+    end if;
   elsif p_action = 'reset' then
     update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'reset'
     where id = c.session_id and is_active;
@@ -138,19 +161,20 @@ as $$
     where p.recalled and p.state = 'sending' and p.sending_at > clock_timestamp() - interval '40 seconds')
 $$;
 
--- What MORE would send, and whether the person has opted out: asked before a keyword is decided.
-create or replace function keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text)
+-- What MORE would send, and whether the person had opted out when the text was received: asked before a keyword is decided.
+create or replace function keyword_state(p_channel text, p_ours text, p_theirs text, p_scope text, p_received timestamptz)
 returns table (more text, opted_out boolean)
 language sql stable security definer set search_path = public, pg_temp
 as $$
   select
     (select c.more from conversations c where (c.channel, c.our_address, c.their_address) = (p_channel, p_ours, p_theirs)),
     exists (select 1 from consents s
-      where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out'))
+      where (s.channel, s.scope, s.their_address, s.state) = (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out')
+        and not stopped_since(s, coalesce(p_received, clock_timestamp())))
 $$;
 
-revoke execute on function conversations_of(text, text, text, text), stop_conversations(uuid[]), opt_out(text, text, text, text),
-  has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text),
-  apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean) from public;
-grant execute on function has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text),
-  apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean) to darkspere_web;
+revoke execute on function conversations_of(text, text, text, text), stopped_since(consents, timestamptz), stop_conversations(uuid[]), opt_out(text, text, text, text),
+  has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),
+  apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean, timestamptz, text) from public;
+grant execute on function has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),
+  apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean, timestamptz, text) to darkspere_web;

@@ -21,12 +21,12 @@ language sql volatile as $$
   select coalesce(p_held_until > clock_timestamp() and p_held_until <= clock_timestamp() + interval '1 hour', false)
 $$;
 
--- Whether the last five texts within ten minutes are the same words: what an auto-reply says to every answer.
+-- Whether the last five texts within ten minutes are the same words: what an auto-reply says to every answer. Pictures alone have none.
 create or replace function repeats_itself(p_conversation uuid) returns boolean
 language plpgsql as $$
 begin
   return (
-    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1
+    select count(*) = 5 and count(distinct lower(btrim(recent.body))) = 1 and min(btrim(recent.body)) <> ''
     from (
       select m.body from messages m
       where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'

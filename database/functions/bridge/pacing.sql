@@ -196,9 +196,10 @@ begin
 end $$;
 
 -- Of parts that are about to leave, those that may. Bulk takes its room now, from what replies left; where they left none it
--- gives way: it is planned anew and its job moves. Of other parts one that the carrier refused has used up its time, and takes
--- its place in line anew, so that what an outage held up leaves no faster than anything else when it is over: it may go now when
--- its sender has nothing to do, else its job moves to the time that it got. Callers hold the parts' locks.
+-- gives way: it is planned anew and its job moves. Of other parts one that the carrier refused has used up its time, and one that
+-- nobody sent at its time has let it pass (the database or all workers were away): these take their place in line anew, so that
+-- what an outage held up leaves no faster than anything else when it is over. Such a part may go now when its sender has nothing
+-- to do, else its job moves to the time that it got. Callers hold the parts' locks.
 create or replace function without_yielding(p_parts uuid[], p_now timestamptz default null)
 returns uuid[] language plpgsql
 as $$
@@ -214,7 +215,9 @@ begin
   judged := array(
     select id from outbound_parts
     where id = any (p_parts) and state = 'queued'
-      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)));
+      and (kind = 'proactive' or attempts > 0 and error_code is not null and coalesce(again_at <= sending_at, true)
+        -- Longer than a busy worker, or the part before it, keeps one waiting; as long as a window of a campaign.
+        or greatest(send_at, again_at) < coalesce(p_now, clock_timestamp()) - interval '10 seconds'));
   if judged = '{}' then
     return p_parts;
   end if;

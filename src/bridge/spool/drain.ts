@@ -43,10 +43,11 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
 
   async function run(): Promise<void> {
     while (performance.now() < endsMs) {
-      const state = await step().catch((error) => {
-        // The disk's trouble, not the database's: texts still go there.
+      const state = await step().catch(async (error) => {
         if (!isReported) logger.error({ error: messageOf(error) }, 'the spool cannot be drained; trying on');
         isReported = true;
+        // The disk's trouble, not the database's: texts still go there.
+        if (await deps.databaseAnswers().catch(() => false)) breaker.close();
         return 'stuck' as const;
       });
       if (state !== 'stuck') isReported = false;
@@ -79,7 +80,8 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
   async function drainSegment(segment: Segment): Promise<boolean> {
     if (progress.path !== segment.path) progress = { path: segment.path, done: 0 };
     const content = await spool.read(segment, progress.done === 0);
-    for (; content !== null && progress.done < content.found.length; ) {
+    if (content === null) return true;
+    while (progress.done < content.found.length) {
       const chunk = content.found.slice(progress.done, progress.done + CHUNK);
       const refused = await inTime(replay(chunk, deps)).catch((error) => {
         breaker.open(error);

@@ -23,6 +23,8 @@ export type Journal = {
   append(lines: readonly Line[]): Promise<void>;
   /** Ends the file that is being written, if there is one. */
   roll(): Promise<void>;
+  /** Files that are made from now on have names above this number. */
+  follow(name: number): void;
 };
 
 export type JournalDeps = {
@@ -120,6 +122,9 @@ export function createJournal(deps: JournalDeps): Journal {
   return {
     append: (lines) => inTurn(() => append(lines)),
     roll: () => inTurn(end),
+    follow(name) {
+      lastName = Math.max(lastName, name);
+    },
   };
 }
 

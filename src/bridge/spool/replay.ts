@@ -1,4 +1,4 @@
-// From spooled records to commits: in order within each conversation, together across all of them.
+// From spooled records to commits: in order for each person, together across all of them.
 import type { Inbound } from '../../channels/channel.ts';
 import { isItemFault } from '../../database/faults.ts';
 import type { Consent } from '../consent.ts';
@@ -36,7 +36,7 @@ export async function replay(records: readonly Found[], deps: ReplayDeps): Promi
 
 type Wave = { together: FoundText[]; alone: Found[]; later: Found[] };
 
-/** Of each conversation the texts up to its next keyword, or that keyword. */
+/** Of each person the texts up to the next keyword, or that keyword. */
 function nextWave(records: readonly Found[], consent: Consent): Wave {
   const wave: Wave = { together: [], alone: [], later: [] };
   const seen = new Map<string, 'texts' | 'closed'>();
@@ -46,7 +46,7 @@ function nextWave(records: readonly Found[], consent: Consent): Wave {
       continue;
     }
     const { text } = record.entry;
-    const key = `${text.channel} ${text.to} ${text.from}`;
+    const key = consent.scopeOf(text);
     const isKeyword = consent.concerns(text);
     if (seen.get(key) === 'closed' || (isKeyword && seen.has(key))) {
       seen.set(key, 'closed');

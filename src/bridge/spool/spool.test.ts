@@ -1,6 +1,6 @@
 // The spool on a real file system, without a database.
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -44,7 +44,8 @@ async function drain(spool: Spool): Promise<string[]> {
   const words: string[] = [];
   for (let segment = await spool.next(); segment !== null; segment = await spool.next()) {
     const content = await spool.read(segment, true);
-    for (const { entry } of content?.found ?? []) words.push(entry.kind === 'text' ? entry.text.text : 'status');
+    if (content === null) continue;
+    for (const { entry } of content.found) words.push(entry.kind === 'text' ? entry.text.text : 'status');
     await spool.remove(segment);
   }
   return words;
@@ -56,6 +57,74 @@ async function files(extension: string): Promise<string[]> {
 }
 
 describe('the spool', () => {
+  it('goes on behind a file that cannot be read, which stays where it is', async () => {
+    const first = await start();
+    await first.keep(text('one'));
+    await abandon(first);
+    const [file] = await files('.spool');
+    const second = await start();
+    await second.keep(text('two', '+15550000003'));
+    // Adopted whole, and gone bad since.
+    const path = (await second.next())!.path;
+    await rename(path, `${path}.good`);
+    await mkdir(path);
+    for (let n = 1; n < 20; n++) await assert.rejects(second.read((await second.next())!, true));
+    assert.equal(await second.read((await second.next())!, true), null);
+    assert.deepEqual(await drain(second), ['two']);
+    assert.equal(second.records, 0);
+    assert.equal(second.holds(text('three').text), false);
+    assert.ok((await stat(path)).isDirectory(), `${file} was removed`);
+    assert.match(log.join(''), /cannot be read/);
+  });
+
+  it('takes in what can be read of a folder in which something cannot be', async () => {
+    const first = await start();
+    await first.keep(text('one'));
+    await abandon(first);
+    const [file] = await files('.spool');
+    await mkdir(join(file!, '..', '1.spool'));
+    assert.deepEqual(await drain(await start()), ['one']);
+  });
+
+  it('drains what is whole when nothing can be put aside, and keeps the damaged file', async () => {
+    await writeFile(join(directory, 'aside'), 'in the way');
+    const first = await start();
+    await first.keep(text('one'));
+    await first.keep(text('two'));
+    await abandon(first);
+    const [file] = await files('.spool');
+    const bytes = await readFile(file!);
+    bytes[bytes.length >> 2]! ^= 1;
+    await writeFile(file!, bytes);
+    assert.deepEqual(await drain(await start()), ['two']);
+    assert.equal((await files('.spool.aside')).length, 1);
+  });
+
+  it('drains a file with a torn end when nothing can be put aside', async () => {
+    await writeFile(join(directory, 'aside'), 'in the way');
+    const first = await start();
+    await first.keep(text('one'));
+    await first.keep(text('two'));
+    await abandon(first);
+    const [file] = await files('.spool');
+    await truncate(file!, (await stat(file!)).size - 3);
+    assert.deepEqual(await drain(await start()), ['one']);
+    assert.deepEqual(await files('.spool'), []);
+  });
+
+  it('gives newer texts later names than those that were taken in, whatever the clock says', async () => {
+    const first = await start();
+    await first.keep(text('one'));
+    await abandon(first);
+    const [file] = await files('.spool');
+    const later = Date.now() + 3_600_000;
+    await rename(file!, join(file!, '..', `${later}.spool`));
+    const second = await start();
+    await second.keep(text('two'));
+    await abandon(second);
+    assert.deepEqual(await drain(await start()), ['one', 'two']);
+  });
+
   it('gives back what it was given, in order, and knows whose texts wait', async () => {
     const spool = await start();
     assert.equal(spool.holds(text('x').text), false);
@@ -136,7 +205,6 @@ describe('the spool', () => {
     const segment = await spool.next();
     await rm(segment!.path);
     assert.equal(await spool.read(segment!, true), null);
-    await spool.remove(segment!);
     assert.equal(spool.records, 0);
   });
 

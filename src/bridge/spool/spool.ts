@@ -1,5 +1,5 @@
 // What the database could not take yet, on this machine's disk: an fsynced file that is drained in order once it is back.
-import { mkdir, open, readdir, readFile, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Inbound } from '../../channels/channel.ts';
 import { microBatch } from '../../database/micro-batch.ts';
@@ -28,11 +28,14 @@ export type Spool = {
   readonly isDecided: boolean;
   /** The oldest file to be drained, or null. A file in use is ended first. */
   next(): Promise<Segment | null>;
-  /** Its records in order, and the bytes they lie in; null when another process has it now. Puts aside what is damaged. */
+  /**
+   * Its records in order, and the bytes they lie in. Puts aside what is damaged. Null when there is nothing to be drained: another
+   * process has it now, or after some tries it still cannot be read and stays where it is.
+   */
   read(segment: Segment, isFirst: boolean): Promise<{ found: readonly Found[]; file: Buffer } | null>;
-  /** Keeps a record that the database refuses, out of the way of those behind it. */
+  /** Keeps a record that the database refuses, out of the way of those behind it; on a full disk the whole file. */
   setAside(segment: Segment, record: Pick<Found, 'at' | 'end'>, file: Buffer): Promise<void>;
-  /** Everything of it is in the database, or it is not ours any more. */
+  /** Everything of it is in the database. */
   remove(segment: Segment): Promise<void>;
   close(): Promise<void>;
 };
@@ -54,6 +57,9 @@ const LARGEST = 64 * 1024;
  * memory stays the same however much waits.
  */
 const SLOTS = 65_536;
+/** A disk may have a bad moment; what cannot be read after so many looks must not keep the rest from being drained. */
+const READS = 20;
+const UNREADABLE = 'a spool file cannot be read: the texts in it wait until it can be and this is started again';
 
 /** Opens the spool; throws `spool_unusable` when the directory cannot be written. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
@@ -70,6 +76,9 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   let records = 0;
   let bytes = 0;
   let isDecided = false;
+  let unread = { path: '', times: 0 };
+  /** Files of which something should have been put aside and could not. */
+  const kept = new Set<Segment>();
 
   const journal = createJournal({
     folder: ownership.folder,
@@ -102,6 +111,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     count(segment, -1);
   }
 
+  function drop(segment: Segment): void {
+    segments.splice(segments.indexOf(segment), 1);
+    kept.delete(segment);
+    forget(segment);
+  }
+
   /** By age, whoever wrote it. */
   function addSegment(segment: Segment): void {
     segments.push(segment);
@@ -112,21 +127,30 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     const names = (await readdir(folder)).filter((name) => name.endsWith('.spool'));
     let adopted = 0;
     for (const name of names) {
-      const path = join(folder, name);
-      const { found } = scanRecords(await readFile(path));
-      const segment = {
-        path,
-        bytes: (await stat(path)).size,
-        records: found.length,
-        slots: found.map(({ entry }) => slotOf(entry)),
-      };
+      const segment = await segmentAt(join(folder, name)).catch((error) => {
+        logger.error({ error: `${name}: ${messageOf(error)}` }, UNREADABLE);
+      });
+      if (!segment) continue;
       count(segment, 1);
       addSegment(segment);
+      // Drained by their names: what comes from now on is newer, whatever the clock says.
+      journal.follow(ageOf(segment));
       adopted += segment.records;
     }
     if (adopted > 0) logger.warn({ records: adopted }, 'took over the spool of a gateway that is gone');
     // Fails when there is something in it.
     await rmdir(folder).catch(() => {});
+  }
+
+  /** Never throws: a disk that does not take it must not keep what is whole from being drained. */
+  async function tryAside(segment: Segment, piece: Pick<Found, 'at' | 'end'>, file: Buffer): Promise<boolean> {
+    try {
+      await putAside(segment, piece, file);
+      return true;
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'a piece of a spool file could not be put aside');
+      return false;
+    }
   }
 
   async function putAside(segment: Segment, { at, end }: Pick<Found, 'at' | 'end'>, file: Buffer): Promise<void> {
@@ -188,14 +212,19 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     },
     async read(segment, isFirst) {
       const file = await readFile(segment.path).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error;
+        unread = { path: segment.path, times: unread.path === segment.path ? unread.times + 1 : 1 };
+        if (error.code !== 'ENOENT' && unread.times < READS) throw error;
+        if (error.code !== 'ENOENT') logger.error({ error: `${segment.path}: ${messageOf(error)}` }, UNREADABLE);
+        drop(segment);
         return null;
       });
       if (file === null) return null;
       const { found, damage } = scanRecords(file);
       for (const piece of isFirst ? damage : []) {
-        await putAside(segment, piece, file);
         const size = piece.end - piece.at;
+        const isAside = await tryAside(segment, piece, file);
+        // What was torn was never answered 200.
+        if (!isAside && piece.reason !== 'torn') kept.add(segment);
         if (piece.reason === 'torn')
           logger.warn({ bytes: size }, 'a spool file ends within a record: a write was cut off');
         else logger.error({ bytes: size, reason: piece.reason }, 'a spool file is damaged: a part of it was put aside');
@@ -203,23 +232,29 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       return { found, file };
     },
     async setAside(segment, record, file) {
-      await putAside(segment, record, file);
+      if (!(await tryAside(segment, record, file))) kept.add(segment);
       logger.error({ bytes: record.end - record.at }, 'the database refuses a spooled text: it was put aside');
     },
     async remove(segment) {
-      segments.splice(segments.indexOf(segment), 1);
-      await unlink(segment.path).catch((error: NodeJS.ErrnoException) => {
+      const away = kept.has(segment) ? rename(segment.path, `${segment.path}.aside`) : unlink(segment.path);
+      await away.catch((error: NodeJS.ErrnoException) => {
         // Taken over in the meantime: the other one drains it once more, and receipts make that one text.
         if (error.code !== 'ENOENT')
           logger.warn({ error: messageOf(error) }, 'a drained spool file could not be removed');
       });
-      forget(segment);
+      drop(segment);
     },
     async close() {
       await journal.roll();
       await ownership.close();
     },
   };
+}
+
+async function segmentAt(path: string): Promise<Segment> {
+  const { found } = scanRecords(await readFile(path));
+  const slots = found.map(({ entry }) => slotOf(entry));
+  return { path, bytes: (await stat(path)).size, records: found.length, slots };
 }
 
 function refusal(message: string, cause?: unknown): DarkspereError {

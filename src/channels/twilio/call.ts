@@ -26,6 +26,8 @@ export type Answer = {
   readonly retryAfter: string | null;
   readonly location: string | null;
   readonly contentType: string | null;
+  /** What time it is there (`Date`), to the second. */
+  readonly date: string | null;
   /** What came of the body, `maxBytes` at most. */
   readonly body: Buffer;
   /** Null when the whole answer came; else a short code of what went wrong (`ECONNREFUSED`, `headers_timeout`, `withheld`). */
@@ -55,6 +57,7 @@ export function call(
     let retryAfter: string | null = null;
     let location: string | null = null;
     let contentType: string | null = null;
+    let date: string | null = null;
     let size = 0;
     const chunks: Buffer[] = [];
 
@@ -63,7 +66,7 @@ export function call(
       over = true;
       clearTimeout(timer);
       signal.removeEventListener('abort', cancel);
-      resolve({ left, status, retryAfter, location, contentType, body: Buffer.concat(chunks), failure });
+      resolve({ left, status, retryAfter, location, contentType, date, body: Buffer.concat(chunks), failure });
     };
     const giveUp = (failure: string): void => {
       finish(failure);
@@ -91,6 +94,7 @@ export function call(
         retryAfter = headers['retry-after']?.toString() ?? null;
         location = headers.location?.toString() ?? null;
         contentType = headers['content-type']?.toString() ?? null;
+        date = headers.date?.toString() ?? null;
         expectWithin(timeouts.bodyMs, 'body_timeout');
       },
       onResponseData(_, chunk) {

@@ -59,8 +59,9 @@ test('lists what was created since then, oldest first', async () => {
       row(4, 60, { status: 'queued', num_segments: '0' }),
       row(3, 10, { body: 'a\0b' }),
       row(2, -50),
-      row(1, -61),
-      row(5, 5, { status: 'received' }),
+      row(1, -70),
+      row(5, 5, { status: 'received', direction: 'inbound' }),
+      row(8, 70, { status: 'partially_delivered' }),
       row(6, 5, { sid: 'SM1' }),
       row(7, 5, { date_created: 'yesterday' }),
       null,
@@ -74,6 +75,8 @@ test('lists what was created since then, oldest first', async () => {
       [2, 'delivered', 1, 'text 2'],
       [3, 'delivered', 1, 'a\uFFFDb'],
       [4, 'accepted', null, 'text 4'],
+      // A status that is new to us.
+      [8, 'accepted', 1, 'text 8'],
     ],
   );
   const { url, method, authorization } = api.asked[0]!;
@@ -81,6 +84,24 @@ test('lists what was created since then, oldest first', async () => {
   assert.deepEqual(Object.fromEntries(url.searchParams), { To: '+14155550123', From: '+15550001111', PageSize: '100' });
   assert.match(authorization, /^Basic /);
 });
+
+for (const minutes of [-10, 10]) {
+  test(`a carrier whose clock is ${minutes} minutes off overlooks nothing, and lists no older one`, async () => {
+    const off = minutes * 60;
+    api.script = (response, asked, request) => {
+      response.setHeader('date', new Date(Date.now() + off * 1000).toUTCString());
+      const messages = [row(2, off + 5), row(1, off - 70)];
+      json(200, { messages, next_page_uri: null })(response, asked, request);
+    };
+    const found = await find();
+    assert.deepEqual(
+      found.map(({ text }) => text),
+      ['text 2'],
+    );
+    const madeMs = found[0]!.createdAt.getTime() - SINCE.getTime();
+    assert.ok(madeMs >= 4_000 && madeMs <= 7_000, `${madeMs} ms by our clock`);
+  });
+}
 
 test('WhatsApp addresses go out with their prefix and come back without', async () => {
   api.script = json(200, { messages: [row(1, 0, { to: 'whatsapp:US.ABC' })] });

@@ -1,4 +1,5 @@
 // Settles what `send` left unknown: was this text accepted or not? A message overlooked here is a text sent twice.
+import { now } from '../../clock.ts';
 import { DarkspereError } from '../../errors.ts';
 import type { ChannelKind, SentMessage } from '../channel.ts';
 import { readAddress, wireAddress } from './address.ts';
@@ -19,10 +20,13 @@ const MAX_MESSAGES = 200;
 const PAGE_SIZE = 100;
 /** A message of Twilio's is about 1 KB of JSON plus its text. */
 const MAX_ANSWER = 1024 * 1024;
-/** The carrier's clock is not ours, and its times have whole seconds. */
+/** Times of the carrier have whole seconds, and what it says of its clock is a moment old. */
 const SLACK_MS = 60_000;
 
-/** Messages from `from` to `to` created since `since`, oldest first; throws `carrier_unavailable`. */
+/**
+ * Messages from `from` to `to` created since `since`, oldest first, by our clock: its own may be minutes off. Throws
+ * `carrier_unavailable`.
+ */
 export async function findSentMessages(
   carrier: Carrier,
   query: FindQuery,
@@ -33,10 +37,10 @@ export async function findSentMessages(
   const recent = await list(carrier, query, null, signal);
   const all = recent.complete
     ? recent.rows
-    : [...recent.rows, ...(await list(carrier, query, query.since, signal)).rows];
+    : [...recent.rows, ...(await list(carrier, query, new Date(query.since.getTime() + recent.aheadMs), signal)).rows];
   const found = new Map<string, SentMessage>();
   for (const row of all) {
-    const message = readMessage(row);
+    const message = readMessage(row, recent.aheadMs);
     if (message !== null && message.createdAt.getTime() >= query.since.getTime() - SLACK_MS) {
       found.set(message.providerId, message);
     }
@@ -46,6 +50,7 @@ export async function findSentMessages(
 
 async function list(carrier: Carrier, query: FindQuery, day: Date | null, signal: AbortSignal) {
   const rows: unknown[] = [];
+  let aheadMs = 0;
   let next: URL | null = new URL(carrier.messagesUrl);
   next.searchParams.set('To', wireAddress(query.channel, query.to));
   next.searchParams.set('From', wireAddress(query.channel, query.from));
@@ -55,13 +60,19 @@ async function list(carrier: Carrier, query: FindQuery, day: Date | null, signal
   while (next !== null && rows.length < MAX_MESSAGES) {
     const page: Page = await readPage(carrier, next, signal);
     rows.push(...page.messages);
+    aheadMs = page.aheadMs;
     // An empty page that names a next one would be a circle.
     next = page.messages.length === 0 ? null : page.next;
   }
-  return { rows, complete: next === null };
+  return { rows, complete: next === null, aheadMs };
 }
 
-type Page = { readonly messages: readonly unknown[]; readonly next: URL | null };
+type Page = {
+  readonly messages: readonly unknown[];
+  readonly next: URL | null;
+  /** By how much the carrier's clock is ahead of ours. */
+  readonly aheadMs: number;
+};
 
 async function readPage(carrier: Carrier, url: URL, signal: AbortSignal): Promise<Page> {
   const request = { method: 'GET', url, headers: carrier.headers, body: null, maxBytes: MAX_ANSWER } as const;
@@ -70,7 +81,12 @@ async function readPage(carrier: Carrier, url: URL, signal: AbortSignal): Promis
   if (answer.status !== 200) throw unavailable(`HTTP ${answer.status}`);
   const parsed = parseJson(answer.body);
   if (!Array.isArray(parsed?.messages)) throw unavailable('an answer that is not a list of messages');
-  return { messages: parsed.messages, next: nextPage(parsed.next_page_uri, carrier.messagesUrl) };
+  const aheadMs = Date.parse(answer.date ?? '') - now().getTime();
+  return {
+    messages: parsed.messages,
+    next: nextPage(parsed.next_page_uri, carrier.messagesUrl),
+    aheadMs: Number.isNaN(aheadMs) ? 0 : aheadMs,
+  };
 }
 
 // The credential goes with every page, so a page elsewhere is an attempt to get it.
@@ -81,7 +97,7 @@ function nextPage(uri: unknown, base: URL): URL | null {
   return url;
 }
 
-function readMessage(row: unknown): SentMessage | null {
+function readMessage(row: unknown, aheadMs: number): SentMessage | null {
   if (typeof row !== 'object' || row === null) return null;
   const {
     sid,
@@ -92,10 +108,9 @@ function readMessage(row: unknown): SentMessage | null {
     date_created: created,
     num_segments: count,
   } = row as Record<string, unknown>;
-  const state = carrierState(status);
-  const createdAt = new Date(typeof created === 'string' ? created : Number.NaN);
-  if (typeof sid !== 'string' || !MESSAGE_SID.test(sid) || state === null || Number.isNaN(createdAt.getTime()))
-    return null;
+  const createdAt = new Date(typeof created === 'string' ? Date.parse(created) - aheadMs : Number.NaN);
+  if (direction === 'inbound') return null;
+  if (typeof sid !== 'string' || !MESSAGE_SID.test(sid) || Number.isNaN(createdAt.getTime())) return null;
   const address = typeof to === 'string' ? (readAddress(to)?.address ?? to) : '';
   const segments = Number(count);
   return {
@@ -103,7 +118,8 @@ function readMessage(row: unknown): SentMessage | null {
     to: address,
     text: typeof body === 'string' ? storable(body) : '',
     isAsked: direction !== 'outbound-reply',
-    state,
+    // One that is new to us is there all the same.
+    state: carrierState(status) ?? 'accepted',
     createdAt,
     segments: Number.isSafeInteger(segments) && segments > 0 ? segments : null,
   };
