@@ -4,8 +4,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompil
 import { z } from 'zod';
 import { CATALOGUE, DarkspereError, type ErrorCode } from '../errors.ts';
 import type { Principal, Scope } from '../security/principal.ts';
+import { isStorable } from '../text.ts';
 import { authenticate } from './authentication.ts';
-import { invalid, isStorableText } from './body.ts';
+import { invalid } from './body.ts';
 import { ErrorBody } from './contract/events.ts';
 
 /** What is not JSON: its content type, and what it is. */
@@ -152,9 +153,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
 
 /** The name of the first parameter that PostgreSQL would not take. */
 function unstorableIn(parameters: unknown): string | undefined {
-  return Object.entries(parameters as object).find(
-    ([, value]) => typeof value === 'string' && !isStorableText(value),
-  )?.[0];
+  return Object.entries(parameters as object).find(([, value]) => typeof value === 'string' && !isStorable(value))?.[0];
 }
 
 const KEYS = /ds(?:k|l|s|p_agent|p_reg)_[\w-]{20}/;

@@ -6,7 +6,7 @@ import { type PostPolicy, postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
-import { isStorableText } from '../body.ts';
+import { storableText } from '../contract/basics.ts';
 import { Accepted } from '../contract/operator.ts';
 import { route } from '../routes.ts';
 
@@ -16,7 +16,7 @@ const MAX_OPERATOR_TEXT = 1_600;
 const MAX_MEDIA = 10;
 
 const body = z.strictObject({
-  text: z.string().min(1).max(MAX_TEXT).refine(isStorableText, 'must not contain NUL or lone surrogates'),
+  text: storableText(MAX_TEXT).min(1),
   in_reply_to: z.uuid().optional().meta({ description: 'Agents only: the message_id of the request this answers.' }),
   media: z
     // Normalised: the text as it came may hold a NUL, which no database takes.

@@ -4,7 +4,7 @@ import type { PostPolicy } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import type { Reader } from '../../inbox/reader.ts';
 import type { Principal, Scope } from '../../security/principal.ts';
-import { isStorableText } from '../body.ts';
+import { storableText } from '../contract/basics.ts';
 
 export type ToolDeps = {
   readonly sql: Sql;
@@ -54,11 +54,8 @@ export const TEXTS = {
 
 export const limit = (max: number, usual: number) => z.int().min(1).max(max).default(usual);
 export const cursor = z.string().max(200).optional().describe('next_cursor of the page before.');
-export const text = z
-  .string()
+export const text = storableText(1_600)
   .min(1)
-  .max(1_600)
-  .refine(isStorableText, 'must not contain NUL or lone surrogates')
   .describe('Plain text, as short as it can be: every 160 characters are charged.');
 export const once = z
   .string()
