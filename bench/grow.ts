@@ -128,12 +128,13 @@ async function openProbe(opened: AsyncDisposableStack, { name, size, database }:
   const calls = createCalls({ web: pools.web, worker: pools.worker, owner }, OURS);
   const lookups = await createLookups(owner, OURS);
   const housekeepingMs = new Map<string, number[]>();
-  const known = () => personNumber(Math.floor(random() * size.conversations));
+  const known = (isRecent = false) =>
+    personNumber(2 * Math.floor((random() * size.conversations) / 2) + Number(isRecent));
   return {
     name,
     async round() {
       await calls.round([known()]);
-      for (let n = 0; n < LOOKUPS; n++) await lookups.round(known(), known());
+      for (let n = 0; n < LOOKUPS; n++) await lookups.round(known(), known(), known(true));
     },
     async housekeeping() {
       for (const job of ['end_idle_sessions()', "rescue_conversations('5 minutes')"]) {

@@ -42,6 +42,11 @@ export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): P
   return send<T>('GET', path + queryString(query), undefined, signal);
 }
 
+/** A key for `change`. Not `randomUUID`, which exists only where the page came over https or from this machine. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join('-');
+}
+
 /** POST, PUT or DELETE; `key` makes a repeat of the same request harmless. Throws ApiError. */
 export function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, key?: string): Promise<T> {
   return send<T>(method, path, body, undefined, key);

@@ -3,7 +3,8 @@
 // last event that was seen, and where the gateway cannot give what came in between it says `reset`: then everything is
 // read anew.
 import { useSyncExternalStore } from 'react';
-import type { AgentEvent, ChangeEvent, PhoneEvent } from '../src/http/contract.ts';
+import type { AgentEvent, BeatEvent, ChangeEvent, PhoneEvent } from '../src/http/contract.ts';
+import { hearTime } from './clock.ts';
 import { openStream, type StreamEvent } from './stream.ts';
 
 /** live: it beats. reconnecting: the line is cut. stale: it is open and silent. paused: somebody wants to read in peace. */
@@ -50,6 +51,7 @@ function heard({ type, data }: StreamEvent): void {
   hasGap ||= isConnected && type === 'cut';
   isConnected = type !== 'cut';
   if (isConnected) lastHeardMs = performance.now();
+  if (type === 'beat') hearTime((JSON.parse(data) as BeatEvent).at);
   look();
   if (hasGap && isConnected) {
     hasGap = false;

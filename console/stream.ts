@@ -1,6 +1,7 @@
 // The connection under live.ts. A browser opens six connections to a host and no more, so seven tabs with a stream each would
 // leave none for anything else: one tab, whoever holds the lock, has the stream and tells the others. When it closes the
-// next one opens it behind the last event it was told of.
+// next one opens it behind the last event it was told of. Locks exist only where the page came over https or from this machine:
+// elsewhere each tab has a stream of its own and tells nobody, or each would hear everything from all.
 import { get } from './api.ts';
 
 export type StreamEvent = {
@@ -16,7 +17,6 @@ const OPEN_AGAIN_MS = 2_000;
 
 /** Calls back with every event until the returned function is called. */
 export function openStream(onEvent: (event: StreamEvent) => void): () => void {
-  const channel = new BroadcastChannel(NAME);
   const over = new AbortController();
   let lastId = '';
   const take = (event: StreamEvent) => {
@@ -24,6 +24,11 @@ export function openStream(onEvent: (event: StreamEvent) => void): () => void {
     if (event.id !== '') lastId = event.id;
     onEvent(event);
   };
+  if (!navigator.locks) {
+    void listen(() => lastId, take, over.signal);
+    return () => over.abort();
+  }
+  const channel = new BroadcastChannel(NAME);
   channel.onmessage = ({ data }: MessageEvent<StreamEvent>) => take(data);
   const lead = () =>
     listen(
@@ -34,9 +39,7 @@ export function openStream(onEvent: (event: StreamEvent) => void): () => void {
       },
       over.signal,
     );
-  // Locks exist only where the page came over https or from this machine.
-  if (navigator.locks) navigator.locks.request(NAME, { signal: over.signal }, lead).catch(() => {});
-  else void lead();
+  navigator.locks.request(NAME, { signal: over.signal }, lead).catch(() => {});
   return () => {
     over.abort();
     channel.close();

@@ -48,6 +48,32 @@ CREATE INDEX agent_chats_session ON public.agent_chats USING btree (session_id, 
 grant delete, insert, select, update on agent_chats to darkspere_admin;
 grant select on agent_chats to darkspere_web;
 
+create table agent_copies (
+  id uuid default new_id() not null,
+  agent_id uuid not null,
+  key_hash bytea,
+  signing_secret bytea not null,
+  valid_until timestamp with time zone not null,
+  is_ending boolean default false not null,
+  old_secret_until timestamp with time zone,
+  constraint agent_copies_pkey PRIMARY KEY (id),
+  constraint agent_copies_key_hash_key UNIQUE (key_hash),
+  constraint agent_copies_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES agent_registry(id) ON DELETE CASCADE,
+  constraint agent_copies_key_hash_check CHECK ((octet_length(key_hash) = 32))
+);
+comment on table agent_copies is 'Keys and secrets of further copies of an agent behind its address; kept while their heartbeats come, and a day.';
+CREATE INDEX agent_copies_agent ON public.agent_copies USING btree (agent_id, valid_until);
+grant delete on agent_copies to darkspere_web;
+grant delete, insert, select, update on agent_copies to darkspere_admin;
+grant select (agent_id) on agent_copies to darkspere_web;
+grant select (id) on agent_copies to darkspere_web;
+grant select (is_ending) on agent_copies to darkspere_web;
+grant select (key_hash) on agent_copies to darkspere_web;
+grant select (old_secret_until) on agent_copies to darkspere_web;
+grant select (valid_until) on agent_copies to darkspere_web;
+grant select on agent_copies to darkspere_worker;
+grant update (valid_until) on agent_copies to darkspere_web;
+
 create table agent_health_checks (
   id uuid default new_id() not null,
   agent_id uuid not null,
@@ -1502,6 +1528,14 @@ end $function$;
 grant execute on function drop_old_partitions() to darkspere_admin;
 grant execute on function drop_old_partitions() to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.end_copies(p_agent uuid, p_until timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent
+$function$;
+
 CREATE OR REPLACE FUNCTION public.end_idle_sessions()
  RETURNS integer
  LANGUAGE plpgsql
@@ -2603,6 +2637,8 @@ begin
     end if;
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
+    -- Workers keep the health of agents. After the sends, which somebody waits for.
+    perform graphile_worker.add_job('deferred-answered', json_build_object('turn', t.id), max_attempts := 3, priority := 5);
   else
     update agent_sessions set proactive_left = proactive_left - 1
     where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;
@@ -2852,6 +2888,26 @@ begin
   return n;
 end $function$;
 grant execute on function prune_replays() to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.put_copy_first(p_agent uuid, p_key_hash bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  a agent_registry;
+  copy agent_copies;
+begin
+  select * into a from agent_registry where id = p_agent for update;
+  delete from agent_copies c where c.agent_id = p_agent and c.key_hash = p_key_hash returning * into copy;
+  if not found then
+    return;
+  end if;
+  perform set_copy_aside(a, interval '1 day');
+  update agent_registry set api_key_hash = copy.key_hash, signing_secret = copy.signing_secret,
+    old_key_hash = null, old_key_until = null, old_signing_secret = null, old_secret_until = null
+  where id = p_agent;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.queue_replies(p_replies json, p_pacing boolean, p_hand_over boolean DEFAULT false)
  RETURNS uuid[]
@@ -3113,7 +3169,7 @@ CREATE OR REPLACE FUNCTION public.register_agent(p_agent json, p_key_hash bytea,
 AS $function$
 declare
   wanted record;
-  known uuid;
+  known agent_registry;
 begin
   select * into wanted from json_to_record(p_agent) as r (id uuid, name text, type text, protocol text, endpoint_url text,
     capabilities text[], max_concurrent_sessions int, version text, metadata jsonb, account_id uuid, registered_with text,
@@ -3121,13 +3177,13 @@ begin
   -- Two that start at the same moment are one agent.
   perform pg_advisory_xact_lock(hashtextextended(
     json_build_array('register_agent', wanted.account_id, wanted.type, wanted.name, wanted.endpoint_url)::text, 0));
-  select a.id into known from agent_registry a
+  select * into known from agent_registry a
   where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
     and a.account_id is not distinct from wanted.account_id
     and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
-  order by a.id desc limit 1;
+  order by a.id desc limit 1 for update;
 
-  if known is null then
+  if known.id is null then
     insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,
       metadata, account_id, registered_with, last_probe, api_key_hash, secrets)
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
@@ -3137,21 +3193,21 @@ begin
       perform keep_switched_off(wanted.id);
     end if;
   else
+    perform set_copy_aside(known, p_keep);
     update agent_registry a set
       protocol = wanted.protocol, capabilities = wanted.capabilities, max_concurrent_sessions = wanted.max_concurrent_sessions,
       version = wanted.version, metadata = wanted.metadata, registered_with = wanted.registered_with, last_probe = coalesce(wanted.probe, a.last_probe),
-      old_key_hash = a.api_key_hash, old_key_until = clock_timestamp() + p_keep, api_key_hash = p_key_hash,
-      old_signing_secret = coalesce(a.signing_secret, a.secrets), old_secret_until = clock_timestamp() + p_keep,
+      api_key_hash = p_key_hash, old_key_hash = null, old_key_until = null, old_signing_secret = null, old_secret_until = null,
       signing_secret = null, credential = null, secrets = p_secrets,
       -- A start ends what the agent said before its stop, and the pause after calls that failed meanwhile; never an operator's word.
       draining_since = case when a.draining_by = 'agent' then null else a.draining_since end,
       drain_reason = case when a.draining_by = 'agent' then null else a.drain_reason end,
       draining_by = nullif(a.draining_by, 'agent'),
       cooling_until = null, updated_at = clock_timestamp()
-    where a.id = known;
+    where a.id = known.id;
   end if;
-  perform pg_notify('agents_changed', coalesce(known, wanted.id)::text);
-  return query select coalesce(known, wanted.id), known is null;
+  perform pg_notify('agents_changed', coalesce(known.id, wanted.id)::text);
+  return query select coalesce(known.id, wanted.id), known.id is null;
 end $function$;
 grant execute on function register_agent(json,bytea,bytea,interval) to darkspere_admin;
 grant execute on function register_agent(json,bytea,bytea,interval) to darkspere_web;
@@ -3550,7 +3606,7 @@ begin
   return fits_at;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.rotate_agent_secret(p_agent uuid, p_sealed bytea, p_keep interval)
+CREATE OR REPLACE FUNCTION public.rotate_agent_key(p_agent uuid, p_presented bytea, p_key_hash bytea, p_keep interval)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3559,6 +3615,39 @@ AS $function$
 declare
   kept timestamptz := clock_timestamp() + p_keep;
 begin
+  if p_presented is null then
+    perform end_copies(p_agent, kept);
+  else
+    perform put_copy_first(p_agent, p_presented);
+  end if;
+  update agent_registry set
+    old_key_hash = case when p_keep > '0' then coalesce(p_presented, api_key_hash) end,
+    old_key_until = case when p_keep > '0' then kept end,
+    api_key_hash = p_key_hash, updated_at = clock_timestamp()
+  where id = p_agent and status <> 'deactivated';
+  if not found then
+    return null;
+  end if;
+  perform pg_notify('agents_changed', p_agent::text);
+  return kept;
+end $function$;
+grant execute on function rotate_agent_key(uuid,bytea,bytea,interval) to darkspere_admin;
+grant execute on function rotate_agent_key(uuid,bytea,bytea,interval) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.rotate_agent_secret(p_agent uuid, p_presented bytea, p_sealed bytea, p_keep interval)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  kept timestamptz := clock_timestamp() + p_keep;
+begin
+  if p_presented is null then
+    perform end_copies(p_agent, kept);
+  else
+    perform put_copy_first(p_agent, p_presented);
+  end if;
   update agent_registry a set
     old_signing_secret = case when p_keep > '0' then coalesce(a.signing_secret, a.secrets) end,
     old_secret_until = case when p_keep > '0' then kept end,
@@ -3570,8 +3659,8 @@ begin
   perform pg_notify('agents_changed', p_agent::text);
   return kept;
 end $function$;
-grant execute on function rotate_agent_secret(uuid,bytea,interval) to darkspere_admin;
-grant execute on function rotate_agent_secret(uuid,bytea,interval) to darkspere_web;
+grant execute on function rotate_agent_secret(uuid,bytea,bytea,interval) to darkspere_admin;
+grant execute on function rotate_agent_secret(uuid,bytea,bytea,interval) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.schedule_probe(p_agent uuid, p_at timestamp with time zone)
  RETURNS void
@@ -3657,6 +3746,26 @@ begin
   update conversations set session_id = session where id = c.id;
   return session;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.set_copy_aside(a agent_registry, p_keep interval)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  insert into agent_copies (agent_id, key_hash, signing_secret, valid_until, is_ending, old_secret_until)
+  select a.id, held.*, a.old_secret_until from (values
+    (a.api_key_hash, coalesce(a.signing_secret, a.secrets), clock_timestamp() + p_keep, false),
+    (a.old_key_hash, coalesce(a.signing_secret, a.secrets), a.old_key_until, true),
+    (null, a.old_signing_secret, a.old_secret_until, true)
+  ) held (key_hash, signing_secret, valid_until, is_ending)
+  where held.valid_until > clock_timestamp() and (held.key_hash is not null or held.signing_secret is not null)
+  on conflict (key_hash) do nothing;
+
+  delete from agent_copies c where c.agent_id = a.id and c.id not in (
+    select newest.id from agent_copies newest
+    where newest.agent_id = a.id and newest.valid_until > clock_timestamp()
+    order by newest.is_ending, newest.valid_until desc limit 16)
+$function$;
 
 CREATE OR REPLACE FUNCTION public.shift_agent_times(p_step interval)
  RETURNS void

@@ -14,7 +14,7 @@ export const PACKAGES = ['sdk', 'create-darkspere-agent'] as const;
 
 type Manifest = Record<string, unknown> & { publishConfig?: Record<string, unknown> };
 
-/** Builds a package into `folder`: its compiled sources, its README, and its manifest as it is published. */
+/** Builds a package into `folder`: its compiled sources, its README, and its manifest as it is packed. */
 async function stage(name: (typeof PACKAGES)[number], folder: string): Promise<void> {
   const source = join(root, name);
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
@@ -27,7 +27,6 @@ async function stage(name: (typeof PACKAGES)[number], folder: string): Promise<v
     ...manifest
   } = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as Manifest;
   await writeFile(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, ...publishConfig }, null, 2)}\n`);
-  if (name === 'create-darkspere-agent') await copyTemplates(join(folder, 'templates'));
 }
 
 /** A template is an example, as it is. */
@@ -59,12 +58,14 @@ export async function pack(folders: readonly string[], to: string): Promise<stri
 export async function packPackages(to: string): Promise<string[]> {
   const work = await mkdtemp(join(tmpdir(), 'darkspere-packages-'));
   try {
+    const [sdk, creator] = PACKAGES.map((name) => join(work, name)) as [string, string];
     await Promise.all(PACKAGES.map((name) => stage(name, join(work, name))));
     await mkdir(to, { recursive: true });
-    return await pack(
-      PACKAGES.map((name) => join(work, name)),
-      resolve(to),
-    );
+    const [agent] = (await pack([sdk], resolve(to))) as [string];
+    await copyTemplates(join(creator, 'templates'));
+    // No registry has it, so whoever makes an agent is given it along.
+    await cp(agent, join(creator, 'templates', basename(agent)));
+    return [agent, ...(await pack([creator], resolve(to)))];
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -278,6 +278,13 @@ export const CATALOGUE = {
     title: 'The agent answered with an HTTP error.',
     fix: 'The exchange keeps the first 2 KiB of the answer.',
   },
+  agent_away: {
+    category: 'agent_unavailable',
+    status: 502,
+    retry: 'other',
+    title: 'A proxy could not reach the agent behind it (502 or 504), or a model provider answered with any 5xx.',
+    fix: 'It passes when the agent is back: it is asked again for as long as the turn lasts. Where it stays, look at what runs behind the address.',
+  },
   agent_busy: {
     category: 'rate_limit',
     status: 502,
@@ -347,6 +354,13 @@ export const CATALOGUE = {
     retry: 'never',
     title: 'The agent’s API key is not known.',
     fix: 'Use the api_key returned at registration.',
+  },
+  agent_deactivated: {
+    category: 'authentication',
+    status: 403,
+    retry: 'never',
+    title: 'The agent was deactivated: its key opens nothing but its way back.',
+    fix: 'An operator, or the agent itself, activates it again (`npx darkspere agents activate`); or it registers as another one.',
   },
   registration_secret_invalid: {
     category: 'authentication',

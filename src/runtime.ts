@@ -281,6 +281,7 @@ async function openWorker(shared: Shared): Promise<string> {
       stagedProbes,
       outbound,
       settle,
+      health,
       prober,
       sessionEvents,
       pacing,

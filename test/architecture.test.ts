@@ -58,6 +58,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   agent_sessions: 'agents',
   agent_health_checks: 'agents',
   agent_call_times: 'agents',
+  agent_copies: 'agents',
   agent_slots: 'agents',
   agent_health_history: 'agents',
   agent_health_looks: 'agents',

@@ -44,7 +44,10 @@ export async function filledWith(connection: Connection): Promise<Size | null> {
   });
 }
 
-/** Fills a migrated, otherwise empty database. Person `n` has the number personNumber(n). */
+/**
+ * Fills a migrated, otherwise empty database. Person `n` has the number personNumber(n). Sessions of even ones begin with their first
+ * text, those of odd ones with their last, as where a session ends with the day.
+ */
 export async function fill(
   connection: Connection,
   size: Size,
@@ -187,7 +190,7 @@ function statements({ conversations, messages }: Size, ourNumber: string, fillin
       insert into phone_numbers (address, session_idle) values ('${ourNumber}', '10 years');
       create unlogged table bench_sessions as
       select person, (n - 1) / ${TEXTS_PER_SESSION} as number, ${idAt('min(at)')} as id, min(at) as first_at, max(at) as last_at,
-        (array_agg(in_id order by k))[1] as history_from
+        (array_agg(in_id order by k * case when person % 2 = 0 then 1 else -1 end))[1] as history_from
       from bench_texts group by 1, 2;
       insert into agent_sessions (id, conversation_id, agent_id, is_active, history_from, started_at, last_active_at, ended_at, end_reason)
       select s.id, p.id, a.id, s.number = (p.n - 1) / ${TEXTS_PER_SESSION}, s.history_from, s.first_at, s.last_at,

@@ -4,8 +4,11 @@
 import type { Sql } from '../../src/database/pools.ts';
 
 export type Lookups = {
-  /** One person as the client sees it, another inside the server: the second of two looks at the same rows costs less. */
-  round(person: string, another: string): Promise<void>;
+  /**
+   * One person as the client sees it, another inside the server: the second of two looks at the same rows costs less. A third one,
+   * whose session is a day old at most, the context alone and both ways in turns.
+   */
+  round(person: string, another: string, recent: string): Promise<void>;
   /** Milliseconds of every lookup so far, by its name. */
   readonly spentMs: ReadonlyMap<string, number[]>;
   /** What was measured so far was a warm-up. */
@@ -43,8 +46,17 @@ export async function createLookups(sql: Sql, ourNumber: string): Promise<Lookup
     return row.id;
   }
 
+  let isServersTurn = false;
   return {
-    async round(person, another) {
+    async round(person, another, recent) {
+      isServersTurn = !isServersTurn;
+      const young = await session(null, recent);
+      if (isServersTurn) {
+        const [told] = await sql<{ ms: number }[]>`select pg_temp.time_context(${young}) as ms`;
+        add('context of a day, server', told!.ms);
+      } else {
+        await timed('context of a day, client', () => sql`select * from conversation_context(${young}, 10)`);
+      }
       for (const when of ['', ' again']) {
         const mine = await session(`session lookup${when}, client`, person);
         await timed(`context${when}, client`, () => sql`select * from conversation_context(${mine}, 10)`);

@@ -1,6 +1,7 @@
 import { Check, Copy } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { Button, IconButton } from './button.tsx';
+import { copyText } from './copy-text.ts';
 import { toastError } from './toasts.tsx';
 
 const SAID_MS = 1_600;
@@ -14,7 +15,7 @@ export function CopyButton({ text, label, children }: { text: string; label: str
     return () => clearTimeout(timer);
   }, [isCopied]);
   const copy = () => {
-    navigator.clipboard.writeText(text).then(() => setCopied(true), toastError);
+    copyText(text).then(() => setCopied(true), toastError);
   };
   const icon = isCopied ? Check : Copy;
   if (children === undefined) return <IconButton icon={icon} label={isCopied ? 'Copied' : label} onClick={copy} />;

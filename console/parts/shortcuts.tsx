@@ -1,5 +1,6 @@
-// The keyboard: every page registers its keys while it is there, `?` shows them. Single letters do nothing while somebody
-// types, and can be turned off, because who speaks to their machine types them by accident (WCAG 2.1.4).
+// The keyboard: every page registers its keys while it is there, `?` shows them. Keys that what has the focus does something with
+// stay with it. Single letters do nothing while somebody types, and can be turned off, because who speaks to their machine types
+// them by accident (WCAG 2.1.4).
 import { useEffect, useRef, useSyncExternalStore } from 'react';
 
 export type Shortcut = {
@@ -12,6 +13,11 @@ type Registered = Shortcut & { readonly run: { readonly current: (event: Keyboar
 
 const SEQUENCE_MS = 1_200;
 const OFF = 'single-keys-off';
+/** What Enter and the space bar press. */
+const PRESSED =
+  'a[href], button, summary, [role="button"], [role="link"], [role="tab"], [role="switch"], [role="checkbox"], [role="option"]';
+const PRESS_KEYS: readonly string[] = ['Enter', ' '];
+const SCROLL_KEYS: readonly string[] = ['ArrowUp', 'ArrowDown', 'PageUp', 'PageDown', 'Home', 'End', ' '];
 
 const registered = new Set<Registered>();
 const watchers = new Set<() => void>();
@@ -38,26 +44,45 @@ function nameOf(event: KeyboardEvent): string {
   return event.metaKey || event.ctrlKey ? `mod+${key}` : key;
 }
 
-function isTyping(target: EventTarget | null): boolean {
+function isTyping(target: EventTarget | null): target is HTMLElement {
   return (
     target instanceof HTMLElement && (target.isContentEditable || /^(?:INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
   );
+}
+
+/** Whether what has the focus does something with the key by itself. */
+function isTheirs(target: EventTarget | null, key: string): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (PRESS_KEYS.includes(key) && target.matches(PRESSED)) return true;
+  return SCROLL_KEYS.includes(key) && target !== document.body && scrolls(target);
+}
+
+function scrolls(element: HTMLElement): boolean {
+  return element.scrollHeight > element.clientHeight && /auto|scroll/.test(getComputedStyle(element).overflowY);
 }
 
 function onKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.altKey || event.isComposing) return;
   const key = nameOf(event);
   const isPlain = !key.startsWith('mod+') && key !== 'Escape';
-  if (isPlain && (singleKeysOff || isTyping(event.target))) return;
+  if (isPlain && (singleKeysOff || isTyping(event.target) || isTheirs(event.target, key))) return;
   // What is behind an open dialog or menu does not move, and Escape is theirs.
   if ((isPlain || key === 'Escape') && document.querySelector('dialog[open], [role="menu"]')) return;
+  // Escape leaves the field first: closing what is around it would throw away the words.
+  if (key === 'Escape' && isTyping(event.target)) {
+    event.target.blur();
+    return;
+  }
   const sequence = first !== null && performance.now() - first.atMs < SEQUENCE_MS ? `${first.key} ${key}` : null;
   first = null;
   const all = [...registered].reverse();
   const found = all.find(({ keys }) => keys === sequence) ?? all.find(({ keys }) => keys === key);
   if (found) {
     event.preventDefault();
+    const from = location.href;
     found.run.current(event);
+    // Who goes elsewhere by a key has left what they clicked before: it would take the next Enter, and lead back.
+    if (location.href !== from && event.target instanceof HTMLElement) event.target.blur();
   } else if (isPlain && all.some(({ keys }) => keys.startsWith(`${key} `))) first = { key, atMs: performance.now() };
 }
 

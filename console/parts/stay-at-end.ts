@@ -47,6 +47,22 @@ export function useStayAtEnd(ids: readonly string[]) {
     element?.scrollTo({ top: element.scrollHeight, behavior: isStill ? 'instant' : 'smooth' });
   }, [element]);
 
+  /** Brings one of its items into view, unless it is there, and leaves the end for it. False: nothing can be seen of it now. */
+  const show = useCallback(
+    (item: Element): boolean => {
+      if (!element || element.clientHeight === 0) return false;
+      // It was out of sight until now, perhaps.
+      if (isAtEnd.current) element.scrollTop = element.scrollHeight;
+      const [area, { top, bottom }] = [element.getBoundingClientRect(), item.getBoundingClientRect()];
+      if (top >= area.top && bottom <= area.bottom) return true;
+      isAtEnd.current = false;
+      const isPartlyThere = bottom > area.top && top < area.bottom;
+      item.scrollIntoView({ block: isPartlyThere ? 'nearest' : 'center', behavior: 'instant' });
+      return true;
+    },
+    [element],
+  );
+
   const onScroll = () => {
     if (!element) return;
     // A picture that has just loaded moves the end away; only somebody who scrolls up leaves it.
@@ -56,7 +72,7 @@ export function useStayAtEnd(ids: readonly string[]) {
     if (isAtEnd.current) setUnseen(0);
   };
 
-  return { ref, unseen, toEnd, onScroll };
+  return { ref, unseen, toEnd, show, onScroll };
 }
 
 /** How many came after the one that was last; when that is gone, what there is to see cannot be told from what was seen. */

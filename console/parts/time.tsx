@@ -1,5 +1,6 @@
 // Times: how long ago, at a glance; exactly and in UTC on hover, because that is what logs and other people have.
 import { useSyncExternalStore } from 'react';
+import { gatewayNow } from '../clock.ts';
 
 export { duration } from './duration.ts';
 
@@ -7,14 +8,14 @@ const TICK_MS = 5_000;
 /** So near, the time on the clock says which day it is. */
 const CLOCK_SECONDS = 20 * 3_600;
 const tickers = new Set<() => void>();
-let nowMs = Date.now();
+let nowMs = gatewayNow();
 let timer: ReturnType<typeof setInterval> | undefined;
 
 /** One clock for all times on the page. */
 function subscribe(ticker: () => void): () => void {
   tickers.add(ticker);
   timer ??= setInterval(() => {
-    nowMs = Date.now();
+    nowMs = gatewayNow();
     for (const each of tickers) each();
   }, TICK_MS);
   return () => {
@@ -42,7 +43,7 @@ export function utc(at: string): string {
 /** now · 42 s · 7 min · 20:58 · Nov 24; in a sentence: just now · 42 s ago · 7 min ago · at 20:58 · on Nov 24 */
 function ago(at: string, now: number, isInSentence: boolean): string {
   const then = new Date(at);
-  const seconds = Math.round((Math.max(now, Date.now()) - then.getTime()) / 1000);
+  const seconds = Math.round((Math.max(now, gatewayNow()) - then.getTime()) / 1000);
   const [before, after] = isInSentence ? ['at ', ' ago'] : ['', ''];
   if (seconds < 5) return isInSentence ? 'just now' : 'now';
   if (seconds < 60) return `${seconds} s${after}`;

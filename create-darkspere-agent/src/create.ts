@@ -12,7 +12,11 @@ const TEMPLATES = ['../templates', '../../examples']
 
 export class CreateError extends Error {}
 
-type Manifest = { scripts: Record<string, string>; devDependencies?: Record<string, string> } & Record<string, unknown>;
+type Manifest = {
+  scripts: Record<string, string>;
+  dependencies?: Record<string, string>;
+  devDependencies?: Record<string, string>;
+} & Record<string, unknown>;
 
 const TSCONFIG = {
   compilerOptions: {
@@ -52,6 +56,7 @@ export async function createAgent(parent: string, name: string, template: Templa
     name,
     version: '0.1.0',
     scripts,
+    dependencies: { ...manifest.dependencies, ...(await bringSdk(folder)) },
     devDependencies: { ...DEV_DEPENDENCIES, ...manifest.devDependencies },
   };
   await writeFile(join(folder, 'package.json'), json(made));
@@ -60,6 +65,14 @@ export async function createAgent(parent: string, name: string, template: Templa
   await writeFile(join(folder, '.env'), environment(name, template), { mode: 0o600 });
   await writeFile(join(folder, 'README.md'), await readme(source, name));
   return folder;
+}
+
+/** Lays the SDK, which no registry has, into the folder; gives the dependency. In the repository npm finds it without. */
+async function bringSdk(folder: string): Promise<Record<string, string>> {
+  const tarball = (await readdir(TEMPLATES ?? '')).find((file) => /^darkspere-agent-.*\.tgz$/.test(file));
+  if (tarball === undefined) return {};
+  await cp(join(TEMPLATES ?? '', tarball), join(folder, tarball));
+  return { '@darkspere/agent': `file:${tarball}` };
 }
 
 /** Takes a folder that is there when it is empty; the `.git` of a fresh repository does not count. */

@@ -3,10 +3,37 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AgentCard, Message, Part, Task, TaskState } from '@a2a-js/sdk';
 import type { AgentExecutor, ExecutionEventBus, RequestContext } from '@a2a-js/sdk/server';
+import { z } from 'zod';
 import { createTaskStore } from './a2a-tasks.ts';
 import type { Reply } from './chat.ts';
-import { asAgentError, type Chats, type Question } from './chats.ts';
+import { type Asked, asAgentError, type Chats, type Question } from './chats.ts';
 import { createTranscripts } from './transcripts.ts';
+
+/** A message as both versions have it, as far as it tells one from another. */
+const sent = z.object({
+  method: z.enum(['SendMessage', 'SendStreamingMessage', 'message/send', 'message/stream']),
+  params: z.object({
+    message: z.object({
+      messageId: z.string(),
+      contextId: z.string().nullish(),
+      parts: z.array(z.object({ text: z.string().optional() })),
+    }),
+  }),
+});
+
+/** The question in a body, as it will be asked; null: the body begins no work. */
+export function a2aQuestion(body: unknown): Asked | null {
+  const { data } = sent.safeParse(body);
+  if (data === undefined) return null;
+  const { messageId, contextId, parts } = data.params.message;
+  const texts = parts.flatMap(({ text }) => (text === undefined ? [] : [text]));
+  return {
+    protocol: 'a2a',
+    sessionId: contextId ?? '',
+    messageId: messageId === '' ? null : messageId,
+    message: texts.at(-1) ?? '',
+  };
+}
 
 export type A2aParts = {
   readonly chats: Chats;

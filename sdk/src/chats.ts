@@ -4,6 +4,8 @@ import { createRecent } from './recent.ts';
 
 /** A question as a protocol reads it. */
 export type Question = Omit<ChatRequest, 'signal'>;
+/** What tells a question from another one. */
+export type Asked = Pick<Question, 'protocol' | 'sessionId' | 'messageId' | 'message'>;
 /** `later` comes when it comes; it is checked then, and `settle` is called when it is out of the house. */
 export type Outcome =
   | { readonly kind: 'reply'; readonly reply: Reply }
@@ -15,6 +17,8 @@ export type Chats = {
    * `draining`, `cancelled` when `signal` was aborted, `deadline_exceeded`.
    */
   ask(question: Question, signal: AbortSignal, onPiece?: (piece: string) => void): Promise<Outcome>;
+  /** Why it would not be begun now, `busy` or `draining`; null: it would, or it is a repeat of one that was. */
+  refusal(question: Asked): AgentError | null;
   /** Counts work that goes on after its call was answered. */
   track(work: Promise<unknown>): void;
   readonly running: number;
@@ -66,18 +70,26 @@ export function createChats(chat: ChatHandler, most: number): Chats {
     return run;
   };
 
+  const repeated = (question: Asked): Run | null => {
+    const key = keyOf(question);
+    const before = key === null ? undefined : known.get(key);
+    return before?.message === question.message ? before : null;
+  };
+
+  const refusal = (question: Asked): AgentError | null => {
+    if (repeated(question) !== null) return null;
+    if (isDraining) return new AgentError('draining', 'The agent is stopping.', { retryable: true });
+    if (runs.size < most) return null;
+    return new AgentError('busy', `The agent answers ${most} already.`, { retryable: true });
+  };
+
   return {
+    refusal,
     async ask(question, signal, onPiece) {
-      const { protocol, sessionId, messageId, message } = question;
-      // Ids of messages are their callers': the same one in another session is another question.
-      const key = messageId === null ? null : JSON.stringify([protocol, sessionId, messageId]);
-      const before = key === null ? undefined : known.get(key);
-      const joined = before?.message === message ? before : undefined;
-      if (joined === undefined && isDraining)
-        throw new AgentError('draining', 'The agent is stopping.', { retryable: true });
-      if (joined === undefined && runs.size >= most)
-        throw new AgentError('busy', `The agent answers ${most} already.`, { retryable: true });
-      const run = joined ?? start(question, key);
+      const refused = refusal(question);
+      if (refused !== null) throw refused;
+      const key = keyOf(question);
+      const run = repeated(question) ?? start(question, key);
       if (onPiece !== undefined) run.pieces.add(onPiece);
       run.waiting += 1;
       try {
@@ -117,6 +129,11 @@ export function createChats(chat: ChatHandler, most: number): Chats {
         controller.abort(new AgentError('draining', 'The agent is stopping.', { retryable: true }));
     },
   };
+}
+
+/** Ids of messages are their callers': the same one in another session is another question. */
+function keyOf({ protocol, sessionId, messageId }: Asked): string | null {
+  return messageId === null ? null : JSON.stringify([protocol, sessionId, messageId]);
 }
 
 async function allEnded(runs: ReadonlySet<Run>, works: ReadonlySet<Promise<unknown>>): Promise<void> {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { CallToolResult, McpHttpHandler, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { HistoryEntry, Reply } from './chat.ts';
-import { asAgentError, type Chats, type Question } from './chats.ts';
+import { type Asked, asAgentError, type Chats, type Question } from './chats.ts';
 import { createTranscripts } from './transcripts.ts';
 
 /** Between two notes that the answer goes on. */
@@ -57,6 +57,16 @@ export function createMcp({ chats, name, version, description }: McpParts): () =
     });
   };
   return () => (handler ??= load());
+}
+
+const toolCall = z.object({ method: z.literal('tools/call'), params: z.object({ arguments: input }) });
+
+/** The question in a body, as `chat` will be asked it; null: the body begins no work. */
+export function mcpQuestion(body: unknown): Asked | null {
+  const { data } = toolCall.safeParse(body);
+  if (data === undefined) return null;
+  const { message, message_id: messageId = null, conversation_id: sessionId = '' } = data.params.arguments;
+  return { protocol: 'mcp', sessionId, messageId, message };
 }
 
 function questionOf(given: Input, historyOf: (sessionId: string) => readonly HistoryEntry[]): Question {

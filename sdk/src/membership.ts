@@ -1,5 +1,5 @@
 // An agent's place at Darkspere: registered once, the same one after every restart, known to be alive, and left in order.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AgentError, type Protocol, type Reply, settleReply } from './chat.ts';
 import { type Credentials, loadCredentials, saveCredentials } from './credentials.ts';
@@ -75,12 +75,23 @@ export type Identity = {
 };
 
 /** Who the agent is before it has asked anybody. */
-export function identify({ stateFile, registrationUrl, log }: Settled<JoinSettings>): Identity & { token: string } {
+export function identify(settings: Settled<JoinSettings>): Identity & { token: string } {
+  const { stateFile, registrationUrl, registrationSecret, log } = settings;
   const mine = loadCredentials(stateFile, (line) => log('warn', line));
   return {
     saved: mine?.registration_url === registrationUrl ? mine : null,
-    token: mine?.token || randomBytes(24).toString('base64url'),
+    token:
+      registrationSecret === null
+        ? mine?.token || randomBytes(24).toString('base64url')
+        : tokenOf(registrationSecret, settings),
   };
+}
+
+/** The same for all copies behind one address: Darkspere shows one token, whichever of them it reaches. */
+function tokenOf(registrationSecret: string, { name, type }: Settled<JoinSettings>): string {
+  return createHmac('sha256', registrationSecret)
+    .update(JSON.stringify(['token', name, type]))
+    .digest('base64url');
 }
 
 /** As `joinDarkspere`, with settings that are settled. */
@@ -90,6 +101,8 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
   let saved = before;
   let known: Credentials | null = null;
   let registering = false;
+  let isOut = false;
+  let entering: Promise<void> | null = null;
   let lastMs = Number.NEGATIVE_INFINITY;
 
   const about = {
@@ -190,15 +203,30 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
   };
 
   /** Goes on trying beside everything else. */
-  const enterLater = async (): Promise<void> => {
-    if (registering || performance.now() - lastMs < REGISTER_AGAIN_AFTER_MS) return;
+  const enterLater = (): Promise<void> => {
+    if (entering !== null) return entering;
+    if (isOut || registering || performance.now() - lastMs < REGISTER_AGAIN_AFTER_MS) return Promise.resolve();
     lastMs = performance.now();
-    try {
-      await enter(false);
-      log('info', `registered as ${known?.agent_id}.`);
-    } catch (error) {
-      if (!stop.signal.aborted) log('warn', error instanceof Error ? error.message : String(error));
-    }
+    entering = enter(false)
+      .then(() => log('info', `registered as ${known?.agent_id}.`))
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) log('warn', error instanceof Error ? error.message : String(error));
+      })
+      .finally(() => {
+        entering = null;
+      });
+    return entering;
+  };
+
+  /** What a refusal of the key means: somebody has taken the agent out, or its place is gone and is taken anew. */
+  const refusedKey = (answer: Answer): void => {
+    if (answer.code !== 'agent_deactivated') return void enterLater();
+    if (isOut) return;
+    isOut = true;
+    log(
+      'warn',
+      'was deactivated at Darkspere and is asked nothing. Activate it there, or start it anew as another agent.',
+    );
   };
 
   const beat = async (draining = false): Promise<void> => {
@@ -209,8 +237,11 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
     const signal = draining ? AbortSignal.timeout(LAST_BEAT_MS) : stop.signal;
     const answer = await call(own(credentials, '/heartbeat'), { key: credentials.api_key, body, signal });
     // 404 is a Darkspere without heartbeats; only a key that opens nothing any more says that the place is gone.
-    if (answer?.status === 401 || answer?.status === 403) void enterLater();
-    if (answer === null || answer.status >= 300 || draining) return;
+    if (answer?.status === 401 || answer?.status === 403) refusedKey(answer);
+    if (answer === null || answer.status >= 300) return;
+    // Whoever took it out has brought it back.
+    isOut = false;
+    if (draining) return;
     const rotated = await rotate((path) => own(credentials, path), credentials, answer);
     if (rotated !== null && known === credentials) keep(rotated);
   };
@@ -257,8 +288,9 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
       const untilMs = performance.now() + POST_MS;
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         if (known === null) throw new AgentError('not_registered', 'Only an agent that is registered can send texts.');
+        const key = known.api_key;
         const answer = await call(url, {
-          key: known.api_key,
+          key,
           body,
           idempotencyKey,
           ...(more.signal ? { signal: more.signal } : {}),
@@ -267,8 +299,10 @@ export async function join(settings: Settled<JoinOptions>, { saved: before, toke
           return { id: String(answer.body.id), status: String(answer.body.status) };
         // The 202 that this follows may still be on its way.
         const isEarly = answer?.code === 'conflict' && more.inReplyTo !== undefined;
-        if (answer?.status === 401) void enterLater();
-        if (answer !== null && !isPassing(answer) && !isEarly) throw refusal('The text', answer);
+        if (answer?.status === 401 || answer?.code === 'agent_deactivated') refusedKey(answer);
+        // With the key of the place that it takes anew, or has taken meanwhile, the text is worth another try.
+        const isReentering = answer?.status === 401 && (entering !== null || key !== known?.api_key);
+        if (answer !== null && !isPassing(answer) && !isEarly && !isReentering) throw refusal('The text', answer);
         const waitMs = Math.max(pauseMs, answer?.retryAfterMs ?? 0);
         if (performance.now() + waitMs > untilMs) {
           throw answer === null

@@ -15,7 +15,9 @@ export async function rotate(
   const isSecretOld = typeof secretUntil === 'string' && secretUntil !== credentials.old_secret_until;
   if (!isKeyOld && !isSecretOld) return dropEnded(credentials);
   const key = isKeyOld ? await ask(ownUrl('/rotate-key'), credentials, 'api_key') : null;
-  const secret = isSecretOld ? await ask(ownUrl('/rotate-secret'), credentials, 'signing_secret') : null;
+  // With the key that it has now: of several copies behind one address Darkspere knows by it whose secret is changed.
+  const api_key = key?.issued ?? credentials.api_key;
+  const secret = isSecretOld ? await ask(ownUrl('/rotate-secret'), { api_key }, 'signing_secret') : null;
   if (key === null && secret === null) return null;
   return {
     ...credentials,
@@ -35,7 +37,7 @@ function dropEnded({ old_secret_until: until, ...credentials }: Credentials): Cr
   return { ...credentials, signing_secrets: credentials.signing_secrets.slice(0, 1) };
 }
 
-async function ask(url: string, { api_key }: Credentials, what: 'api_key' | 'signing_secret') {
+async function ask(url: string, { api_key }: Pick<Credentials, 'api_key'>, what: 'api_key' | 'signing_secret') {
   const answer = await call(url, { key: api_key, body: {} });
   const issued = answer?.body[what];
   if (answer === null || answer.status >= 300 || typeof issued !== 'string') return null;

@@ -48,7 +48,11 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
     identity !== null && (membership === null || membership.isRegistering || membership.agentId === null);
   const issued = () => membership?.signingSecrets ?? identity?.saved?.signing_secrets ?? [];
   const signingSecrets = () => [...issued(), ...settings.signingSecrets];
-  const tokens = () => [...settings.tokens, ...(identity === null ? [] : [identity.token])];
+  // What was shown before this start is shown until Darkspere knows better.
+  const tokens = () => [
+    ...settings.tokens,
+    ...(identity === null ? [] : [identity.token, identity.saved?.token ?? '']).filter((token) => token !== ''),
+  ];
   const postLater = async ({ conversationId, messageId }: Question, answer: Promise<Reply>): Promise<void> => {
     try {
       await membership?.post(conversationId ?? '', await answer, {
@@ -81,6 +85,7 @@ export async function serveAgent(options: AgentOptions): Promise<Agent> {
       hasToken: () => tokens().length > 0,
     }),
     tokens,
+    refusal: chats.refusal,
     mayBeUnsigned: () => !settings.isProduction && signingSecrets().length === 0 && tokens().length === 0,
     notReady: () => (chats.isDraining ? 'draining' : isRegistering() ? 'registering' : null),
     onError: (error) => log('warn', `a call could not be answered: ${asAgentError(error).code}.`),

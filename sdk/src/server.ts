@@ -2,9 +2,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { McpHttpHandler } from '@modelcontextprotocol/server';
-import type { A2a } from './a2a.ts';
+import { type A2a, a2aQuestion } from './a2a.ts';
 import { hasToken, isLocal } from './access.ts';
+import type { AgentError } from './chat.ts';
+import type { Asked } from './chats.ts';
 import type { createEnvelope } from './envelope.ts';
+import { mcpQuestion } from './mcp.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const RECEIVE_MS = 30_000;
@@ -18,6 +21,8 @@ export type ServerParts = {
   readonly tokens: () => readonly string[];
   /** Callers on this machine need neither signature nor token. */
   readonly mayBeUnsigned: () => boolean;
+  /** Why a question would not be begun now, or null. */
+  readonly refusal: (question: Asked) => AgentError | null;
   /** Null when all is well, else why nothing can be answered. */
   readonly notReady: () => string | null;
   readonly onError: (error: unknown) => void;
@@ -67,8 +72,13 @@ async function route(parts: ServerParts, request: IncomingMessage, response: Ser
     return sendJson(response, 413, { error: 'The body is larger than 1 MiB.' });
   }
   const signal = whenGone(response);
-  if (pathname === '/mcp') return serveMcp(parts, request, response, body, signal);
-  if (pathname === '/a2a') return serveA2a(parts, request, response, body);
+  if (pathname !== '/') {
+    const refused = refusalOf(parts, pathname, body);
+    if (refused !== null) return sendBusy(response, refused);
+    return pathname === '/mcp'
+      ? serveMcp(parts, request, response, body, signal)
+      : serveA2a(parts, request, response, body);
+  }
   const answer = await parts.envelope(request.headers, body, local, signal);
   response.writeHead(answer.status, answer.headers).end(answer.body);
 }
@@ -83,6 +93,26 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/**
+ * Why the question in a body would not be begun now. Said by the status, as over the envelope: inside the protocols it would be
+ * a failure of the agent's, which is held against it and not asked again.
+ */
+function refusalOf({ refusal }: ServerParts, pathname: string, body: Buffer): AgentError | null {
+  let read: unknown;
+  try {
+    read = JSON.parse(body.toString('utf8'));
+  } catch {
+    return null;
+  }
+  const question = pathname === '/mcp' ? mcpQuestion(read) : a2aQuestion(read);
+  return question === null ? null : refusal(question);
+}
+
+function sendBusy(response: ServerResponse, { code, message }: AgentError): void {
+  response.setHeader('retry-after', '1');
+  sendJson(response, 503, { error: `${code}: ${message}` });
 }
 
 /** Aborted when the caller hangs up before it has its answer. */

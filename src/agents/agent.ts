@@ -34,6 +34,8 @@ export type Agent = HealthState & {
   readonly signingSecret: string;
   /** The one before, while it still holds: calls are signed with both. */
   readonly oldSigningSecret?: string | null;
+  /** Those of further copies behind its address: whichever copy a call reaches knows one of them. */
+  readonly copySecrets?: readonly string[];
   /** Bearer credential for the endpoint, if it wants one (every protocol but `envelope`). */
   readonly credential: string | null;
   /** Settings of the protocol (protocols/settings.ts), and whatever else was registered. */
@@ -122,6 +124,11 @@ export type AgentOutcome =
 export type AgentResult = { readonly outcome: AgentOutcome; readonly exchange: AgentExchange };
 
 /** The signing secrets that hold, the newest first. */
-export function signingSecretsOf({ signingSecret, oldSigningSecret = null }: Agent): readonly string[] {
-  return oldSigningSecret === null ? [signingSecret] : [signingSecret, oldSigningSecret];
+export function signingSecretsOf({
+  signingSecret,
+  oldSigningSecret = null,
+  copySecrets = [],
+}: Agent): readonly string[] {
+  const older = oldSigningSecret === null ? copySecrets : [oldSigningSecret, ...copySecrets];
+  return [...new Set([signingSecret, ...older])];
 }

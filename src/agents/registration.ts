@@ -51,7 +51,7 @@ export type Registered = {
   readonly agentId: string;
   readonly apiKey: string;
   readonly signingSecret: string;
-  /** False: it was known already, and its key and secret of before hold for a day more. */
+  /** False: it was known already, and its key and secret of before are another copy's now. */
   readonly isNew: boolean;
   readonly probe: Probe | null;
 };

@@ -42,9 +42,23 @@ function columns(row: Row) {
   };
 }
 
-/** Of a row as it is read here: it also changes when an old signing secret runs out, which nobody writes. */
+/** Agents with what their further copies hold. */
+function withCopies(sql: Sql) {
+  return sql`agent_registry left join (
+    select agent_id, json_agg(encode(signing_secret, 'base64') order by id) as secrets, string_agg(id::text, ' ' order by id) as version
+    from agent_copies where valid_until > clock_timestamp() group by agent_id
+  ) held on held.agent_id = agent_registry.id`;
+}
+
+/** Of a row as it is read here: it also changes when an old signing secret runs out, or a copy's, which nobody writes. */
 function versionOf(sql: Sql) {
-  return sql`xmin::text || case when old_secret_until > clock_timestamp() then '+' else '' end`;
+  return sql`agent_registry.xmin::text || case when old_secret_until > clock_timestamp() then '+' else '' end
+    || coalesce(held.version, '')`;
+}
+
+/** All of a row, in the shape of Row. */
+function columnsOf(sql: Sql) {
+  return sql`agent_registry.*, coalesce(held.secrets, '[]') as copies`;
 }
 
 /** One agent with its secrets, disabled and deactivated ones too, its newest probe and when it was read; null when there is none. */
@@ -54,7 +68,7 @@ export async function openAgent(
   agentId: string,
 ): Promise<{ readonly agent: Agent; readonly lastProbe: Probe | null; readonly readAt: Date } | null> {
   const [row] = await sql<(Row & { read_at: Date })[]>`
-    select *, clock_timestamp() as read_at from agent_registry where id = ${agentId}`;
+    select ${columnsOf(sql)}, clock_timestamp() as read_at from ${withCopies(sql)} where id = ${agentId}`;
   if (!row) return null;
   const { plain } = openSecrets(box, row, null);
   const agent = { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 };
@@ -133,7 +147,7 @@ export async function createRegistry(deps: {
   const read = async (): Promise<void> => {
     // Whom an operator has disabled is not even the last resort.
     const [row] = await sql<{ versions: Record<string, string> | null }[]>`
-      select json_object_agg(id, ${versionOf(sql)}) as versions from agent_registry
+      select json_object_agg(id, ${versionOf(sql)}) as versions from ${withCopies(sql)}
       where status <> 'deactivated' and disabled_at is null`;
     const there = row!.versions ?? {};
     const stale = Object.keys(there).filter((id) => versions.get(id) !== there[id]);
@@ -142,7 +156,7 @@ export async function createRegistry(deps: {
       stale.length === 0
         ? []
         : await sql<(Row & { row_version: string })[]>`
-            select *, ${versionOf(sql)} as row_version from agent_registry
+            select ${columnsOf(sql)}, ${versionOf(sql)} as row_version from ${withCopies(sql)}
             where status <> 'deactivated' and disabled_at is null and id = any (${stale}::uuid[])`;
     for (const id of gone) {
       byId.delete(id);

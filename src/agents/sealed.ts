@@ -9,6 +9,8 @@ export type SealedRow = {
   readonly credential: Uint8Array | null;
   readonly old_signing_secret: Uint8Array | null;
   readonly old_secret_until: Date | null;
+  /** Of the agent's further copies, those that hold; base64. */
+  readonly copies: readonly string[];
 };
 
 export type Secrets = {
@@ -17,6 +19,7 @@ export type Secrets = {
     readonly credential: string | null;
     /** Null as soon as it holds no more. */
     readonly oldSigningSecret: string | null;
+    readonly copySecrets: readonly string[];
   };
   /** What it was opened from. */
   readonly row: SealedRow;
@@ -27,7 +30,10 @@ const SEALED = ['secrets', 'signing_secret', 'credential', 'old_signing_secret']
 /** Opens a row's secrets, or takes them from the last time where nothing has changed. Throws what the box throws. */
 export function openSecrets(box: SecretBox, row: SealedRow, known: Secrets | null): Secrets {
   const holds = row.old_secret_until !== null && row.old_secret_until > now();
-  const isSame = known !== null && SEALED.every((column) => isEqual(known.row[column], row[column]));
+  const isSame =
+    known !== null &&
+    SEALED.every((column) => isEqual(known.row[column], row[column])) &&
+    known.row.copies.join() === row.copies.join();
   if (isSame && holds === (known.plain.oldSigningSecret !== null)) return known;
   const open = (sealed: Uint8Array | null) => (sealed === null ? {} : (box.open(sealed) as Partial<Plain>));
   const registered = open(row.secrets) as Plain;
@@ -36,6 +42,7 @@ export function openSecrets(box: SecretBox, row: SealedRow, known: Secrets | nul
     signingSecret: open(row.signing_secret).signingSecret ?? registered.signingSecret,
     credential: row.credential === null ? registered.credential : (open(row.credential).credential ?? null),
     oldSigningSecret: old ?? null,
+    copySecrets: row.copies.flatMap((sealed) => open(Buffer.from(sealed, 'base64')).signingSecret ?? []),
   };
   return { plain, row };
 }

@@ -209,8 +209,12 @@ export class Attempts {
       exchange.durationMs / 1000,
     );
     const wasCutOff = outcome.kind === 'failed' && this.signal.aborted;
-    if (outcome.kind !== 'failed') deps.health.recordSuccess(agent.id, exchange.durationMs);
-    else if (!wasCutOff) {
+    if (outcome.kind === 'reply') deps.health.recordSuccess(agent.id, exchange.durationMs);
+    else if (outcome.kind === 'deferred') {
+      // Only the post will show what it was worth (posts.ts). Until then one that is out is tried with no other person, as after a
+      // failure: each would wait for ten minutes.
+      if (isTrial) deps.health.recordFailure(agent.id, 'timeout', exchange.startedAt, isTrial);
+    } else if (!wasCutOff) {
       deps.health.recordFailure(agent.id, CATALOGUE[outcome.code].category, exchange.startedAt, isTrial);
       this.failed(agent, outcome);
     }

@@ -103,3 +103,17 @@ export async function closeDeferred(sql: Sql, turnId: string, pacing: boolean): 
     select close_deferred(${turnId}, ${body}, ${JSON.stringify(parts)}::text::json, ${pacing})`;
   return row?.close_deferred ?? false;
 }
+
+/** A turn that an agent deferred, and how long the agent took to say so; null when there is no such turn any more. */
+export type Deferral = { readonly agentId: string; readonly startedAt: Date; readonly ms: number };
+
+/** Whose a deferred turn was, answered by now or not: its health follows from that. */
+export async function findDeferral(sql: Sql, turnId: string): Promise<Deferral | null> {
+  const [row] = await sql<{ agent_id: string; started_at: Date; ms: number | null }[]>`
+    select t.agent_id, t.started_at, (
+      select e.duration_ms from exchanges e
+      where e.conversation_id = t.conversation_id and e.turn_id = t.id and e.kind = 'agent' and e.agent_id = t.agent_id
+      order by e.id desc limit 1) as ms
+    from turns t where t.id = ${turnId} and t.agent_id is not null`;
+  return row === undefined ? null : { agentId: row.agent_id, startedAt: row.started_at, ms: row.ms ?? 0 };
+}

@@ -126,7 +126,7 @@ function rotate(nameOrId: string, options: RotateOptions): Promise<number> {
     if (what === null) throw new DarkspereError('invalid_request', 'Say what to rotate: --key or --secret.');
     const { id, name } = await findOne(sql, nameOrId);
     if (options.retire) {
-      await retireOld(sql, id, what);
+      await retireOld(sql, id, what, 'operator');
       if (json) printJson({ agent_id: id, retired: what });
       else printText(`Of ${name} only the newest ${what} holds now.\n`);
       return;
@@ -144,14 +144,15 @@ function rotate(nameOrId: string, options: RotateOptions): Promise<number> {
 }
 
 async function renewed(sql: Sql, config: Config, id: string, what: 'key' | 'secret', keepSeconds: number) {
+  const rotation = { keepSeconds, presented: null };
   if (what === 'key') {
-    const { apiKey, oldUntil } = await rotateAgentKey(sql, id, { keepSeconds, presented: null });
+    const { apiKey, oldUntil } = await rotateAgentKey(sql, id, rotation);
     return { shown: apiKey, oldUntil };
   }
   const secretBox = await boxOf(config);
   // Says so when this key is not the one of the others, before it seals anything.
   await openAgent(sql, secretBox, id);
-  const { signingSecret, oldUntil } = await rotateAgentSecret({ sql, secretBox }, id, keepSeconds);
+  const { signingSecret, oldUntil } = await rotateAgentSecret({ sql, secretBox }, id, rotation);
   return { shown: signingSecret, oldUntil };
 }
 

@@ -32,6 +32,17 @@ export type AgentChatsRow = {
   result: unknown;
 };
 
+/** Keys and secrets of further copies of an agent behind its address; kept while their heartbeats come, and a day. */
+export type AgentCopiesRow = {
+  id: string;
+  agent_id: string;
+  key_hash: Uint8Array | null;
+  signing_secret: Uint8Array;
+  valid_until: Date;
+  is_ending: boolean;
+  old_secret_until: Date | null;
+};
+
 /** What each probe of an agent found, kept for a week. */
 export type AgentHealthChecksRow = {
   id: string;

@@ -112,7 +112,9 @@ async function keyHolderOf(request: FastifyRequest, access: AccessDeps, agents: 
   const isAgents = agents !== false && !key.startsWith(API_KEY_PREFIX);
   const found = await tried(request, access, key, async () => {
     if (!isAgents) return findApiKey(access.sql, key);
-    const agent = await findAgentByKey(access.sql, key, { deactivated: agents === 'left' });
+    const agent = await findAgentByKey(access.sql, key);
+    // A key that is known is no guess; and an agent that took this for an unknown key would register itself anew.
+    if (agent?.isDeactivated && agents !== 'left') throw new DarkspereError('agent_deactivated');
     return agent && agentPrincipal(agent);
   });
   if (found) return found;

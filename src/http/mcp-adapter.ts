@@ -44,6 +44,7 @@ const FAILURES = [
   'agent_refused',
   'agent_broken',
   'agent_busy',
+  'agent_away',
   'agent_http',
   'agent_contract',
   'agent_said_error',

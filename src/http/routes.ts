@@ -205,6 +205,7 @@ function errorsOf({ method, scope, agents, params, body, errors = [] }: Shape): 
     'key_in_url',
     ...(isKnown ? (['unauthenticated', 'rate_limited', 'storage_unavailable'] as const) : []),
     ...(agents ? (['agent_key_invalid'] as const) : []),
+    ...(agents === true ? (['agent_deactivated'] as const) : []),
     ...(isKnown && method !== 'GET' ? (['csrf_refused'] as const) : []),
     ...(isKnown ? (['forbidden'] as const) : []),
     ...(params ? (['not_found'] as const) : []),

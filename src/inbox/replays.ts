@@ -19,7 +19,7 @@ export type Replay = {
   is_edited: boolean;
   agent: AgentRef;
   state: 'queued' | 'running' | 'answered' | 'failed';
-  reply: { text: string; segments: number } | null;
+  reply: { text: string; segments: number; media_urls: string[] } | null;
   error_code: string | null;
   duration_ms: number | null;
   exchange: Exchange | null;
@@ -59,6 +59,7 @@ type Row = Omit<Replay, 'created_at' | 'agent' | 'reply' | 'exchange'> & {
   readonly agent_name: string;
   readonly reply: string | null;
   readonly segments: number | null;
+  readonly media_urls: string[];
   readonly started_at: Date | null;
 };
 
@@ -81,18 +82,18 @@ async function replaysWhere(reader: Reader, condition: ReturnType<Sql>): Promise
     reader,
     sql<Row[]>`
       select r.id, r.turn_id, r.conversation_id, r.text, r.is_edited, r.agent_id, a.name as agent_name, r.state, r.reply, r.segments,
-        r.error_code, r.duration_ms, r.sent_message_id, r.started_at
+        r.media_urls, r.error_code, r.duration_ms, r.sent_message_id, r.started_at
       from replays r join agent_registry a on a.id = r.agent_id
       where ${condition} order by r.id desc limit 50`,
   );
   const calls = await callsOf(reader, rows);
-  return rows.map(({ agent_id, agent_name, reply, segments, started_at: _startedAt, ...row }) => {
+  return rows.map(({ agent_id, agent_name, reply, segments, media_urls, started_at: _startedAt, ...row }) => {
     const call = calls.get(row.id);
     return {
       ...row,
       created_at: timeOf(row.id),
       agent: { id: agent_id, name: agent_name },
-      reply: reply === null ? null : { text: reply, segments: segments ?? 0 },
+      reply: reply === null ? null : { text: reply, segments: segments ?? 0, media_urls },
       exchange: call ? toExchange(call) : null,
     };
   });

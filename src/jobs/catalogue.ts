@@ -1,12 +1,13 @@
 // Every job there is: name → payload → handler → schedule. Payloads are ours (only our SQL functions add jobs).
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task, TaskList } from 'graphile-worker';
+import type { HealthRecorder } from '../agents/health-recorder.ts';
 import type { ProbePayload, Prober } from '../agents/prober.ts';
 import type { SessionEvents, SessionEventsPayload } from '../agents/session-events.ts';
 import { probeNow, type ProbePayload as StagedProbePayload } from '../agents/staged-probe/request.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
-import { closeDeferred } from '../bridge/posts.ts';
+import { closeDeferred, findDeferral } from '../bridge/posts.ts';
 import { mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import type { ChatPayload, Chats } from '../inbox/agent-chat.ts';
@@ -26,6 +27,7 @@ export type CatalogueDeps = {
   readonly stagedProbes: Parameters<typeof probeNow>[0];
   readonly outbound: Outbound;
   readonly settle: (payload: SendPayload) => Promise<void>;
+  readonly health: Pick<HealthRecorder, 'recordSuccess' | 'recordFailure'>;
   /** Null: agents are not probed. */
   readonly prober: Prober | null;
   readonly sessionEvents: SessionEvents;
@@ -55,6 +57,7 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
     stagedProbes,
     outbound,
     settle,
+    health,
     prober,
     sessionEvents,
     pacing,
@@ -84,7 +87,15 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
           // It was counted as deferred; that nobody answered its person is known only now.
           metrics.turns.inc({ state: 'fell_back' });
           logger.warn({ turn }, 'an agent deferred its answer and never gave it');
+          const deferral = await findDeferral(sql, turn);
+          // From its beginning: a restart of an agent that loses a hundred promises is one failure.
+          if (deferral !== null) health.recordFailure(deferral.agentId, 'timeout', deferral.startedAt);
         }
+      }),
+      // The answer that an agent had promised with 202 has come: only now has its call succeeded.
+      'deferred-answered': task<{ turn: string }>(async ({ turn }) => {
+        const deferral = await findDeferral(sql, turn);
+        if (deferral !== null) health.recordSuccess(deferral.agentId, deferral.ms);
       }),
       // An operator has done nothing for a while with a conversation that they had taken over.
       'end-takeover': task<{ c: string }>(async ({ c }) => {

@@ -102,6 +102,8 @@ describe('agents', () => {
     await page.keyboard.type('hello');
     await page.keyboard.press('Enter');
     await page.getByText('you said hello').waitFor();
+    // Out of the field, then back.
+    await page.keyboard.press('Escape');
     await page.keyboard.press('Escape');
     await title(page, 'a by keyboard').and(page.locator(':text-is("a by keyboard")')).waitFor();
     const off = page.getByRole('button', { name: 'Switch off' });

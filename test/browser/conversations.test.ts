@@ -1,32 +1,19 @@
 // Conversations in a real browser, on the real product: what comes in is on the screen, and what an operator does there happens.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertAccessible, breakCalls, expectProblem, NARROW, type Page } from '../support/browser.ts';
+import { assertAccessible, breakCalls, expectProblem, NARROW } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
+import { answered, bubble, path, row, thread } from '../support/conversation-page.ts';
+import { written } from '../support/phone-page.ts';
 import type { Payload } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
-import { type Line, startWorld, type World } from '../support/world.ts';
+import { startWorld, type World } from '../support/world.ts';
 
 let world: World;
 before(async () => {
   world = await startWorld();
 });
 after(() => world.stop());
-
-const shown = (phone: string) => phone.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1 $2 $3');
-const row = (page: Page, phone: string) => page.getByRole('list', { name: 'Conversations' }).getByText(shown(phone));
-const thread = (page: Page) => page.getByRole('list', { name: 'Messages' });
-const path = (page: Page) => page.getByRole('region', { name: 'Path of a message' });
-const bubble = (page: Page, text: string) => thread(page).getByRole('button', { name: text });
-
-/** Somebody who has texted and was answered. */
-async function answered(line: Line, text = 'hello') {
-  const person = line.person();
-  await person.text(text);
-  const reply = await person.next();
-  const { id } = (await line.conversation(person)) as { id: string };
-  return { person, reply, id };
-}
 
 describe('the list and the thread', () => {
   test('a text and its answer come on the screen as they happen, without anybody touching it', async (t) => {
@@ -330,7 +317,7 @@ describe('states', () => {
     const open = page.getByRole('region', { name: 'Conversation', exact: true });
     await list.getByRole('alert').waitFor();
     await open.getByRole('alert').waitFor();
-    await open.getByRole('heading', { name: shown(person.phone) }).waitFor();
+    await open.getByRole('heading', { name: written(person.phone) }).waitFor();
     await mendThread();
     await open.getByRole('button', { name: 'Try again' }).click();
     await bubble(page, 'We sent: fine').waitFor();

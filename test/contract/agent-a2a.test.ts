@@ -141,6 +141,21 @@ test('the credential is for the address that was registered, not for one that it
   assert.equal(peer.others[0]!.headers.authorization, 'Bearer sk-secret');
 });
 
+test('an agent that does not stream is asked not to wait, and may wait all the same', async () => {
+  for (const [version, key, value] of [
+    ['1.0', 'returnImmediately', true],
+    ['0.3', 'blocking', false],
+  ] as const) {
+    peer.dress(a2aDress(version));
+    assert.equal(textOf(await ask(json((seen: Seen) => a2aDress(version).saying('At once.', seen)))), 'At once.');
+    const { configuration } = rpcOf(peer.questions[0]!).params as { configuration: Record<string, unknown> };
+    assert.equal(configuration[key], value, version);
+  }
+  peer.dress(plain);
+  const done = task('COMPLETED', { artifacts: [{ artifactId: 'a', parts: [{ text: 'All done.' }] }] });
+  assert.equal(textOf(await ask(answer(done))), 'All done.');
+});
+
 test('a task that is still worked on is looked at until it is done', async () => {
   let looks = 0;
   peer.dress({

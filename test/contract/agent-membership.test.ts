@@ -148,6 +148,32 @@ describe('heartbeats', () => {
     await until(() => calls(seen).filter((one) => one.endsWith('/register')).length === 2, { what: 'a new place' });
   });
 
+  it('that are refused because the agent was deactivated end no such thing: it waits, and says so once', async (t) => {
+    const refused = { status: 403, body: { error: { code: 'agent_deactivated' } } };
+    let answer: Said = refused;
+    const { seen, url } = await service(t, {
+      'POST heartbeat': () => answer,
+      'PUT agent-1': () => refused,
+      'POST messages': () => answer,
+    });
+    const { membership, log } = await joined(t, url);
+    const beats = () => seen.filter(({ path }) => path.endsWith('/heartbeat')).length;
+    const more = () => {
+      const enough = beats() + 4;
+      return until(() => beats() >= enough, { what: 'heartbeats' });
+    };
+    await more();
+    await assert.rejects(membership.post('c-1', 'Hello'), { code: 'agent_deactivated' });
+    await more();
+    assert.deepEqual(calls(seen), ['POST /api/agents/register', 'POST /v1/conversations/c-1/messages']);
+    assert.equal(log.filter((line) => /was deactivated/.test(line)).length, 1);
+    // Brought back, and taken out once more.
+    answer = { status: 200 };
+    await more();
+    answer = refused;
+    await until(() => log.filter((line) => /was deactivated/.test(line)).length === 2, { what: 'the second word' });
+  });
+
   it('tell of a key and a secret that were replaced: the agent gets its own, and keeps both secrets while both hold', async (t) => {
     let [key_valid_until, old_secret_valid_until]: (string | null)[] = ['2099-01-01T00:00:00Z', '2099-01-01T00:00:00Z'];
     const stateFile = join(folder(t), 'state.json');
@@ -188,6 +214,30 @@ describe('texts of an agent', () => {
     assert.equal(posts.length, 3);
     assert.equal(new Set(posts.map(({ headers }) => headers['idempotency-key'])).size, 1);
     assert.deepEqual(JSON.parse(posts[0]!.body), { text: 'Hello', media: ['https://a.example/x'], in_reply_to: 'm' });
+  });
+
+  it('wait for the place that is taken anew when their key opens nothing any more', async (t) => {
+    let keys = 0;
+    const { seen, url } = await service(t, {
+      'POST register': () => ({ status: 201, body: { ...ISSUED, api_key: `key-${++keys}` } }),
+      'PUT agent-1': () => ({ status: 401 }),
+      'POST messages': ({ headers }) =>
+        headers.authorization === 'Bearer key-2'
+          ? { status: 201, body: { id: 'text-1', status: 'queued' } }
+          : { status: 401, body: { error: { code: 'agent_key_invalid' } } },
+    });
+    const { membership } = await joined(t, url);
+    assert.deepEqual(await membership.post('c-1', 'Hello', { inReplyTo: 'm' }), { id: 'text-1', status: 'queued' });
+    assert.equal(calls(seen).filter((one) => one.endsWith('/register')).length, 2);
+  });
+
+  it('are refused in the end when the new key opens nothing either', async (t) => {
+    const { url } = await service(t, {
+      'PUT agent-1': () => ({ status: 401 }),
+      'POST messages': () => ({ status: 401, body: { error: { code: 'agent_key_invalid' } } }),
+    });
+    const { membership } = await joined(t, url);
+    await assert.rejects(membership.post('c-1', 'Hello'), { code: 'agent_key_invalid' });
   });
 
   it('that are refused say why', async (t) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { AgentResult } from '../../src/agents/agent.ts';
 import { completion } from '../support/protocol-dresses.ts';
-import { callTo, failedWith, json, type Peer, startPeer } from '../support/protocol-peer.ts';
+import { type Behaviour, callTo, failedWith, json, type Peer, startPeer } from '../support/protocol-peer.ts';
 
 let peer: Peer;
 before(async () => {
@@ -108,4 +108,48 @@ test('openai: too long a context is asked once more with the newer half of the h
     },
   );
   assert.equal(peer.questions.length, 2);
+});
+
+test('openai: a model that refuses max_tokens is asked once more with its own name for it, and then at once', async () => {
+  const refusal = (message: string, param: string | null) =>
+    json({ error: { message, type: 'invalid_request_error', param, code: param && 'unsupported_parameter' } }, 400);
+  const limits = () =>
+    peer.questions.map(({ body }) => {
+      const { max_tokens, max_completion_tokens } = JSON.parse(body);
+      return [max_tokens, max_completion_tokens];
+    });
+  const reasoning =
+    (refuse: Behaviour): Behaviour =>
+    (request, response, seen) =>
+      ('max_tokens' in JSON.parse(seen.body) ? refuse : json(completion()))(request, response, seen);
+  const agents = {
+    official: refusal("Unsupported parameter: 'max_tokens'.", 'max_tokens'),
+    imitated: refusal('Use max_completion_tokens instead.', null),
+  };
+  for (const [model, refuse] of Object.entries(agents)) {
+    const call = callTo(peer.agent('openai', { metadata: { model } }));
+    assert.equal((await peer.invoke(call, reasoning(refuse))).outcome.kind, 'reply');
+    // Thoughts count, so the budget of the reply alone would be too little.
+    assert.deepEqual(limits(), [
+      [480, undefined],
+      [undefined, 2_000],
+    ]);
+    assert.equal((await peer.invoke(call, reasoning(refuse))).outcome.kind, 'reply');
+    assert.deepEqual(limits(), [[undefined, 2_000]]);
+  }
+  const chosen = callTo(peer.agent('openai', { metadata: { model: 'chosen', max_tokens: 900 } }));
+  await peer.invoke(chosen, reasoning(agents.official));
+  assert.deepEqual(limits(), [
+    [900, undefined],
+    [undefined, 900],
+  ]);
+  // Too many of them is another matter.
+  const tooMany = json(
+    { error: { message: 'max_tokens is too large', param: 'max_tokens', code: 'invalid_value' } },
+    400,
+  );
+  failedWith(await peer.invoke(callTo(peer.agent('openai', { metadata: { model: 'small' } })), tooMany), {
+    code: 'agent_http',
+  });
+  assert.equal(peer.questions.length, 1);
 });

@@ -56,7 +56,11 @@ const FAILURES: Case[] = [
     expected: { code: 'agent_busy', afterMs: null },
   },
   { name: '529', agent: json({}, 529), expected: { code: 'agent_busy' } },
-  { name: '500', agent: raw('oops', 500), expected: { code: 'agent_http', retry: 'other' } },
+  ...[502, 504].map((status) => ({
+    name: `${status} of a proxy`,
+    agent: raw('<html>Bad gateway</html>', status, { 'retry-after': '2' }),
+    expected: { code: 'agent_away', retry: 'other', afterMs: 2_000 } as const,
+  })),
   { name: '404', agent: json({}, 404), expected: { code: 'agent_http', retry: 'other' } },
   {
     name: 'redirect to metadata',
@@ -200,6 +204,11 @@ for (const dress of DRESSES) {
       assert.equal(peer.questions.length, 1);
     });
   }
+
+  test(`${protocol}: 500 is the agent’s own failure, and a model provider’s passes`, async () => {
+    const code = dress.protocol === 'openai' ? 'agent_away' : 'agent_http';
+    failedWith(await invoke(call(), raw('oops', 500)), { code, retry: 'other' });
+  });
 
   test(`${protocol}: a long text is refused, not cut`, async () => {
     failedWith(await invoke(call(), say('x'.repeat(20_001))), { code: 'agent_contract' });

@@ -136,6 +136,73 @@ describe('an agent with secrets', () => {
   });
 });
 
+describe('an agent that takes nothing new', () => {
+  /** One question in the protocol's words. */
+  const QUESTIONS = {
+    mcp: (id: string, message: string) => ({
+      method: 'tools/call',
+      params: { name: 'chat', arguments: { message, message_id: id, conversation_id: 'c' } },
+    }),
+    a2a: (id: string, message: string) => ({
+      method: 'message/send',
+      params: {
+        message: {
+          kind: 'message',
+          messageId: id,
+          contextId: 'c',
+          role: 'user',
+          parts: [{ kind: 'text', text: message }],
+        },
+      },
+    }),
+  };
+  const asked = async (url: string, protocol: 'mcp' | 'a2a', body: object) => {
+    const response = await fetch(`${url}/${protocol}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }),
+    });
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+
+  for (const protocol of ['mcp', 'a2a'] as const) {
+    it(`says so to new questions over ${protocol} by a status, and answers the one that runs, its repeat too`, async (t) => {
+      const go = Promise.withResolvers<void>();
+      const begun = Promise.withResolvers<void>();
+      const { url, stop } = await serve(t, {
+        tokens: [TOKEN],
+        maxConcurrentSessions: 1,
+        async chat({ message }) {
+          begun.resolve();
+          await go.promise;
+          return `You said: ${message}`;
+        },
+      });
+      const question = QUESTIONS[protocol];
+      const running = asked(url, protocol, question('one', 'hi'));
+      await begun.promise;
+      const repeat = asked(url, protocol, question('one', 'hi'));
+      const busy = async () => {
+        const { status, headers, text } = await asked(url, protocol, question('two', 'and me?'));
+        return [status, headers.get('retry-after'), /busy|draining/.exec(text)?.[0]];
+      };
+      assert.deepEqual(await busy(), [503, '1', 'busy']);
+      // What begins no work is answered as ever.
+      const harmless = protocol === 'mcp' ? { method: 'tools/list' } : { method: 'tasks/get', params: { id: 'none' } };
+      assert.notEqual((await asked(url, protocol, harmless)).status, 503);
+      const stopped = stop();
+      assert.deepEqual(await busy(), [503, '1', 'draining']);
+      go.resolve();
+      for (const answer of [await running, await repeat]) assert.match(answer.text, /You said: hi/);
+      await stopped;
+    });
+  }
+});
+
 describe('an agent without secrets, in development', () => {
   it('answers this machine unsigned, and says so', async (t) => {
     const { url, log } = await serve(t);

@@ -97,7 +97,7 @@ for (const api of ['chat', 'responses'] as const) {
         { code: 'agent_busy', afterMs: 1_000 },
         /429.*rate_limit_exceeded/,
       ],
-      ['an error', 500, { message: 'Ann said so', type: 'server_error' }, { code: 'agent_http' }, /500.*server_error/],
+      ['an error', 500, { message: 'Ann said so', type: 'server_error' }, { code: 'agent_away' }, /500.*server_error/],
       ['a conflict', 409, { message: 'Again', code: 'conflict' }, { code: 'agent_http', retry: 'same' }, /409/],
     ];
     for (const [name, status, error, expected, reason] of REFUSALS) {

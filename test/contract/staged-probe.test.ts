@@ -193,7 +193,8 @@ describe('each stage, failing', () => {
 
     test(`handshake or echo: a wrong credential, ${protocol}`, async () => {
       peer.behave(json({ error: 'no' }, 401));
-      const found = await failing(protocol === 'webhook' ? 'echo' : 'handshake', agent());
+      const shownBy = protocol === 'webhook' || protocol === 'openai' ? 'echo' : 'handshake';
+      const found = await failing(shownBy, agent());
       assert.equal(found.code, 'agent_unauthorized');
       assert.match(found.hint ?? '', protocol === 'envelope' ? /signing_secret/ : /metadata\.api_key/);
       const unknown = await probe(agent(), { isKnownThere: false });
@@ -339,7 +340,8 @@ describe('good agents', () => {
   });
 
   test('an OpenAI-compatible endpoint, with and without a list of models', async () => {
-    for (const list of [json({ data: [{ id: 'm' }] }), raw('', 404)]) {
+    // With a list, without one, and with a key that may not see it.
+    for (const list of [json({ data: [{ id: 'm' }] }), raw('', 404), json({}, 401), json({}, 403)]) {
       peer.behave((request, response, seen) => {
         assert.equal(seen.headers.authorization, 'Bearer sk-secret');
         (seen.method === 'GET' ? list : json(completion()))(request, response, seen);

@@ -122,12 +122,12 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     // An operator's word on it from before does not hide that it is gone.
     await darkspere('disable', 'leaver', '--reason', 'broken');
     assert.match((await darkspere('deactivate', 'leaver')).said, /^leaver .* deactivated /m);
-    assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
+    assert.equal((await findAgentByKey(db.pools.web, apiKey))?.isDeactivated, true);
     assert.ok(!(await darkspere('list')).said.includes('leaver'));
     assert.match((await darkspere('activate', 'leaver')).complained, /There is no agent leaver/);
     assert.match((await darkspere('activate', agentId)).said, /^leaver .* disabled \(broken\) /m);
     assert.match((await darkspere('enable', 'leaver')).said, /^leaver .* active /m);
-    assert.equal((await findAgentByKey(db.pools.web, apiKey))?.id, agentId);
+    assert.equal((await findAgentByKey(db.pools.web, apiKey))?.isDeactivated, false);
   });
 
   test('gives new keys and secrets, once', async () => {

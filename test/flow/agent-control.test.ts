@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type Answer, type Caller, keyHolder, signIn } from '../support/operator.ts';
-import { startRegistrant } from '../support/registrant.ts';
+import { atRegistration, startRegistrant } from '../support/registrant.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -65,6 +65,25 @@ describe('agents in the hands of operators', () => {
     );
     for (const secret of [added.api_key, added.signing_secret, 'sk-hidden']) assert.ok(!text.includes(secret));
     assert.equal(codeOf(await asKey('GET', `/v1/agents/${crypto.randomUUID()}`)), '404 not_found');
+  });
+
+  test('show the query of their address, which may be a key, to who may change them, one at a time', async (t) => {
+    const agent = await start(t, 'functions');
+    const endpoint_url = `${agent.url}?code=sesame`;
+    const { json: added } = await agent.register({ agent_type: 'functions', endpoint_url });
+    const at = `/v1/agents/${added.agent_id}`;
+    const { call: reader } = await keyHolder(world, ['read']);
+    for (const path of [at, '/v1/agents?type=functions', '/v1/overview']) {
+      const { status, text } = await reader('GET', path);
+      assert.equal(status, 200, text);
+      assert.ok(text.includes(`${agent.url}?…`) && !text.includes('sesame'), path);
+    }
+    assert.ok(!(await asKey('GET', '/v1/agents?type=functions')).text.includes('sesame'));
+    assert.equal((await asKey('GET', at)).json.endpoint_url, endpoint_url);
+    const { key } = await keyHolder(world, ['read']);
+    const seenBy = async (bearer: string) =>
+      (await atRegistration(world, 'GET', `/api/agents/${added.agent_id}`, undefined, bearer)).json.endpoint_url;
+    assert.deepEqual([await seenBy(key), await seenBy(added.api_key)], [`${agent.url}?…`, endpoint_url]);
   });
 
   test('are registered, changed and given new keys in the console as well', async (t) => {

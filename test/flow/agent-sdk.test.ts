@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type Agent, AgentError, type AgentOptions, type ChatHandler, later, serveAgent } from '@darkspere/agent';
 import { agentFolder, runAgent } from '../support/agent-program.ts';
+import { keyHolder } from '../support/operator.ts';
 import { freePort } from '../support/program.ts';
 import { read } from '../support/source-tree.ts';
 import { until } from '../support/until.ts';
@@ -138,6 +139,54 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
       assert.equal(other.calls.length, 1);
     });
 
+    test(`${protocol}: an only agent that is full with somebody else’s work is asked again until it has room`, async (t) => {
+      const go = Promise.withResolvers<void>();
+      const begun = Promise.withResolvers<void>();
+      const token = 'a-token-of-somebody-else';
+      const { line, agent } = await lineWith(
+        t,
+        async ({ message }) => {
+          if (message === 'theirs') {
+            begun.resolve();
+            await go.promise;
+          }
+          return `You said: ${message}`;
+        },
+        { protocol, maxConcurrentSessions: 1, tokens: [token] },
+      );
+      const theirs = fetch(`${agent.url}/mcp`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'chat', arguments: { message: 'theirs' } },
+        }),
+      });
+      await begun.promise;
+      const person = line.person();
+      await person.text('mine');
+      const { id } = await line.conversation(person);
+      await until(
+        () =>
+          world.sql`select 1 from agent_registry where id = ${agent.agentId} and last_failure_at is not null`.then(
+            (rows) => rows.length,
+          ),
+        { what: 'the refusal' },
+      );
+      go.resolve();
+      await (await theirs).text();
+      assert.equal((await person.next()).body, 'You said: mine');
+      const calls =
+        await world.sql`select error_code from exchanges where conversation_id = ${id} and kind = 'agent' order by id`;
+      assert.deepEqual([calls[0]!.error_code, calls.at(-1)!.error_code], ['agent_busy', null]);
+    });
+
     test(`${protocol}: a newer text aborts the signal of the call that it interrupts`, async (t) => {
       const aborted: unknown[] = [];
       const { line } = await lineWith(
@@ -233,6 +282,32 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     );
     await world.refreshAgents();
     assert.deepEqual(await ask(line, ['hi']), ['Hello! You said: hi']);
+  });
+
+  test('an agent that an operator deactivates while it runs stays out, until it is brought back', async (t) => {
+    const { line, agent, log } = await lineWith(t, ({ message }) => `You said: ${message}`, { heartbeatMs: 50 });
+    const person = line.person();
+    assert.deepEqual(await ask(line, ['one'], person), ['You said: one']);
+    const { call: operator } = await keyHolder(world, ['read', 'write']);
+    const at = `/v1/agents/${agent.agentId}`;
+    assert.equal((await operator('POST', `${at}/deactivate`)).status, 200);
+    await until(() => log.some((words) => words.includes('was deactivated')), { what: 'the word of it' });
+    const agents = await world.sql`select id, status from agent_registry where type = ${line.type}`;
+    assert.deepEqual(
+      agents.map(({ status }) => status),
+      ['deactivated'],
+    );
+    assert.equal((await operator('POST', `${at}/activate`)).status, 200);
+    await world.refreshAgents();
+    assert.deepEqual((await ask(line, ['two'], person)).at(-1), 'You said: two');
+    const [row] = await world.sql`select last_heartbeat_at as at from agent_registry where id = ${agent.agentId}`;
+    await until(
+      () =>
+        world.sql`select 1 from agent_registry where id = ${agent.agentId} and last_heartbeat_at > ${row!.at}`.then(
+          (rows) => rows.length,
+        ),
+      { what: 'a heartbeat' },
+    );
   });
 
   test('told to stop, by the terminal and once more by npm, it answers what runs, takes nothing new, and ends well', async (t) => {

@@ -164,7 +164,7 @@ describe('members of the registration service', () => {
       ] as const)
         assert.equal(
           codeOf(await api(method, path, method === 'GET' ? undefined : {}, key)),
-          '401 agent_key_invalid',
+          '403 agent_deactivated',
           path,
         );
       assert.equal((await api('POST', `${at}/activate`, undefined, key)).status, 200);

@@ -80,7 +80,7 @@ describe('agents on a real database', () => {
     for (const secret of [apiKey, signingSecret, 'sk-1']) assert.equal(row.includes(secret), false);
   });
 
-  test('a key finds its agent until the agent is deactivated', async () => {
+  test('a key finds its agent, and whether it was deactivated', async () => {
     const { agentId, apiKey } = await add('keys');
     assert.deepEqual(await findAgentByKey(db.pools.web, apiKey), {
       id: agentId,
@@ -88,11 +88,14 @@ describe('agents on a real database', () => {
       type: 'keys',
       accountId: null,
       keyUntil: null,
+      isDeactivated: false,
+      secretUntil: null,
+      isCopy: false,
     });
     for (const key of ['', `${apiKey}x`, apiKey.slice(0, -1)])
       assert.equal(await findAgentByKey(db.pools.web, key), null);
     await db.admin`update agent_registry set status = 'deactivated' where id = ${agentId}`;
-    assert.equal(await findAgentByKey(db.pools.web, apiKey), null);
+    assert.equal((await findAgentByKey(db.pools.web, apiKey))?.isDeactivated, true);
     await using registry = disposable(await openRegistry());
     assert.equal(registry.find(agentId), null);
   });

@@ -30,6 +30,7 @@ describe('jobs that never succeeded', () => {
       stagedProbes: nobody,
       outbound: nobody,
       settle: nobody,
+      health: nobody,
       prober: null,
       sessionEvents: nobody,
       pacing: false,

@@ -13,6 +13,8 @@ const TABLES: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   adapter_sessions: { darkspere_web: '', darkspere_worker: 'siud' },
   // Web reads all of it but the column with the secrets.
   agent_registry: { darkspere_web: 'iu', darkspere_worker: 'su' },
+  // Web reads all but the secrets, and prolongs what holds.
+  agent_copies: { darkspere_web: 'd', darkspere_worker: 's' },
   agent_chats: { darkspere_web: 's', darkspere_worker: '' },
   agent_call_times: { darkspere_web: '', darkspere_worker: '' },
   agent_health_checks: { darkspere_web: 's', darkspere_worker: 's' },
@@ -83,6 +85,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'request_chat',
     'request_probe',
     'request_replay',
+    'rotate_agent_key',
     'rotate_agent_secret',
     'send_replay',
     'stop_watching',

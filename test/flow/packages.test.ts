@@ -9,11 +9,13 @@ import { startModelServer } from '../support/model-server.ts';
 import { installPacked, linkPackages, type Packed, say } from '../support/packed.ts';
 import { install, OUR_NUMBER, runProgram } from '../support/program.ts';
 import { blocks, conversations } from '../support/readme.ts';
+import { startRegistry } from '../support/registry.ts';
 import { ROOT, read } from '../support/source-tree.ts';
 import { until } from '../support/until.ts';
 
 const TEMPLATES = ['mock', 'llm', 'mcp', 'a2a', 'wrap'];
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
+const SDK_TARBALL = `darkspere-agent-${JSON.parse(read('sdk/package.json')).version}.tgz`;
 const EXAMPLE = blocks('sdk/README.md', 'ts')[0] ?? '';
 
 let packed: Packed;
@@ -45,7 +47,7 @@ describe('the packed packages', () => {
     assert.deepEqual(odd.sort(), ['README.md', 'package.json']);
     assert.deepEqual(
       creator!.filter((path) => !/^(dist\/[a-z-]+\.js|templates\/[a-z0-9]+-agent\/[\w.-]+)$/.test(path)).sort(),
-      ['README.md', 'package.json'],
+      ['README.md', 'package.json', SDK_TARBALL].map((file) => (file === SDK_TARBALL ? `templates/${file}` : file)),
     );
     const templates = new Set(creator!.flatMap((path) => /^templates\/(\w+)-agent\//.exec(path)?.[1] ?? []));
     assert.deepEqual([...templates].sort(), TEMPLATES.toSorted());
@@ -89,12 +91,11 @@ describe('create-darkspere-agent', () => {
       '  npx darkspere numbers set +15550001111 --agent-type first',
     ]);
     const folder = join(work, 'first');
-    const made = ['.env', '.gitignore', 'README.md', 'agent.ts', 'package.json', 'tsconfig.json'];
+    const made = ['.env', '.gitignore', 'README.md', 'agent.ts', SDK_TARBALL, 'package.json', 'tsconfig.json'];
     assert.deepEqual((await readdir(folder)).sort(), made);
     assert.equal((await stat(join(folder, '.env'))).mode & 0o777, 0o600);
     const { name, dependencies } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
-    const { version } = JSON.parse(read('sdk/package.json'));
-    assert.deepEqual([name, dependencies['@darkspere/agent']], ['first', version]);
+    assert.deepEqual([name, dependencies['@darkspere/agent']], ['first', `file:${SDK_TARBALL}`]);
   });
 
   it('refuses a folder that is not empty, and changes nothing in it', async () => {
@@ -144,6 +145,36 @@ describe('create-darkspere-agent', () => {
     assert.ok(!(await readdir(work)).includes('good'));
     assert.match((await create(['--help'])).said, /create-darkspere-agent \[NAME\]/);
   });
+});
+
+test('the printed installation works anywhere: the SDK into a folder of one’s own, and what create-darkspere-agent makes', async (t) => {
+  const registry = await startRegistry(packed.theirs);
+  t.after(() => registry.close());
+  const cwd = await mkdtemp(join(tmpdir(), 'darkspere-anywhere-'));
+  t.after(() => rm(cwd, { recursive: true, force: true }));
+  const env = {
+    PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+    npm_config_registry: registry.url,
+    npm_config_cache: join(cwd, '.cache'),
+    // The types that editors look with are large; running needs none of them.
+    npm_config_omit: 'dev',
+  };
+  const steps = async (commands: string, folder: string) => {
+    const { code, said } = await say('sh', ['-ec', commands], folder, env);
+    assert.equal(code, 0, said);
+    return said;
+  };
+  const printed = blocks('sdk/README.md', 'sh').find((block) => block.includes('npm pkg set type=module')) ?? '';
+  await steps(printed.replaceAll('/tmp/darkspere-packages', dirname(packed.tarballs[0]!)), cwd);
+  await writeFile(join(cwd, 'agent.ts'), EXAMPLE);
+  const alone = { PORT: '0', DARKSPERE_DATA_DIR: work };
+  const { url } = await runAgent(t, { cwd, env: alone });
+  const body = JSON.stringify({ type: 'chat.request', message_id: 'm', payload: { session_id: 's', message: 'hi' } });
+  assert.match(await (await fetch(url, { method: 'POST', body })).text(), /Hello! You said: hi/);
+
+  const said = await steps('npx create-darkspere-agent elsewhere --template mock', cwd);
+  await steps(/^ {2}(cd elsewhere .*)$/m.exec(said)?.[1] ?? 'false', cwd);
+  await runAgent(t, { command: 'npm start', cwd: join(cwd, 'elsewhere'), env: { PATH: env.PATH, ...alone } });
 });
 
 test('every template, created, is texted through a Darkspere', async (t) => {

@@ -55,14 +55,19 @@ describe('posts', { concurrency: 6 }, () => {
     assert.equal(ann.texts().length, 1);
   });
 
-  test('one that never comes is counted, once, as a turn that fell back', async () => {
-    const { turnId } = await deferred();
+  test('one that never comes is counted, once, as a turn that fell back and as a failure of its agent', async () => {
+    const { agent, turnId } = await deferred();
     const metrics = createMetrics();
     const nobody = {} as never;
+    const failures: string[] = [];
     const { work } = jobCatalogue({
       ...{ sql: world.database.pools.worker, logger: pino({ enabled: false }), metrics, prober: null, pacing: false },
       ...{ mailbox: nobody, replays: nobody, chats: nobody, stagedProbes: nobody, outbound: nobody, settle: nobody },
       sessionEvents: nobody,
+      health: {
+        recordSuccess: () => assert.fail('it never came'),
+        recordFailure: (agentId, category) => void failures.push(`${agentId} ${category}`),
+      },
     });
     for (let n = 0; n < 2; n++) await work['close-deferred']!({ turn: turnId }, {} as never);
     const { values } = await metrics.turns.get();
@@ -70,6 +75,22 @@ describe('posts', { concurrency: 6 }, () => {
       values.map(({ labels, value }) => [labels.state, value]),
       [['fell_back', 1]],
     );
+    assert.deepEqual(failures, [`${agent.id} timeout`]);
+  });
+
+  test('an agent that says 202 has succeeded when its answer comes, and not before', async () => {
+    const { agent, id, messageId } = await deferred();
+    const health = async () => {
+      const [row] = await world.sql`
+        select consecutive_failures, last_success_at is not null as succeeded from agent_registry where id = ${agent.id}`;
+      return { ...row };
+    };
+    await world.sql`update agent_registry set consecutive_failures = 2, success_rate = 0.8 where id = ${agent.id}`;
+    await world.refreshAgents();
+    assert.deepEqual(await health(), { consecutive_failures: 2, succeeded: false });
+    await agent.post(id, { text: 'Done.', in_reply_to: messageId });
+    await until(async () => (await health()).succeeded, { what: 'the success' });
+    assert.deepEqual(await health(), { consecutive_failures: 0, succeeded: true });
   });
 
   test('a late answer is part of what the agent is told next', async () => {
@@ -310,6 +331,6 @@ describe('posts', { concurrency: 6 }, () => {
     assert.equal(codeOf(await agent.post(id, { text: 'hi' }, { key: 'dsp_agent_wrong' })), '401 agent_key_invalid');
     assert.equal(codeOf(await agent.post(id, { text: 'hi' }, { key: agent.signingSecret })), '401 agent_key_invalid');
     await world.sql`update agent_registry set status = 'deactivated' where id = ${agent.id}`;
-    assert.equal(codeOf(await agent.post(id, { text: 'hi' })), '401 agent_key_invalid');
+    assert.equal(codeOf(await agent.post(id, { text: 'hi' })), '403 agent_deactivated');
   });
 });

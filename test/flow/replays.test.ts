@@ -74,7 +74,7 @@ describe('a replay', { concurrency: 4 }, () => {
     assert.equal(asked!.payload.session_id, agent.calls[0]!.payload.session_id);
     assert.deepEqual(
       [second.state, second.reply, second.is_edited, second.agent.id, second.error_code, second.sent_message_id],
-      ['answered', { text: 'Re: two', segments: 1 }, false, agent.id, null, null],
+      ['answered', { text: 'Re: two', segments: 1, media_urls: [] }, false, agent.id, null, null],
     );
     assert.equal(second.text, 'two');
     assert.match(second.exchange!.request, /"replay":true/);
@@ -118,6 +118,16 @@ describe('a replay', { concurrency: 4 }, () => {
     assert.equal(replay.text, 'look\nat this');
     const [asked, again] = agent.calls.map(({ payload }) => payload.media.map(({ url }) => url.split('?')[0]));
     assert.deepEqual([asked!.length, again], [1, asked]);
+  });
+
+  test('says where the pictures are that would be sent, also when it is nothing but pictures', async () => {
+    const { agent, ann, turns } = await answered();
+    const [one, two] = ['https://cdn.example.com/one.jpg', 'https://cdn.example.com/two.jpg'];
+    agent.behave(() => ({ text: '\u200b', media: [one!, two!] }));
+    const replay = await ask(turns[1]!);
+    assert.deepEqual(replay.reply, { text: '', segments: 1, media_urls: [one, two] });
+    await sendReplay(world.database.pools.web, { replayId: replay.id, by: 'Ida' }, POLICY);
+    assert.deepEqual((await ann.next(({ mediaUrls }) => mediaUrls.length > 0)).mediaUrls, [one, two]);
   });
 
   test('an agent that fails, defers or says nothing: the replay failed, with its call; its health is as it was', async () => {

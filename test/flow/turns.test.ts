@@ -145,6 +145,25 @@ describe('turns', { concurrency: 8 }, () => {
     });
   }
 
+  for (const [protocol, status] of [
+    ['envelope', 502],
+    ['envelope', 504],
+    ['openai', 500],
+    ['openai', 408],
+    ['openai', 529],
+  ] as const) {
+    test(`${protocol}: ${status} from the only agent passes, and it is asked again`, async () => {
+      const line = await world.line();
+      const agent = await line.agent((_payload, { text }) => (agent.calls.length < 2 ? { status } : `Back: ${text}`), {
+        protocol,
+      });
+      const ann = line.person();
+      await ann.text('hello');
+      assert.equal((await ann.next()).body, 'Back: hello');
+      assert.equal(agent.calls.length, 2);
+    });
+  }
+
   test('an answer in which nothing can be read counts as none', async () => {
     const line = await world.line();
     await line.agent(() => '\u200b\u200b');

@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Browser, chromium } from 'playwright-core';
 
+/** A name that leads the browser to this machine, and that is not known for one of this machine. */
+export const NETWORK_NAME = 'darkspere.test';
+
 /**
  * Beside Playwright's own flags. The package's list is made for cloud functions and is not used: it would put everything into
  * one process (which then crashes as one) and turn off what a console has to get along with: CORS, site isolation and the
@@ -18,6 +21,8 @@ const FLAGS = [
   '--font-render-hinting=none',
   // There is no graphics card to talk to, and nothing of ours is three-dimensional.
   '--disable-gpu',
+  // This machine under a name of a network: no browser trusts plain http there as it trusts localhost.
+  `--host-resolver-rules=MAP ${NETWORK_NAME} 127.0.0.1`,
 ];
 const UNPACK_MS = 120_000;
 

@@ -10,6 +10,8 @@ export type ConsoleOptions = WindowOptions & {
   readonly path?: string;
   /** The port of a wire to the gateway (proxy.ts) that the test can cut. */
   readonly through?: number;
+  /** What the gateway is called in the address; default the address of this machine. */
+  readonly host?: string;
 };
 
 type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql };
@@ -20,10 +22,12 @@ type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql };
  */
 export async function openConsole(t: TestContext, world: Host, options: ConsoleOptions = {}): Promise<Page> {
   const { path = '/', through } = options;
-  const origin = through === undefined ? world.urls.gateway! : `http://127.0.0.1:${through}`;
+  const origin = new URL(world.urls.gateway!);
+  if (through !== undefined) origin.host = `127.0.0.1:${through}`;
+  if (options.host !== undefined) origin.hostname = options.host;
   await buildConsole();
-  const page = await openWindow(t, origin, options);
-  await page.goto(await loginAddress(world, origin));
+  const page = await openWindow(t, origin.origin, options);
+  await page.goto(await loginAddress(world, origin.origin));
   await page.waitForURL('/');
   if (path !== '/') await page.goto(path);
   return page;

@@ -13,6 +13,8 @@ export type Packed = {
   /** An empty folder in which they are installed, and nothing else is. */
   readonly folder: string;
   readonly tarballs: readonly string[];
+  /** The folder with what they depend on, packed. */
+  readonly theirs: string;
   remove(): Promise<void>;
 };
 
@@ -36,7 +38,7 @@ export async function installPacked(): Promise<Packed> {
     cwd: folder,
     env,
   });
-  return { folder, tarballs, remove: () => rm(work, { recursive: true, force: true }) };
+  return { folder, tarballs, theirs: join(work, 'theirs'), remove: () => rm(work, { recursive: true, force: true }) };
 }
 
 /** Everything that folders of this repository need to run, by name. */
@@ -68,8 +70,12 @@ export async function linkPackages(folder: string, packed: Packed): Promise<void
 }
 
 /** Runs a program; gives its exit code and what it said. */
-export async function say(file: string, args: readonly string[], cwd: string) {
-  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+export async function say(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
+) {
   const done = (code: number, out: { stdout: string; stderr: string }) => ({ code, said: out.stdout + out.stderr });
   return run(file, args, { cwd, env }).then(
     (out) => done(0, out),

@@ -13,6 +13,10 @@ const EXAMPLE = {
   capabilities: [],
 };
 
+function Code({ children }: { readonly children: string }) {
+  return <code className="font-mono text-small">{children}</code>;
+}
+
 export function BringAgent() {
   return (
     <div className="scroll-y @container h-full">
@@ -24,7 +28,9 @@ export function BringAgent() {
         </p>
         <Ways>
           <Way title="Write one" action={<Command text={SCAFFOLD} />}>
-            A folder with an agent that runs: one function gets the text and gives the answer. It registers itself.
+            A folder with an agent that runs: one function gets the text and gives the answer. It registers itself. In
+            the folder of Darkspere the command works as it is; for elsewhere, <Code>npm run packages -- FOLDER</Code>{' '}
+            there and <Code>npm install FOLDER/*.tgz</Code> here come first.
           </Way>
           <Way
             title="Register one that runs"
@@ -49,8 +55,8 @@ export function BringAgent() {
             From a program
           </h2>
           <p className="mt-0.5 mb-2 text-ink-2">
-            The same as the form does, with a key of <code className="font-mono text-small">darkspere keys add</code>.
-            The answer has the agent’s own key and its signing secret.
+            The same as the form does, with a key of <Code>darkspere keys add</Code>. The answer has the agent’s own key
+            and its signing secret.
           </p>
           <Command text={apiCurl('POST', '/v1/agents', EXAMPLE)} />
         </section>

@@ -6,6 +6,7 @@ import { useLocation } from 'wouter';
 import type { AgentDetail, AgentProbe } from '../../../src/http/contract.ts';
 import { change } from '../../api.ts';
 import { Button, IconButton } from '../../parts/button.tsx';
+import { copyText } from '../../parts/copy-text.ts';
 import { Dialog } from '../../parts/dialog.tsx';
 import { Menu, MenuItem, MenuLabel } from '../../parts/menu.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
@@ -202,7 +203,7 @@ function CurlMenu({ agentId }: { agentId: string }) {
     ['Switch it on, or end a drain', apiCurl('POST', `${base}/enable`)],
   ];
   const copy = (text: string) => {
-    navigator.clipboard.writeText(text).then(() => toast('Copied. It reads the key from $DARKSPERE_KEY.'), toastError);
+    copyText(text).then(() => toast('Copied. It reads the key from $DARKSPERE_KEY.'), toastError);
   };
   return (
     <Menu trigger={<IconButton look="plain" icon={Terminal} label="Copy as curl" />}>

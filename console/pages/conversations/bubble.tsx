@@ -1,6 +1,8 @@
+import { ImageIcon } from 'lucide-react';
 import type { Message, MessageKind } from '../../../src/http/contract.ts';
 import { MESSAGE_LOOKS, StateLabel } from '../../parts/state-label.tsx';
 import { ClockTime, duration } from '../../parts/time.tsx';
+import { PictureLinks, picturesOf } from './picture-links.tsx';
 
 /** What is neither a text of the person nor an agent's answer says what it is. */
 const KINDS: Readonly<Partial<Record<MessageKind, string>>> = {
@@ -24,6 +26,7 @@ export function Bubble({
   open: (message: Message) => void;
 }) {
   const isOurs = message.direction === 'out';
+  const sent = picturesOf(message);
   const tone = message.kind === 'operator' ? 'bg-hand-soft' : isOurs ? 'bg-ours' : 'bg-theirs';
   return (
     <div className={`flex flex-col ${isOurs ? 'items-end' : 'items-start'}`}>
@@ -35,6 +38,12 @@ export function Bubble({
         className={`max-w-[min(34rem,86%)] rounded-bubble px-3 py-1.5 text-left transition-shadow ${tone} ${isOurs ? 'rounded-br-sm' : 'rounded-bl-sm'} ${isOpen ? 'ring-2 ring-accent' : 'hover:ring-1 hover:ring-line-strong'}`}
       >
         <Pictures message={message} />
+        {message.body === '' && sent.length > 0 && (
+          <span className="flex items-center gap-1.5 text-ink-2">
+            <ImageIcon size={14} aria-hidden />
+            {sent.length === 1 ? 'A picture' : `${sent.length} pictures`}
+          </span>
+        )}
         {message.body !== '' && (
           // The sender decides the direction of the words, never of what stands around them.
           <span
@@ -45,6 +54,7 @@ export function Bubble({
           </span>
         )}
       </button>
+      <PictureLinks urls={sent} className={`mt-1 ${isOurs ? 'justify-end' : ''}`} />
       <Foot message={message} first={first} />
     </div>
   );

@@ -1,8 +1,8 @@
 // Below the thread: who answers. The agent does, until somebody takes over; then there is a field to write in, and one key
-// gives the conversation back.
+// gives the conversation back. What is typed there goes to a real phone, so nothing but one's own takeover puts anybody into it.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Hand, SendHorizontal, Undo2 } from 'lucide-react';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useRef } from 'react';
 import type { ConversationDetail, Takeover } from '../../../src/http/contract.ts';
 import { change } from '../../api.ts';
 import { Button } from '../../parts/button.tsx';
@@ -11,6 +11,7 @@ import { MAX_CHARACTERS, SegmentCount } from '../../parts/segment-count.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { duration, useNow } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
+import { type Draft, giveBack, useDraft, write } from './drafts.ts';
 
 export function Desk({ conversation }: { conversation: ConversationDetail }) {
   const client = useQueryClient();
@@ -66,7 +67,12 @@ export function Desk({ conversation }: { conversation: ConversationDetail }) {
           Hand back
         </Button>
       </div>
-      <Composer id={id} isBlocked={state === 'opted_out'} />
+      <Composer
+        id={id}
+        isBlocked={state === 'opted_out'}
+        // The stream may tell of it before the answer comes.
+        isOwn={takeOver.data?.since === takeover.since}
+      />
     </footer>
   );
 }
@@ -91,27 +97,45 @@ function TakeoverNote({
   );
 }
 
-function Composer({ id, isBlocked }: { id: string; isBlocked: boolean }) {
-  const [text, setText] = useState('');
+function Composer({
+  id,
+  isBlocked,
+  isOwn,
+}: {
+  id: string;
+  isBlocked: boolean;
+  /** Taken over here, a moment ago: somebody wants to write. */
+  isOwn: boolean;
+}) {
+  const draft = useDraft(id);
+  const text = draft?.words ?? '';
   const field = useRef<HTMLTextAreaElement>(null);
-  // One key for one text, however often the button is pressed: made anew with each text that was sent.
-  const [key, setKey] = useState(() => crypto.randomUUID());
   const send = useMutation({
-    mutationFn: () => change('POST', `/v1/conversations/${id}/messages`, { text: text.trim() }, key),
-    onSuccess: () => {
-      setText('');
-      setKey(crypto.randomUUID());
-      field.current?.focus();
+    mutationFn: ({ words, key }: Draft) =>
+      change('POST', `/v1/conversations/${id}/messages`, { text: words.trim() }, key),
+    // A gateway on this machine is there without a network; and nothing goes out hours later, when there is one again.
+    networkMode: 'always',
+    onError: (error, draft) => {
+      giveBack(id, draft);
+      toastError(error);
     },
-    onError: toastError,
   });
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    if (isOwn) field.current?.focus();
+  }, [isOwn]);
   const canSend = text.trim() !== '' && text.length <= MAX_CHARACTERS && !send.isPending && !isBlocked;
+  const submit = () => {
+    if (draft === null || !canSend) return;
+    // At once: what is typed while it is on its way is the next text.
+    write(id, null);
+    send.mutate(draft);
+    field.current?.focus();
+  };
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (canSend) send.mutate();
+        submit();
       }}
     >
       <div className="flex items-end gap-2">
@@ -121,12 +145,11 @@ function Composer({ id, isBlocked }: { id: string; isBlocked: boolean }) {
           aria-label="Your text"
           placeholder={isBlocked ? 'They have opted out' : 'Text them yourself'}
           disabled={isBlocked}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => write(id, event.target.value)}
           onKeyDown={(event) => {
-            if (event.key === 'Escape') event.currentTarget.blur();
             if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
             event.preventDefault();
-            if (canSend) send.mutate();
+            submit();
           }}
           className="flex-1 rounded-lg border border-line-strong bg-page text-[0.875rem]/[1.25rem] [--field-most:8.5rem] [--field-pad:0.3125rem_0.75rem] focus-within:border-focus focus-within:outline-1 focus-within:outline-focus pointer-coarse:text-[1rem]/[1.375rem] pointer-coarse:[--field-pad:0.5625rem_0.75rem]"
           fieldClassName="outline-none"
@@ -143,7 +166,13 @@ function Composer({ id, isBlocked }: { id: string; isBlocked: boolean }) {
         </Button>
       </div>
       <div className="min-h-4 px-1 pt-1">
-        <SegmentCount by="operator" text={text} />
+        {send.isPending && text === '' ? (
+          <p className="animate-[appear_300ms_400ms_both] truncate text-small text-ink-3">
+            Sending: {send.variables.words}
+          </p>
+        ) : (
+          <SegmentCount by="operator" text={text} />
+        )}
       </div>
     </form>
   );

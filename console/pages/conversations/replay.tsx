@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { RotateCcw, SendHorizontal } from 'lucide-react';
 import { useId, useRef, useState } from 'react';
-import type { Agent, MessagePath, MessageState, Replay, ReplayList } from '../../../src/http/contract.ts';
+import type { Agent, Message, MessagePath, MessageState, Replay, ReplayList } from '../../../src/http/contract.ts';
 import { change, get } from '../../api.ts';
 import { useLiveState } from '../../live.ts';
 import { Button } from '../../parts/button.tsx';
@@ -13,6 +13,8 @@ import { useInstance } from '../../parts/shell.tsx';
 import { useShortcut } from '../../parts/shortcuts.tsx';
 import { Ago, duration } from '../../parts/time.tsx';
 import { toast, toastError } from '../../parts/toasts.tsx';
+import { useDraft, write } from './drafts.ts';
+import { PictureLinks, picturesOf } from './picture-links.tsx';
 import { wordDiff } from './word-diff.ts';
 
 export function ReplayDesk({ path }: { path: MessagePath }) {
@@ -23,7 +25,7 @@ export function ReplayDesk({ path }: { path: MessagePath }) {
   const unique = [...new Map(asked.map((message) => [message.id, message])).values()].sort((a, b) =>
     a.id < b.id ? -1 : 1,
   );
-  const answer = all.find(({ kind, turn: its }) => kind === 'reply' && its?.id === turn.id)?.body ?? null;
+  const answer = all.find(({ kind, turn: its }) => kind === 'reply' && its?.id === turn.id) ?? null;
   return <Desk turnId={turn.id} words={unique.map(({ body }) => body).join('\n')} answer={answer} path={path} />;
 }
 
@@ -55,13 +57,18 @@ function Desk({
 }: {
   turnId: string;
   words: string;
-  answer: string | null;
+  /** What the turn was answered with. */
+  answer: Message | null;
   path: MessagePath;
 }) {
   const client = useQueryClient();
   const fieldId = useId();
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(words);
+  // It is there again when the path was closed.
+  const text = useDraft(turnId)?.words ?? words;
+  const setText = (next: string) => write(turnId, next === words ? null : next);
+  // A picture without words is asked as it was; what somebody wrote instead has to have some.
+  const canRun = text === words || text.trim() !== '';
   const [agentId, setAgentId] = useState('');
   const agents = useQuery({
     queryKey: ['agents'],
@@ -109,10 +116,10 @@ function Desk({
         value={text}
         maxLength={1600}
         rows={Math.min(6, Math.max(2, text.split('\n').length))}
+        placeholder={words.trim() === '' ? 'A picture, without words' : 'What they might have written'}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Escape') event.currentTarget.blur();
-          if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && text.trim() !== '') run.mutate();
+          if (event.key === 'Enter' && (event.metaKey || event.ctrlKey) && canRun) run.mutate();
         }}
         className="mt-2 w-full resize-y rounded-md border border-line-strong bg-page px-2.5 py-1.5"
       />
@@ -140,7 +147,7 @@ function Desk({
           look="primary"
           icon={RotateCcw}
           keyHint="r"
-          disabled={run.isPending || text.trim() === ''}
+          disabled={run.isPending || !canRun}
           onClick={() => run.mutate()}
         >
           Replay
@@ -163,7 +170,7 @@ function Desk({
   );
 }
 
-function Result({ replay, answer, path }: { replay: Replay; answer: string | null; path: MessagePath }) {
+function Result({ replay, answer, path }: { replay: Replay; answer: Message | null; path: MessagePath }) {
   const [isOpen, setOpen] = useState(false);
   const [isSending, setSending] = useState(false);
   const isDone = !isUnderWay(replay);
@@ -187,7 +194,12 @@ function Result({ replay, answer, path }: { replay: Replay; answer: string | nul
           </span>
         )}
         {replay.state === 'failed' && <span className="text-bad">It failed: {replay.error_code}</span>}
-        {replay.reply && <Difference before={answer} after={replay.reply.text} />}
+        {replay.reply && (
+          <>
+            <Difference before={answer} after={replay.reply} />
+            <PictureLinks urls={replay.reply.media_urls} className="py-1" />
+          </>
+        )}
       </div>
       <div className="flex items-center gap-1 px-1 pb-1">
         {replay.exchange && (
@@ -212,17 +224,24 @@ function Result({ replay, answer, path }: { replay: Replay; answer: string | nul
 }
 
 /** The new answer, with what is other than in the old one marked: underlined what came, struck what went. */
-function Difference({ before, after }: { before: string | null; after: string }) {
+function Difference({ before, after }: { before: Message | null; after: NonNullable<Replay['reply']> }) {
   if (before === null)
     return (
       <p dir="auto" className="whitespace-pre-wrap">
-        {after}
+        {after.text}
       </p>
     );
-  if (before === after) return <p className="text-ink-2">The same answer, word for word.</p>;
+  if (before.body === after.text) {
+    const hasSamePictures = picturesOf(before).join('\n') === after.media_urls.join('\n');
+    return (
+      <p className="text-ink-2">
+        {hasSamePictures ? 'The same answer, word for word.' : 'The same words, other pictures.'}
+      </p>
+    );
+  }
   return (
     <p dir="auto" className="break-words whitespace-pre-wrap">
-      {wordDiff(before, after).map(({ what, words }, n) => {
+      {wordDiff(before.body, after.text).map(({ what, words }, n) => {
         const key = `${n}${what}`;
         if (what === 'same') return <span key={key}>{words}</span>;
         if (what === 'new')
@@ -280,8 +299,9 @@ function SendDialog({
           <span className="figures font-medium text-ink">{formatAddress(number)}</span>, as a text by hand.
         </p>
         <blockquote dir="auto" className="scroll-y max-h-40 rounded-md bg-sunk px-3 py-2 whitespace-pre-wrap">
-          {replay.reply?.text}
+          {replay.reply?.text || 'No words.'}
         </blockquote>
+        <PictureLinks urls={replay.reply?.media_urls ?? []} />
         {isReal && (
           <label className="flex flex-col gap-1 text-ink-2">
             Type their number to confirm: {number}

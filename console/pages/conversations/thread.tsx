@@ -1,6 +1,6 @@
 // One conversation, oldest at the top as on a phone, with what its person sees on the left and what we sent on the right.
 import { ArrowDown, ArrowLeft } from 'lucide-react';
-import { type UIEvent, useMemo } from 'react';
+import { type UIEvent, useLayoutEffect, useMemo, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { ConversationDetail, Message } from '../../../src/http/contract.ts';
 import { ApiError } from '../../api.ts';
@@ -88,7 +88,7 @@ function Head({ conversation, back }: { conversation: ConversationDetail; back: 
 }
 
 function Messages({ id, messageId, suffix }: { id: string; messageId: string | null; suffix: string }) {
-  const thread = useThread(id);
+  const thread = useThread(id, messageId);
   const [, navigate] = useLocation();
   const oldestFirst = useMemo(() => thread.messages.toReversed(), [thread.messages]);
   const scroll = useStayAtEnd(useMemo(() => oldestFirst.map(({ id }) => id), [oldestFirst]));
@@ -100,10 +100,9 @@ function Messages({ id, messageId, suffix }: { id: string; messageId: string | n
   const step = (by: number) => {
     const at = oldestFirst.findIndex((message) => message.id === messageId);
     const next = oldestFirst[at < 0 ? oldestFirst.length - 1 : at + by];
-    if (!next) return;
-    openMessage(next);
-    document.getElementById(`message-${next.id}`)?.scrollIntoView({ block: 'nearest' });
+    if (next) openMessage(next);
   };
+  useInView(messageId, scroll.show);
   const group = 'Conversation';
   useShortcut({ keys: 'Enter', label: 'Open the newest message', group }, () => step(0), messageId === null);
   useShortcut({ keys: 'ArrowUp', label: 'Message before', group }, () => step(-1), messageId !== null);
@@ -112,9 +111,10 @@ function Messages({ id, messageId, suffix }: { id: string; messageId: string | n
   if (thread.isLoading) return <PanelLoading what="messages" className="flex-1" />;
   if (thread.error) return <PanelError error={thread.error} retry={thread.retry} className="flex-1" />;
   return (
-    <div className="relative min-h-0 flex-1">
+    <div className="relative flex min-h-0 flex-1 flex-col">
       {thread.staleError !== null && <StaleNote error={thread.staleError} retry={thread.retry} />}
-      <div ref={scroll.ref} className="scroll-y h-full [overflow-anchor:none]" onScroll={onScroll}>
+      {thread.isFurtherBack && <FurtherBack thread={thread} />}
+      <div ref={scroll.ref} className="scroll-y min-h-0 flex-1 [overflow-anchor:none]" onScroll={onScroll}>
         <div className="mx-auto flex min-h-full max-w-3xl flex-col justify-end px-3 py-4 lg:px-5">
           {thread.olderError ? (
             <PanelError error={thread.olderError} retry={() => void thread.loadOlder()} className="p-4" />
@@ -153,6 +153,50 @@ function Messages({ id, messageId, suffix }: { id: string; messageId: string | n
           <ArrowDown size={13} aria-hidden />
         </button>
       )}
+    </div>
+  );
+}
+
+/**
+ * Scrolls to the message whose path was opened, wherever from, as soon as it is there: once, because then somebody reads. Where the
+ * path has the whole screen that is when it is closed.
+ */
+function useInView(messageId: string | null, show: (item: Element) => boolean): void {
+  const opened = useRef<string | null>(null);
+  const unseen = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    if (messageId !== null && messageId !== opened.current) unseen.current = messageId;
+    opened.current = messageId;
+    const item = unseen.current === null ? null : document.getElementById(`message-${unseen.current}`);
+    if (item && show(item)) unseen.current = null;
+  });
+}
+
+/** The message whose path is open has not been reached: it is on the way, or nobody looks for it any more. */
+function FurtherBack({ thread }: { thread: ReturnType<typeof useThread> }) {
+  const { messages, isTooOld, olderError } = thread;
+  if (!isTooOld && olderError === null)
+    return (
+      <p
+        role="status"
+        className="absolute inset-x-0 top-0 z-10 animate-[appear_300ms_400ms_both] border-b border-line bg-panel px-3 py-1.5 text-ink-2 lg:px-4"
+      >
+        Reading back to this message …
+      </p>
+    );
+  const words = isTooOld
+    ? `This message is further back than the newest ${messages.length.toLocaleString('en')}.`
+    : 'The texts before it could not be read.';
+  return (
+    <div role="status" className="flex items-center gap-3 border-b border-line bg-sunk px-3 py-1.5 text-ink-2 lg:px-4">
+      <span className="min-w-0 flex-1">{words}</span>
+      <button
+        type="button"
+        onClick={isTooOld ? thread.lookFurther : () => void thread.loadOlder()}
+        className="shrink-0 font-medium text-accent underline underline-offset-2"
+      >
+        {isTooOld ? 'Look further' : 'Try again'}
+      </button>
     </div>
   );
 }

@@ -1,6 +1,8 @@
 // Spans on one line of time. Work is solid, waiting is hatched, a moment is a diamond, and a dashed line is where a long wait
 // was cut short; the figures are always true.
+import { useEffect, useReducer } from 'react';
 import type { Span } from '../../../src/http/contract.ts';
+import { gatewayNow } from '../../clock.ts';
 import { duration } from '../../parts/time.tsx';
 import { type Scale, scaleOf } from './time-scale.ts';
 
@@ -17,6 +19,19 @@ const SIGNS: Readonly<Record<Span['outcome'], string>> = {
   unknown: 'unknown',
 };
 
+const TICK_MS = 1_000;
+
+/** The time at the gateway; while something goes on it is drawn anew every second. */
+function useSeconds(isOn: boolean): number {
+  const [, tick] = useReducer((ticks: number) => ticks + 1, 0);
+  useEffect(() => {
+    if (!isOn) return;
+    const timer = setInterval(tick, TICK_MS);
+    return () => clearInterval(timer);
+  }, [isOn]);
+  return gatewayNow();
+}
+
 export function Waterfall({
   spans,
   openId,
@@ -26,7 +41,7 @@ export function Waterfall({
   openId: string | null;
   onOpen: (id: string) => void;
 }) {
-  const nowMs = Date.now();
+  const nowMs = useSeconds(spans.some(({ ended_at: end }) => end === null));
   const scale = scaleOf(spans, nowMs);
   return (
     <ol aria-label="What happened, in order" className="py-1.5">
@@ -60,6 +75,7 @@ function Row({
   const from = Date.parse(span.started_at);
   const to = span.ended_at === null ? nowMs : Date.parse(span.ended_at);
   const isWait = span.shape === 'wait';
+  const isOngoing = span.ended_at === null;
   return (
     <li>
       <button
@@ -68,10 +84,13 @@ function Row({
         onClick={onOpen}
         className={`grid w-full grid-cols-[minmax(8.75rem,34%)_1fr_3.5rem] items-center gap-x-3 px-4 py-[3px] text-left -outline-offset-2 ${isOpen ? 'bg-selected' : 'hover:bg-hover'}`}
       >
-        <span
-          className={`truncate ${span.outcome === 'failed' ? 'font-medium text-bad' : isWait ? 'text-ink-3' : 'text-ink'}`}
-        >
-          {span.name}
+        <span className="flex min-w-0 flex-wrap items-baseline gap-x-1.5">
+          <span
+            className={`max-w-full truncate ${span.outcome === 'failed' ? 'font-medium text-bad' : isWait ? 'text-ink-3' : 'text-ink'}`}
+          >
+            {span.name}
+          </span>
+          {isOngoing && <span className="shrink-0 text-small text-accent">{SIGNS.running}</span>}
         </span>
         <span className="relative h-4" aria-hidden>
           {scale.cuts.map((cut) => (
@@ -89,7 +108,7 @@ function Row({
         </span>
         <span className="figures text-right text-small text-ink-3">
           {span.shape === 'point' ? SIGNS[span.outcome] : duration(Math.max(0, to - from))}
-          {span.shape !== 'point' && SIGNS[span.outcome] !== '' && (
+          {span.shape !== 'point' && span.outcome !== 'running' && SIGNS[span.outcome] !== '' && (
             <span className="sr-only">, {SIGNS[span.outcome]}</span>
           )}
         </span>

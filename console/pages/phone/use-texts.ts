@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { PhoneMessage } from '../../../src/http/contract.ts';
-import { change, get } from '../../api.ts';
+import { change, get, newKey } from '../../api.ts';
 import { listenLive, useLiveState } from '../../live.ts';
 import { refreshSoon } from '../../refresh.ts';
 
@@ -110,7 +110,7 @@ function useDrafts(phone: string, ours: string, onTaken: (message: PhoneMessage)
   const discard = useCallback((key: string) => setDrafts((known) => known.filter((draft) => draft.key !== key)), []);
   const send = useCallback(
     (body: string, mediaUrls: readonly string[]) => {
-      const key = crypto.randomUUID();
+      const key = newKey();
       const draft = { key, at: new Date().toISOString(), body, mediaUrls, error: null, to: ours };
       setDrafts((known) => [...known, draft]);
       const text = { from: phone, to: ours, text: body, media_urls: mediaUrls };

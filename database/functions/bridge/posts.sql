@@ -64,6 +64,8 @@ begin
     end if;
     update turns set state = 'replied', ended_at = clock_timestamp() where id = t.id;
     update conversations set outage_told_at = null, more = p_more where id = c.id;
+    -- Workers keep the health of agents. After the sends, which somebody waits for.
+    perform graphile_worker.add_job('deferred-answered', json_build_object('turn', t.id), max_attempts := 3, priority := 5);
   else
     update agent_sessions set proactive_left = proactive_left - 1
     where id = s.id and is_active and proactive_left > 0 and agent_id = p_agent;

@@ -15,6 +15,8 @@ grant select (id, name, type, protocol, endpoint_url, capabilities, status, heal
   registered_with,
   success_rate, p50_ms, p95_ms, p99_ms, probe_failures, circuit, circuit_opened_at, trickle)
   on agent_registry to darkspere_web;
+grant select on agent_copies to darkspere_worker;
+grant select (id, agent_id, key_hash, valid_until, is_ending, old_secret_until), update (valid_until), delete on agent_copies to darkspere_web;
 grant select on webhook_receipts, worker_pools to darkspere_worker;
 -- The console shows them.
 grant select on exchanges, agent_health_checks, session_failovers to darkspere_web, darkspere_worker;

@@ -7,7 +7,7 @@ import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook } from '../../security/standard-webhooks.ts';
 import { type Approach, signingSecretsOf } from '../agent.ts';
 import { type About, type Meeting, met, none } from './meeting.ts';
-import { exchange, failed, failureOfStatus, notJson, parseJson } from './wire.ts';
+import { exchange, failed, failureOfStatus, notJson, parseJson, saysLittle } from './wire.ts';
 
 const QUESTIONS = {
   capabilities: { type: 'capabilities.request', answer: 'capabilities.response' },
@@ -52,8 +52,8 @@ function read(answer: PostAnswer, about: About, id: string): Meeting['outcome'] 
   const byStatus = failureOfStatus(answer, now());
   // A refusal in an envelope is one by somebody who speaks it.
   const isRefusal = said.data?.type === 'error' || UNKNOWN_TYPE.has(answer.status);
-  if (byStatus?.code === 'agent_http' && isRefusal) return none(`it answered ${question.type} with ${answer.status}`);
-  if (byStatus !== null) return byStatus;
+  if (byStatus !== null)
+    return saysLittle(byStatus) && isRefusal ? none(`it answered ${question.type} with ${answer.status}`) : byStatus;
   if (parsed === null) return notJson(answer);
   if (!said.success) return failed('agent_contract', 'The answer is JSON, but no envelope.');
   const { type, in_reply_to, payload } = said.data;

@@ -5,7 +5,7 @@ import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook, verifyWebhook } from '../../security/standard-webhooks.ts';
 import { type AgentCall, type AgentOutcome, type AgentResult, signingSecretsOf } from '../agent.ts';
-import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, storable } from './wire.ts';
+import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, saysLittle, storable } from './wire.ts';
 
 const MAX_MEDIA = 10;
 
@@ -73,7 +73,7 @@ function request(call: AgentCall, now: Date) {
 function read(call: AgentCall, answer: PostAnswer, now: Date): AgentOutcome {
   const parsed = parseJson(answer.bytes);
   const byStatus = failureOfStatus(answer, now);
-  if (byStatus !== null) return byStatus.code === 'agent_http' ? (saidError(parsed?.value) ?? byStatus) : byStatus;
+  if (byStatus !== null) return saysLittle(byStatus) ? (saidError(parsed?.value) ?? byStatus) : byStatus;
   const forged = forgery(call, answer, now);
   if (forged !== null) return failed('agent_contract', forged);
   if (answer.status === 202) return { kind: 'deferred' };

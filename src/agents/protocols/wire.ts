@@ -105,9 +105,16 @@ export function failureOfStatus(answer: Pick<PostAnswer, 'status' | 'headers'>, 
   // 529 is what some model providers answer when overloaded.
   if (status === 429 || status === 503 || status === 529)
     return failed('agent_busy', `The agent answered ${status}.`, { afterMs });
+  // What proxies answer while the agent behind them starts again.
+  if (status === 502 || status === 504) return failed('agent_away', `The agent answered ${status}.`, { afterMs });
   if (status >= 300 && status < 400)
     return failed('agent_http', `The agent answered with a redirect (${status}), which is never followed.`);
   return failed('agent_http', `The agent answered ${status}.`, { afterMs });
+}
+
+/** Whether what the agent itself says in its answer is worth more than this status of it. */
+export function saysLittle({ code }: Failed): boolean {
+  return code === 'agent_http' || code === 'agent_away';
 }
 
 /** Retry-After in milliseconds, at most 30 s: an agent must not decide to be out for a day. */

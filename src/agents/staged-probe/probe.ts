@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Dispatcher } from 'undici';
 import { now } from '../../clock.ts';
-import { DarkspereError, messageOf } from '../../errors.ts';
+import { DarkspereError, type ErrorCode, messageOf } from '../../errors.ts';
 import { parseCidrs, type Resolve, resolveHost } from '../../security/egress-rules.ts';
 import type { Agent, AgentCall } from '../agent.ts';
 import { createInvoke, type InvokeAgent } from '../invoke.ts';
@@ -256,12 +256,14 @@ function isExpectedRefusal(run: Run, { code }: Failed): boolean {
   return code === 'agent_unauthorized' && !run.options.isKnownThere;
 }
 
+/** Failures that a server, or a proxy before it, tells by its status or its size. */
+const OF_HTTP: ReadonlySet<ErrorCode> = new Set(['agent_http', 'agent_away', 'agent_busy', 'agent_too_large']);
+
 /** The stage that a failure belongs to: the network may break after it has been looked at. */
 function stageOf({ code }: Failed, status: number | null, own: 'handshake' | 'echo'): Stage {
   if (code === 'egress_denied' || code === 'agent_refused') return 'tcp';
   if (code === 'agent_tls') return 'tls';
-  if (status === null || code === 'agent_http' || code === 'agent_busy' || code === 'agent_too_large') return 'http';
-  return own;
+  return status === null || OF_HTTP.has(code) ? 'http' : own;
 }
 
 /** The error of a registration that is refused over a probe: it names the stage, what was found and what to correct. */

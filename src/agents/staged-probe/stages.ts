@@ -80,6 +80,7 @@ const HTTP: Readonly<Partial<Record<ErrorCode, string>>> = {
   agent_broken: 'The server hangs up without an answer. Where it speaks TLS the address begins with https://.',
   agent_timeout:
     'The server takes connections and says nothing: look at the agent’s own log. One that thinks for longer than a probe registers with ?probe=handshake.',
+  agent_away: 'Start what runs behind this address: a proxy answers for it. At a model provider, try again.',
   agent_busy: 'The agent says that it has too much to do: try again when it has less.',
 };
 
@@ -95,7 +96,8 @@ const HANDSHAKE: Readonly<Record<Protocol, string>> = {
 const ECHO: Readonly<Record<Protocol, string>> = {
   envelope:
     'in_reply_to must be the message_id of the request, payload.session_id its session, and the type the one that answers it.',
-  openai: 'Name a model that the endpoint has in metadata.model.',
+  openai:
+    'Name a model that the endpoint has in metadata.model; a field that it refuses is left out or renamed with metadata.extra and metadata.max_tokens_field.',
   mcp: 'Correct metadata.tool and metadata.arguments, or where the reply is in metadata.reply.',
   a2a: 'Look at the agent’s own log: it took the message and gave no text.',
   webhook: 'Correct metadata.body, or name the path of the reply in metadata.reply.',

@@ -1,8 +1,8 @@
 // What an agent may do with its own registration, and an operator with anybody's: the same routes under two addresses.
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readAgent } from '../../agents/agent-list.ts';
-import { retireOld, rotateAgentKey, rotateAgentSecret } from '../../agents/credentials.ts';
+import { type Rotation, retireOld, rotateAgentKey, rotateAgentSecret } from '../../agents/credentials.ts';
 import { activateAgent, deactivateAgent } from '../../agents/standing.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
@@ -93,13 +93,12 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     path: `${base}/:id/rotate-key`,
     summary: 'Give an agent a new API key',
     description:
-      'Shown this once. The key before holds for a day more, or for `keep_old_for_seconds`. An agent keeps the key that it asks with, so one that never got the answer can ask again.',
+      'Shown this once. The key before holds for a day more, or for `keep_old_for_seconds`. An agent keeps the key that it asks with, so one that never got the answer can ask again. Of several copies behind one address the one that asks changes its own key; an operator changes it for all.',
     body: RotateBody,
     answers: { 200: RotatedKey },
     handle: async ({ params, body, principal, request }) => {
       await assertOwn(sql, principal, params.id);
-      const presented = principal.kind === 'agent' ? bearerOf(request) : null;
-      const rotated = await rotateAgentKey(sql, params.id, { keepSeconds: body.keep_old_for_seconds, presented });
+      const rotated = await rotateAgentKey(sql, params.id, rotationOf(body, principal, request));
       return { agent_id: params.id, api_key: rotated.apiKey, old_valid_until: iso(rotated.oldUntil) };
     },
   });
@@ -113,9 +112,9 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
       'Shown this once. For a day, or for `keep_old_for_seconds`, calls carry two signatures, one with each secret, as Standard Webhooks has it.',
     body: RotateBody,
     answers: { 200: RotatedSecret },
-    handle: async ({ params, body, principal }) => {
+    handle: async ({ params, body, principal, request }) => {
       await assertOwn(sql, principal, params.id);
-      const rotated = await rotateAgentSecret(deps, params.id, body.keep_old_for_seconds);
+      const rotated = await rotateAgentSecret(deps, params.id, rotationOf(body, principal, request));
       return { agent_id: params.id, signing_secret: rotated.signingSecret, old_valid_until: iso(rotated.oldUntil) };
     },
   });
@@ -129,10 +128,18 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     answers: { 200: Changed },
     handle: async ({ params, body, principal }) => {
       await assertOwn(sql, principal, params.id);
-      await retireOld(sql, params.id, body.what);
+      await retireOld(sql, params.id, body.what, principal.kind === 'agent' ? 'agent' : 'operator');
       return done(params.id, 'Only the newest holds now');
     },
   });
+}
+
+function rotationOf(
+  { keep_old_for_seconds: keepSeconds }: z.infer<typeof RotateBody>,
+  principal: Principal,
+  request: FastifyRequest,
+): Rotation {
+  return { keepSeconds, presented: principal.kind === 'agent' ? bearerOf(request) : null };
 }
 
 export function done(agentId: string, message: string) {

@@ -23,7 +23,7 @@ export type AgentControlDeps = { readonly agents: AgentDeps };
 export function agentControlRoutes(app: FastifyInstance, { agents }: AgentControlDeps): void {
   const { sql } = agents;
   const common = { tag: 'agents', scope: 'write', params: AgentParams } as const;
-  const read = async (agentId: string) => detailOf(await readAgent(sql, agentId));
+  const read = async (agentId: string) => detailOf(await readAgent(sql, agentId), true);
 
   route(app, {
     method: 'POST',

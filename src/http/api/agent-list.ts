@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { type AgentInFull, agentStats, findAgents, type ListedAgent, readAgent } from '../../agents/agent-list.ts';
 import type { Sql } from '../../database/pools.ts';
+import { mayDo } from '../../security/principal.ts';
 import { type Agent, AgentDetail, AgentList, AgentStats, AgentsQuery } from '../contract/agents.ts';
 import { route } from '../routes.ts';
 import { AgentParams, iso } from './agent-changes.ts';
@@ -44,15 +45,22 @@ export function agentListRoutes(app: FastifyInstance, { sql }: AgentListDeps): v
     accounts: true,
     params: AgentParams,
     answers: { 200: AgentDetail },
-    handle: async ({ params, principal }) => detailOf(await readAgent(sql, params.id, principal)),
+    handle: async ({ params, principal }) =>
+      detailOf(await readAgent(sql, params.id, principal), mayDo(principal, 'write')),
   });
 }
 
-/** An agent in the shape of the API. */
+/** An address without its query, which may be the key to it (`?code=…`). */
+export function withoutQuery(endpointUrl: string): string {
+  return endpointUrl.replace(/\?.*$/s, '?…');
+}
+
+/** An agent in the shape of the API, as everybody sees it who may read. */
 export function agentOf(agent: ListedAgent): Agent {
   const { draining_since, draining_by, drain_reason, disabled_at, disabled_by, disabled_reason, ...rest } = agent;
   return {
     ...rest,
+    endpoint_url: withoutQuery(agent.endpoint_url),
     last_success_at: iso(agent.last_success_at),
     last_failure_at: iso(agent.last_failure_at),
     last_heartbeat_at: iso(agent.last_heartbeat_at),
@@ -62,9 +70,11 @@ export function agentOf(agent: ListedAgent): Agent {
   };
 }
 
-export function detailOf(agent: AgentInFull): AgentDetail {
+/** `mayChange`: whoever looks could register it elsewhere, and sees the whole of its address. */
+export function detailOf(agent: AgentInFull, mayChange: boolean): AgentDetail {
   return {
     ...agentOf(agent),
+    ...(mayChange ? { endpoint_url: agent.endpoint_url } : {}),
     metadata: agent.metadata,
     reported_sessions: agent.reported_sessions,
     cooling_until: iso(agent.cooling_until),

@@ -1,12 +1,13 @@
 // /api/agents/*: how an agent joins, and stays known.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { agentStats, readAgent } from '../../agents/agent-list.ts';
-import { findAgentByKey } from '../../agents/credentials.ts';
+import { findAgentByKey, noteCopy } from '../../agents/credentials.ts';
 import { noteHeartbeat } from '../../agents/standing.ts';
 import { DarkspereError } from '../../errors.ts';
 import { API_KEY_PREFIX } from '../../security/api-keys.ts';
 import { createGuessLimit } from '../../security/guess-limit.ts';
 import { sameSecret } from '../../security/keys.ts';
+import { mayDo } from '../../security/principal.ts';
 import { authenticate, prepareAccess } from '../authentication.ts';
 import { bearerOf } from '../bearer.ts';
 import {
@@ -23,6 +24,7 @@ import { openApiRoutes, REGISTRATION } from '../openapi.ts';
 import { route } from '../routes.ts';
 import { type AgentDeps, registerFrom } from './agent-bodies.ts';
 import { AgentParams, agentChangeRoutes, assertOwn, done, iso } from './agent-changes.ts';
+import { withoutQuery } from './agent-list.ts';
 
 export type AgentRoutesDeps = AgentDeps & {
   /** Null: nobody can register with one, only operators with their keys. */
@@ -65,7 +67,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     path: '/api/agents/register',
     summary: 'Join',
     description:
-      'With the registration secret in the body, or an operator’s key with the scope write. The agent is probed first, stage by stage; when one fails it is not registered, and the error names the stage and what to correct. The same name and type at the same address is the agent of before: it keeps its id, and its key and signing secret of before hold for a day more. With a key of an account the agent is that account’s alone; no text reaches it before numbers belong to accounts.',
+      'With the registration secret in the body, or an operator’s key with the scope write. The agent is probed first, stage by stage; when one fails it is not registered, and the error names the stage and what to correct. The same name and type at the same address is the agent of before: it keeps its id, and its key and signing secret of before are those of another copy: they hold while heartbeats come with that key, and a day more. With a key of an account the agent is that account’s alone; no text reaches it before numbers belong to accounts.',
     tag: 'agents',
     scope: 'anyone',
     before: admit,
@@ -87,7 +89,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
       const added = await registerFrom(deps, wanted, query.probe, request.principal);
       const message = added.isNew
         ? 'Agent registered successfully'
-        : 'Agent registered again: it keeps its id, and its key and signing secret of before hold for 24 hours more';
+        : 'Agent registered again: it keeps its id, and its key and signing secret of before hold for 24 hours after the last heartbeat with them';
       return {
         ...done(added.agentId, message),
         api_key: added.apiKey,
@@ -125,8 +127,10 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
       await assertOwn(sql, principal, params.id);
       const agent = await readAgent(sql, params.id);
       const { id, name, type, draining_since, last_heartbeat_at, registered_at, updated_at, ...rest } = agent;
+      const seesAll = principal.kind === 'agent' || mayDo(principal, 'write');
       return {
         ...rest,
+        endpoint_url: seesAll ? rest.endpoint_url : withoutQuery(rest.endpoint_url),
         agent_id: id,
         agent_name: name,
         agent_type: type,
@@ -157,6 +161,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
       const { load, active_sessions = null, draining = null } = body;
       const standing = await noteHeartbeat(sql, params.id, { load, sessions: active_sessions, draining });
       const holder = principal.kind === 'agent' ? await findAgentByKey(sql, bearerOf(request)) : null;
+      if (holder?.isCopy) await noteCopy(sql, bearerOf(request));
       return {
         success: true as const,
         agent_id: params.id,
@@ -166,7 +171,7 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
         drain_reason: standing.drain_reason,
         disabled_reason: standing.disabled_reason,
         key_valid_until: iso(holder?.keyUntil ?? null),
-        old_secret_valid_until: iso(standing.old_secret_until),
+        old_secret_valid_until: iso(holder === null ? standing.old_secret_until : holder.secretUntil),
       };
     },
   });

@@ -32,4 +32,5 @@ export const ErrorBody = z.object({
 export type ChangeEvent = z.infer<typeof ChangeEvent>;
 export type AgentEvent = z.infer<typeof AgentEvent>;
 export type PhoneEvent = z.infer<typeof PhoneEvent>;
+export type BeatEvent = z.infer<typeof BeatEvent>;
 export type ErrorBody = z.infer<typeof ErrorBody>;

@@ -21,7 +21,8 @@ export const Replay = z.object({
   is_edited: z.boolean(),
   agent: AgentRef,
   state: z.enum(['queued', 'running', 'answered', 'failed']),
-  reply: z.object({ text: z.string(), segments: z.number().int() }).nullable(),
+  /** What would be sent: the words, and where its pictures are. */
+  reply: z.object({ text: z.string(), segments: z.number().int(), media_urls: z.array(z.string()) }).nullable(),
   error_code: z.string().nullable(),
   duration_ms: z.number().nullable(),
   exchange: Exchange.nullable(),

@@ -10,7 +10,7 @@ import type { AgentMemory } from '../memory.ts';
 import { orAborted, type Wire } from '../sdk-wire.ts';
 import { transcriptOf, wordsOf } from '../template.ts';
 import { type Failed, failed } from '../wire.ts';
-import { type AgentCard, clientFor, fetchCard, openA2aWire } from './client.ts';
+import { type AgentCard, clientFor, fetchCard, openA2aWire, streamsOf } from './client.ts';
 import { type A2aSettings, a2aSettings } from './settings.ts';
 import { after, isWorking, NOTHING, ofTask, outcomeOf, type Progress } from './task.ts';
 
@@ -21,7 +21,7 @@ const LONGEST_PAUSE_MS = 2_000;
 /** Asks an A2A agent for a reply. Never throws. */
 export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMemory<AgentCard>): Promise<AgentResult> {
   const wire = openA2aWire(call, http);
-  const attempt: Attempt = { call, wire, progress: NOTHING };
+  const attempt: Attempt = { call, wire, streams: false, progress: NOTHING };
   const outcome = await answer(attempt, cards);
   return { outcome, exchange: wire.exchange() };
 }
@@ -29,6 +29,7 @@ export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMem
 type Attempt = {
   readonly call: AgentCall;
   readonly wire: Wire;
+  streams: boolean;
   progress: Progress;
 };
 
@@ -42,6 +43,7 @@ async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<
     const card = cards.recall(call.agent) ?? (await orAborted(fetchCard(call, wire), wire.signal));
     if (card === null) return noCard(wire);
     client = await clientFor(card, wire);
+    attempt.streams = streamsOf(card);
     cards.keep(call.agent, card);
     return await converse(attempt, client, settings.data);
   } catch (error) {
@@ -69,7 +71,7 @@ async function converse(attempt: Attempt, client: Client, settings: A2aSettings)
 
 async function send(attempt: Attempt, client: Client, settings: A2aSettings, taskId: string): Promise<AgentOutcome> {
   const { call, wire } = attempt;
-  const request = requestFor(call, settings, taskId);
+  const request = requestFor(attempt, settings, taskId);
   attempt.progress = { ...NOTHING, taskId };
   const events = client.sendMessageStream(request, { signal: wire.signal });
   // A stream that goes on with a task may begin with the task as it stood: the question that has just been answered.
@@ -109,7 +111,7 @@ async function look(attempt: Attempt, client: Client, settings: A2aSettings): Pr
   }
 }
 
-function requestFor(call: AgentCall, settings: A2aSettings, taskId: string): SendMessageRequest {
+function requestFor({ call, streams }: Attempt, settings: A2aSettings, taskId: string): SendMessageRequest {
   const { thread } = call;
   const isNew = thread === null || thread.missed !== null;
   const earlier = isNew && settings.history === 'text' && call.history.length > 0;
@@ -130,7 +132,9 @@ function requestFor(call: AgentCall, settings: A2aSettings, taskId: string): Sen
     configuration: {
       acceptedOutputModes: ['text/plain'],
       taskPushNotificationConfig: undefined,
-      returnImmediately: false,
+      // Without a stream the name of a new task, which ending it takes, is heard only with the answer. One that goes on has a name, and
+      // its first state would be that of the question before.
+      returnImmediately: !streams && taskId === '',
     },
     metadata: undefined,
   };

@@ -9,6 +9,7 @@ import {
   type TransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Dispatcher } from 'undici';
+import { z } from 'zod';
 import type { Approach } from '../../agent.ts';
 import { openWire, type Role, type Wire } from '../sdk-wire.ts';
 
@@ -32,6 +33,13 @@ function roleOf(url: URL, init: RequestInit): Role {
     return { kind: 'aside' };
   if (method === undefined ? QUESTION_PATH.test(url.pathname) : QUESTIONS.has(method)) return { kind: 'question' };
   return init.body ? { kind: 'main' } : { kind: 'main', maxBytes: MAX_CARD_BYTES };
+}
+
+const streaming = z.object({ capabilities: z.object({ streaming: z.literal(true) }) });
+
+/** Whether the agent tells of its work while it goes on; the library asks it for a stream then. */
+export function streamsOf(card: AgentCard): boolean {
+  return streaming.safeParse(card).success;
 }
 
 /** A client for the card. Throws when the card offers nothing that is spoken here. */

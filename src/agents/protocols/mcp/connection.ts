@@ -112,7 +112,7 @@ export async function connect(
   }
 }
 
-const TELLING = new Set([401, 403, 429, 503, 529]);
+const TELLING = new Set([401, 403, 429, 502, 503, 504, 529]);
 
 function wasOnlyTheProbe(error: unknown, wire: Wire): boolean {
   const status = wire.status();

@@ -33,6 +33,9 @@ export function settingsOf({ metadata }: Agent): OpenaiSettings {
   return openaiSettings.parse(Object.fromEntries(sound.map(([name]) => [name, metadata[name]])));
 }
 
+/** Reasoning counts against the limit, so one that is as tight as the reply would cut thoughts, not words. */
+export const LEAST_THINKING_TOKENS = 2_000;
+
 /** Posts to one API of the endpoint: its path is added behind the registered address unless it is there. */
 export function ask(
   call: AgentCall,
@@ -98,7 +101,8 @@ export function failureOf(answer: PostAnswer, now: Date): Failed | null {
   if (byStatus === null) return null;
   const code = codeName(errorOf(answer)?.code ?? '');
   const reason = code === '' ? byStatus.reason : `${byStatus.reason} Its code: ${code}.`;
-  // Request timeout and conflict pass by themselves at these providers.
+  // Their servers fail by chance, and request timeout and conflict pass by themselves.
+  if (answer.status >= 500 && byStatus.code === 'agent_http') return { ...byStatus, code: 'agent_away', reason };
   const passing = answer.status === 408 || answer.status === 409;
   return { ...byStatus, reason, retry: passing ? 'same' : byStatus.retry };
 }

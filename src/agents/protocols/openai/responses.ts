@@ -13,6 +13,7 @@ import {
   errorOf,
   failureOf,
   instructionsFor,
+  LEAST_THINKING_TOKENS,
   type OpenaiSettings,
   replyOf,
 } from './api.ts';
@@ -31,9 +32,6 @@ const responseBody = z.object({
     }),
   ),
 });
-
-/** Reasoning counts against the limit, so one that is as tight as the reply would cut thoughts, not words. */
-const LEAST_TOKENS = 2_000;
 
 /** Asks for a response. Never throws. */
 export async function callResponses(call: AgentCall, http: Dispatcher, settings: OpenaiSettings): Promise<AgentResult> {
@@ -69,7 +67,7 @@ function unknownFrom({ history, thread }: AgentCall): number {
 function request(call: AgentCall, settings: OpenaiSettings, { previous, from }: Question) {
   return {
     model: settings.model,
-    max_output_tokens: settings.max_tokens ?? Math.max(LEAST_TOKENS, call.replyBudget.maxCharacters),
+    max_output_tokens: settings.max_tokens ?? Math.max(LEAST_THINKING_TOKENS, call.replyBudget.maxCharacters),
     ...settings.extra,
     instructions: instructionsFor(call, settings),
     input: [...historyOf(call).slice(from), { role: 'user', content: wordsOf(call) }],

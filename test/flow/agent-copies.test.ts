@@ -1,0 +1,151 @@
+// Several copies of one agent behind one address, each with a state of its own: none of them takes away what another holds.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request as ask, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { type AgentOptions, serveAgent } from '@darkspere/agent';
+import { agentFolder } from '../support/agent-program.ts';
+import { keyHolder } from '../support/operator.ts';
+import { freePort } from '../support/program.ts';
+import { atRegistration } from '../support/registrant.ts';
+import { until } from '../support/until.ts';
+import { type Line, startWorld, type World } from '../support/world.ts';
+
+type Passed = { readonly method: string; readonly path: string; readonly status: number };
+
+/** An address whose requests go to one port after the other, and what they were answered. */
+async function balancer(t: TestContext, ports: readonly number[]) {
+  const passed: Passed[] = [];
+  let turn = 0;
+  const server = createServer((request, response) => {
+    const { method = '', url: path = '/', headers } = request;
+    const on = ask({ host: '127.0.0.1', port: ports[turn++ % ports.length], method, path, headers, agent: false });
+    on.on('response', (answer) => {
+      passed.push({ method, path, status: answer.statusCode ?? 0 });
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    on.on('error', () => response.destroy());
+    request.pipe(on);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { passed, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+describe('copies of an agent behind one address', { concurrency: 3 }, () => {
+  let world: World;
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.stop());
+
+  async function copies(t: TestContext, count: number, more: Partial<AgentOptions>) {
+    const line = await world.line();
+    const ports: number[] = [];
+    const front = await balancer(t, ports);
+    const registration = await balancer(t, [Number(new URL(world.urls.agentRegistration!).port)]);
+    const agents = [];
+    while (agents.length < count) {
+      const port = await freePort();
+      ports.push(port);
+      const agent = await serveAgent({
+        name: 'copied',
+        chat: ({ message }) => `You said: ${message}`,
+        port,
+        publicUrl: front.url,
+        type: line.type,
+        registrationUrl: registration.url,
+        registrationSecret: world.registrationSecret,
+        darkspereUrl: world.urls.gateway ?? '',
+        stateFile: join(await agentFolder(t), 'state.json'),
+        heartbeatMs: 100,
+        handleSignals: false,
+        log: () => {},
+        ...more,
+      });
+      t.after(() => agent.stop());
+      agents.push(agent);
+    }
+    await world.refreshAgents();
+    const calls = (what: string) => registration.passed.filter(({ path }) => path.endsWith(what)).length;
+    /** Every copy has been heard of several times more. */
+    const beats = () => {
+      const enough = calls('/heartbeat') + 5 * count;
+      return until(() => calls('/heartbeat') >= enough, { what: 'heartbeats' });
+    };
+    return { line, front, registration, agents, calls, beats };
+  }
+
+  /** As many texts as it takes to reach every copy, and a text of each copy's own. */
+  async function allWork(line: Line, agents: readonly Awaited<ReturnType<typeof serveAgent>>[]): Promise<void> {
+    await world.refreshAgents();
+    for (const agent of [...agents, ...agents]) {
+      const person = line.person();
+      await person.text('hi');
+      const { conversation } = await line.story(person);
+      await agent.post(conversation.id, 'And this.');
+      await line.story(person);
+      assert.deepEqual(
+        person.texts().map(({ body }) => body),
+        ['You said: hi', 'And this.'],
+      );
+    }
+  }
+
+  for (const [protocol, count] of [
+    ['envelope', 2],
+    ['envelope', 3],
+    ['mcp', 2],
+  ] as const) {
+    test(`${count} over ${protocol}: every call and every text is taken, and nobody asks for keys again and again`, async (t) => {
+      const { line, front, registration, agents, calls, beats } = await copies(t, count, { protocol });
+      assert.equal(new Set(agents.map(({ agentId }) => agentId)).size, 1);
+      const refused = () => [...front.passed, ...registration.passed].filter(({ status }) => status >= 400);
+      // The first look at a copy that knows no secret yet is refused, as it should be.
+      front.passed.length = 0;
+      await beats();
+      await allWork(line, agents);
+      await beats();
+      assert.deepEqual(refused(), []);
+      assert.deepEqual([calls('/register'), calls('/rotate-key'), calls('/rotate-secret')], [count, 0, 0]);
+
+      // What an operator replaces, every copy replaces for itself, once.
+      const { key } = await keyHolder(world, ['read', 'write']);
+      for (const what of ['rotate-key', 'rotate-secret']) {
+        const path = `/api/agents/${agents[0]!.agentId}/${what}`;
+        assert.equal((await atRegistration(world, 'POST', path, {}, key)).status, 200);
+      }
+      await beats();
+      await allWork(line, agents);
+      const rotated = [calls('/rotate-key'), calls('/rotate-secret')];
+      assert.ok(
+        rotated.every((n) => n >= count),
+        String(rotated),
+      );
+      await beats();
+      await allWork(line, agents);
+      assert.deepEqual([calls('/rotate-key'), calls('/rotate-secret')], rotated);
+      assert.deepEqual(refused(), []);
+      assert.equal(calls('/register'), count);
+    });
+  }
+
+  test('one that is heard of no more holds nothing after a day, and the others go on', async (t) => {
+    const { line, agents, registration } = await copies(t, 2, {});
+    await agents[0]!.stop();
+    await world.sql`update agent_copies set valid_until = now() - interval '1 second' where agent_id = ${agents[0]!.agentId}`;
+    await assert.rejects(agents[0]!.post('018f0000-0000-7000-8000-000000000000', 'Hello?'), {
+      code: 'agent_key_invalid',
+    });
+    const person = line.person();
+    await person.text('hi');
+    await line.story(person);
+    assert.equal(registration.passed.filter(({ status }) => status >= 400).length, 0);
+  });
+});
