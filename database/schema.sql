@@ -171,6 +171,7 @@ create table agent_registry (
   trial_until timestamp with time zone,
   probe_by text,
   probe_until timestamp with time zone,
+  deactivated_by text,
   constraint agent_registry_pkey PRIMARY KEY (id),
   constraint agent_registry_api_key_hash_key UNIQUE (api_key_hash),
   constraint agent_registry_circuit_check CHECK ((circuit = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
@@ -197,6 +198,7 @@ grant select (circuit_opened_at) on agent_registry to darkspere_web;
 grant select (consecutive_failures) on agent_registry to darkspere_web;
 grant select (cooling_until) on agent_registry to darkspere_web;
 grant select (deactivated_at) on agent_registry to darkspere_web;
+grant select (deactivated_by) on agent_registry to darkspere_web;
 grant select (disabled_at) on agent_registry to darkspere_web;
 grant select (disabled_by) on agent_registry to darkspere_web;
 grant select (disabled_reason) on agent_registry to darkspere_web;
@@ -2333,6 +2335,24 @@ begin
 end $function$;
 grant execute on function keep_health_history() to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.keep_switched_off(p_agent uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  update agent_registry a set status = 'disabled', disabled_at = clock_timestamp(),
+    disabled_by = coalesce(last.deactivated_by, last.disabled_by),
+    disabled_reason = case when last.deactivated_by is null then last.disabled_reason
+      else 'was deactivated by ' || last.deactivated_by || ', and has registered again' end
+  from (
+    select old.* from agent_registry old
+    join agent_registry new on new.id = p_agent and old.id <> new.id
+      and (old.name, old.type, old.endpoint_url) = (new.name, new.type, new.endpoint_url)
+      and old.account_id is not distinct from new.account_id
+    order by old.id desc limit 1
+  ) last
+  where a.id = p_agent and last.status = 'deactivated' and (last.deactivated_by is not null or last.disabled_at is not null)
+$function$;
+
 CREATE OR REPLACE FUNCTION public.keep_takeover(p_conversation uuid, p_minutes integer)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -2581,6 +2601,7 @@ declare
   t turns;
   posted uuid;
   room_at timestamptz;
+  wakes boolean := false;
 begin
   select * into c from conversations where id = p_conversation for update;
   if not found then
@@ -2636,6 +2657,12 @@ begin
       raise exception sqlstate 'DS001' using message =
         case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end;
     end if;
+    -- Whoever has just texted is awake; nobody else is woken up.
+    wakes := coalesce(last_texted(c) < clock_timestamp() - interval '1 hour', true);
+    room_at := quiet_until(null, c.their_address, clock_timestamp());
+    if wakes and room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
   end if;
 
   perform queue_replies(json_build_array(json_build_object(
@@ -2647,6 +2674,11 @@ begin
   if room_at > clock_timestamp() then
     raise exception sqlstate 'DS001' using message = 'sender_busy';
   end if;
+  -- Its turn in line may come when the person sleeps.
+  room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
+  if wakes and room_at is not null then
+    raise exception sqlstate 'DS001' using message = 'quiet_hours';
+  end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
   update webhook_receipts set message_id = posted
@@ -2656,18 +2688,6 @@ exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $function$;
 grant execute on function post_message(uuid,uuid,uuid,text,text,json,text,text,boolean) to darkspere_web;
-
-CREATE OR REPLACE FUNCTION public.post_was_taken(p_agent uuid, p_conversation uuid, p_key text)
- RETURNS boolean
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-  select exists (
-    select from webhook_receipts
-    where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key)
-$function$;
-grant execute on function post_was_taken(uuid,uuid,text) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.program_text(p_key uuid, p_by text, p_conversation uuid, p_ours text, p_theirs text, p_body text, p_parts json, p_once text, p_hash bytea, p_scope text, p_pacing boolean)
  RETURNS TABLE(verdict text, message_id uuid, conversation_id uuid, free_at timestamp with time zone)
@@ -2989,7 +3009,6 @@ AS $function$
     where r.address = p_theirs and (r.api_key_id = p_key or r.api_key_id is null) order by r.api_key_id nulls last limit 1
   ) person on true
 $function$;
-grant execute on function quiet_until(uuid,text,timestamp with time zone) to darkspere_web;
 
 CREATE OR REPLACE FUNCTION public.record_call_times(p_calls json)
  RETURNS TABLE(agent_id uuid, p95_ms real)
@@ -3181,6 +3200,9 @@ begin
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
       wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
       p_key_hash, p_secrets);
+    if wanted.registered_with = 'secret' then
+      perform keep_switched_off(wanted.id);
+    end if;
   else
     perform set_copy_aside(known, p_keep);
     update agent_registry a set

@@ -58,6 +58,13 @@ export const CATALOGUE = {
     title: 'The body is larger than this route accepts.',
     fix: 'Send less; the limit is named in the message.',
   },
+  request_refused: {
+    category: 'validation',
+    status: 400,
+    retry: 'never',
+    title: 'The request cannot be served as HTTP has it: a range that is not there, a condition that does not hold.',
+    fix: 'The status and the message say what is wrong with it. Correct the headers.',
+  },
   not_found: {
     category: 'validation',
     status: 404,
@@ -438,7 +445,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 429,
     retry: 'same',
-    title: 'It is night where the person lives.',
+    title: 'It is night where the person lives, and nothing was asked.',
     fix: 'Send after the time in the message. Hours and time zones: `npx darkspere mcp limits`, and `--time-zone` of `npx darkspere mcp allow`.',
   },
   program_budget_spent: {
@@ -485,6 +492,8 @@ export type ErrorCode = keyof typeof CATALOGUE;
 export class DarkspereError extends Error {
   override readonly name = 'DarkspereError';
   readonly code: ErrorCode;
+  /** Of HTTP: the code's own, but for `request_refused`. */
+  readonly status: number;
   /** The field, variable or parameter that is wrong, where there is one. */
   readonly param: string | undefined;
   /** Facts for logs and exchanges; never message text, phone numbers or secrets. */
@@ -493,20 +502,17 @@ export class DarkspereError extends Error {
   constructor(
     code: ErrorCode,
     message?: string,
-    options: { param?: string; cause?: unknown; facts?: Record<string, unknown> } = {},
+    options: { param?: string; cause?: unknown; facts?: Record<string, unknown>; status?: number } = {},
   ) {
     super(message ?? CATALOGUE[code].title, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.status = options.status ?? CATALOGUE[code].status;
     this.param = options.param;
     this.facts = options.facts ?? {};
   }
 
   get category(): Category {
     return CATALOGUE[this.code].category;
-  }
-
-  get status(): number {
-    return CATALOGUE[this.code].status;
   }
 
   get retry(): Retry {

@@ -26,7 +26,7 @@ const GENERATED = new Set(['database/schema.sql', 'src/database/tables.ts']);
 
 /** A row may import what stands in rows before it and itself; the domains of one row do not know each other. */
 const LAYERS = [
-  ['errors', 'ids', 'clock'],
+  ['errors', 'ids', 'clock', 'text'],
   ['config'],
   ['observability'],
   ['database'],

@@ -1,4 +1,5 @@
 // How an agent joins, and how its registration changes. Neither its key nor its signing secret can be read here again.
+import { isDeepStrictEqual } from 'node:util';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { newId } from '../ids.ts';
@@ -104,6 +105,7 @@ export type AgentChange = {
 };
 
 type Current = {
+  registered_with: string;
   name: string;
   type: string;
   protocol: Protocol;
@@ -115,20 +117,22 @@ type Current = {
 };
 
 /**
- * Changes what is named of a registration and nothing else. Another address or protocol is looked at first. Throws what
+ * Changes what is named of a registration and nothing else. Another address or protocol is looked at first. Which numbers an agent
+ * answers follows from its name, type and capabilities, so where an operator gave them it cannot change them by itself. Throws what
  * `registerAgent` throws, `not_found`, or `conflict` when somebody else changed the same things meanwhile.
  */
 export async function updateAgent(
   deps: RegisterDeps,
   agentId: string,
   change: AgentChange,
-  look: Look = async () => null,
+  { by, look = async () => null }: { readonly by: 'operator' | 'itself'; readonly look?: Look },
 ): Promise<{ readonly probe: Probe | null }> {
   const { sql } = deps;
   const [now] = await sql<Current[]>`
-    select name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions, version, metadata
+    select registered_with, name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions, version, metadata
     from agent_registry where id = ${agentId} and status <> 'deactivated'`;
   if (!now) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (by === 'itself' && now.registered_with === 'operator') refuseOtherRole(now, change);
   const url = change.endpointUrl === undefined ? null : checkUrl(change.endpointUrl, parseCidrs(deps.egressAllow));
   // Else whoever has the agent's key could have the credential sent to a host of theirs.
   const leavesHost = url !== null && url.origin !== new URL(now.endpoint_url).origin;
@@ -172,6 +176,23 @@ export async function updateAgent(
       'The agent was changed by somebody else at the same time. Read it and try again.',
     );
   return { probe };
+}
+
+/** Throws `invalid_request` naming what an operator gave and the agent would change; what stays as it is passes. */
+function refuseOtherRole(now: Current, { name, type, capabilities }: AgentChange): void {
+  const isSame = {
+    agent_name: name === undefined || name === now.name,
+    agent_type: type === undefined || type === now.type,
+    capabilities: capabilities === undefined || isDeepStrictEqual(new Set(capabilities), new Set(now.capabilities)),
+  };
+  for (const [param, same] of Object.entries(isSame)) {
+    if (same) continue;
+    throw new DarkspereError(
+      'invalid_request',
+      `${param} is what an operator registered, and only an operator changes it. Send it as it is, or leave it out.`,
+      { param },
+    );
+  }
 }
 
 /** What the first stage of a probe sees to otherwise. */

@@ -36,28 +36,39 @@ export async function enableAgent(sql: Sql, agentId: string): Promise<void> {
   await changed(sql, sql`${fresh(sql)} where id = ${agentId} and status <> 'deactivated' returning id`);
 }
 
-/** Takes an agent out for good: its key opens nothing and it is asked nothing any more. Twice is once. Throws `not_found`. */
-export async function deactivateAgent(sql: Sql, agentId: string): Promise<void> {
+/**
+ * Takes an agent out for good: its key opens nothing and it is asked nothing any more. Twice is once. `by`: the operator; null: the
+ * agent itself, which may come back. Throws `not_found`.
+ */
+export async function deactivateAgent(sql: Sql, agentId: string, by: string | null): Promise<void> {
   await changed(
     sql,
     sql`
-      update agent_registry set status = 'deactivated', deactivated_at = coalesce(deactivated_at, now()), updated_at = now()
+      update agent_registry set status = 'deactivated', deactivated_at = coalesce(deactivated_at, now()),
+        deactivated_by = coalesce(${by}, deactivated_by), updated_at = now()
       where id = ${agentId}
       returning id`,
   );
 }
 
-/** Brings a deactivated agent back as it was; an operator's `disable` stays. Throws `not_found`. */
-export async function activateAgent(sql: Sql, agentId: string): Promise<void> {
-  await changed(
-    sql,
-    sql`
+/**
+ * Brings a deactivated agent back as it was; an operator's `disable` stays. What an operator has ended only an operator takes back:
+ * throws `forbidden` when the agent asks for that by itself, and `not_found`.
+ */
+export async function activateAgent(sql: Sql, agentId: string, by: 'operator' | 'itself'): Promise<void> {
+  const rows = await sql`
+    with changed as (
       update agent_registry set status = case when disabled_at is null then 'active' else 'disabled' end,
-        deactivated_at = null, ${untroubled(sql)}, updated_at = now()
-      where id = ${agentId} and status = 'deactivated'
-      returning id`,
-    sql`select id from agent_registry where id = ${agentId}`,
-  );
+        deactivated_at = null, deactivated_by = null, ${untroubled(sql)}, updated_at = now()
+      where id = ${agentId} and status = 'deactivated' and (deactivated_by is null or ${by === 'operator'})
+      returning id
+    )
+    select pg_notify('agents_changed', id::text) from changed`;
+  if (rows.length > 0) return;
+  const [row] = await sql<{ status: AgentStatus }[]>`select status from agent_registry where id = ${agentId}`;
+  if (!row) throw gone();
+  if (row.status !== 'deactivated') return;
+  throw new DarkspereError('forbidden', 'An operator has deactivated this agent, and only an operator brings it back.');
 }
 
 /** An agent in good standing, whatever was. Its score is that of one whose next answer shows that it is well. */
@@ -77,13 +88,14 @@ function untroubled(sql: Sql) {
 
 type Statement = ReturnType<typeof fresh>;
 
-/** Runs an update and tells all processes. `otherwise`: rows of an agent for which there was nothing to do. */
-async function changed(sql: Sql, update: Statement, otherwise?: Statement): Promise<void> {
+/** Runs an update and tells all processes. */
+async function changed(sql: Sql, update: Statement): Promise<void> {
   const rows = await sql`
     with changed as (${update}) select pg_notify('agents_changed', id::text) from changed`;
-  if (rows.length > 0 || (otherwise !== undefined && (await sql`${otherwise}`).length > 0)) return;
-  throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (rows.length === 0) throw gone();
 }
+
+const gone = () => new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
 
 export type Heartbeat = {
   /** 0 to 1. */
@@ -128,6 +140,6 @@ export async function noteHeartbeat(sql: Sql, agentId: string, beat: Heartbeat):
     select changed.*, case
       when was_not <> (draining_since is null) then pg_notify('agents_changed', id::text) end as told
     from changed`;
-  if (!row) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (!row) throw gone();
   return row;
 }

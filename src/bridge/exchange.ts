@@ -1,6 +1,7 @@
 // What is kept of a call. The callers have taken secrets out; here the outcome becomes a row.
 import type { AgentResult } from '../agents/agent.ts';
 import type { CallRecord, SendOutcome } from '../channels/channel.ts';
+import { storable } from '../text.ts';
 import type { Exchange } from './store.ts';
 
 export function agentExchange(agentId: string, attempt: number, { outcome, exchange }: AgentResult): Exchange {
@@ -30,8 +31,8 @@ function wire(call: CallRecord) {
     target: call.target,
     http_status: call.status,
     // jsonb-free text columns still refuse NUL; an answer cut in the middle of a character must not break the batch.
-    request: call.request.replaceAll('\0', '\ufffd').toWellFormed(),
-    response: call.response.replaceAll('\0', '\ufffd').toWellFormed(),
+    request: storable(call.request),
+    response: storable(call.response),
     started_at: call.startedAt,
     duration_ms: call.durationMs,
   };

@@ -32,6 +32,7 @@ type Verdict =
       | 'send_budget_spent'
       | 'sender_busy'
       | 'opted_out'
+      | 'quiet_hours'
       | 'conversation_taken'
       | 'idempotency_key_reused'
     >;
@@ -70,14 +71,19 @@ export async function postMessage(
   if (verdict === 'turn_running') {
     throw new DarkspereError('conflict', 'The call that this answers is still open. Answer it with 202 first.');
   }
-  if (verdict === 'sender_busy') throw busyUntil(row.free_at!);
+  if (verdict === 'sender_busy' || verdict === 'quiet_hours') throw notBefore(verdict, row.free_at!);
   throw new DarkspereError(verdict);
 }
 
-function busyUntil(freeAt: Date): DarkspereError {
+const WHY_LATER = {
+  sender_busy: 'Texts of agents’ own wait for this number for ten hours already.',
+  quiet_hours: 'It is, or would be, night where the person lives.',
+} as const;
+
+function notBefore(verdict: keyof typeof WHY_LATER, freeAt: Date): DarkspereError {
   return new DarkspereError(
-    'sender_busy',
-    `Texts of agents’ own wait for this number for ten hours already. Post again after ${freeAt.toISOString()}; nothing was charged.`,
+    verdict,
+    `${WHY_LATER[verdict]} Post again after ${freeAt.toISOString()}; nothing was charged.`,
     { facts: { retryAfterSeconds: Math.max(1, Math.ceil((freeAt.getTime() - Date.now()) / 1000)) } },
   );
 }

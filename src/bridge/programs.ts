@@ -76,25 +76,6 @@ export async function textAsProgram(sql: Sql, wanted: ProgramText, policy: Progr
   throw refusal(verdict, freeAt);
 }
 
-export type AgentText = {
-  readonly agentId: string;
-  readonly conversationId: string;
-  readonly theirAddress: string;
-  readonly idempotencyKey: string | null;
-};
-
-/**
- * Throws quiet_hours when it is night where a person lives whom an agent wants to text without having been asked; never for the
- * repeat of a text that was taken.
- */
-export async function refuseAtNight(sql: Sql, wanted: AgentText): Promise<void> {
-  const { agentId, conversationId, theirAddress, idempotencyKey } = wanted;
-  const [row] = await sql<{ free_at: Date | null }[]>`
-    select quiet_until(null, ${theirAddress}, clock_timestamp()) as free_at
-    where not post_was_taken(${agentId}, ${conversationId}, ${idempotencyKey})`;
-  if (row?.free_at) throw refusal('quiet_hours', row.free_at);
-}
-
 /** The number it leaves from, how much that takes at once, and whether anything was ever said there. */
 type Place = { readonly ours: string; readonly maxSegments: number | null; readonly isNew: boolean };
 

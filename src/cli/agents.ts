@@ -15,7 +15,7 @@ import { isUuid } from '../ids.ts';
 import { createEgress } from '../security/guarded-fetch.ts';
 import { createSecretBox, loadKey } from '../security/secrets.ts';
 import { withDatabase } from './database.ts';
-import { table } from './table.ts';
+import { jsonLine, printable, printJson, printList, printText, table } from './output.ts';
 import { wholeNumber } from './values.ts';
 
 /** Who did it, in the rows that say by whom. */
@@ -31,7 +31,7 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
     .description('all agents, oldest first')
     .option('--json', 'one JSON object per line', false)
     .action(async ({ json }: { json: boolean }) => {
-      onCode(await withDatabase(async (sql) => printList(await listAgents(sql), json)));
+      onCode(await withDatabase(async (sql) => print(await listAgents(sql), json)));
     });
 
   one('show', 'one agent: its registration, its standing, what the newest probe found').action(
@@ -39,8 +39,8 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
       onCode(
         await withDatabase(async (sql) => {
           const agent = await findOne(sql, nameOrId);
-          if (json) write(agent);
-          else process.stdout.write(described(agent));
+          if (json) printJson(agent);
+          else printText(described(agent));
         }),
       );
     },
@@ -57,8 +57,8 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
       const code = await withDatabase(async (sql, config) => {
         const probe = await probeFromHere(sql, config, await findOne(sql, nameOrId), options.depth);
         isWell = probe.ok;
-        if (options.json) write(probe);
-        else process.stdout.write(told(probe));
+        if (options.json) printJson(probe);
+        else printText(told(probe));
       });
       onCode(code === 0 && !isWell ? 1 : code);
     });
@@ -83,13 +83,13 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
 
   one('deactivate', 'take an agent out for good: its key opens nothing any more; no list shows it').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
-      onCode(await act(nameOrId, json, deactivateAgent));
+      onCode(await act(nameOrId, json, (sql, id) => deactivateAgent(sql, id, BY)));
     },
   );
 
   one('activate', 'bring a deactivated agent back; name it by its id').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
-      onCode(await act(nameOrId, json, activateAgent));
+      onCode(await act(nameOrId, json, (sql, id) => activateAgent(sql, id, 'operator')));
     },
   );
 
@@ -127,16 +127,19 @@ function rotate(nameOrId: string, options: RotateOptions): Promise<number> {
     const { id, name } = await findOne(sql, nameOrId);
     if (options.retire) {
       await retireOld(sql, id, what, 'operator');
-      if (json) write({ agent_id: id, retired: what });
-      else process.stdout.write(`Of ${name} only the newest ${what} holds now.\n`);
+      if (json) printJson({ agent_id: id, retired: what });
+      else printText(`Of ${name} only the newest ${what} holds now.\n`);
       return;
     }
     const { shown, oldUntil } = await renewed(sql, config, id, what, keepSeconds);
     const old_valid_until = oldUntil?.toISOString() ?? null;
-    if (json) return write({ agent_id: id, [what === 'key' ? 'api_key' : 'signing_secret']: shown, old_valid_until });
+    if (json)
+      return printJson({ agent_id: id, [what === 'key' ? 'api_key' : 'signing_secret']: shown, old_valid_until });
     process.stdout.write(`${shown}\n`);
     const before = oldUntil === null ? 'holds no more' : `holds until ${minute(oldUntil)} UTC`;
-    process.stderr.write(`This is the new ${what} of ${name}; it is not shown again. The one before ${before}.\n`);
+    process.stderr.write(
+      `This is the new ${what} of ${printable(name)}; it is not shown again. The one before ${before}.\n`,
+    );
   });
 }
 
@@ -158,7 +161,7 @@ function act(nameOrId: string, json: boolean, what: (sql: Sql, id: string) => Pr
   return withDatabase(async (sql) => {
     const { id } = await findOne(sql, nameOrId);
     await what(sql, id);
-    printList([await readAgent(sql, id)], json);
+    print([await readAgent(sql, id)], json);
   });
 }
 
@@ -198,43 +201,34 @@ function nobody(nameOrId: string): DarkspereError {
   return new DarkspereError('not_found', `There is no agent ${nameOrId}. List them with: darkspere agents`);
 }
 
-function write(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
-function printList(agents: readonly ListedAgent[], json: boolean): void {
-  if (json) {
-    for (const agent of agents) write(agent);
-    return;
-  }
-  if (agents.length === 0) {
-    process.stderr.write('There are no agents yet. How one joins: docs/guide/agents.md\n');
-    return;
-  }
-  const rows = agents.map((agent) => [
-    agent.name,
-    agent.type,
-    agent.protocol,
-    standing(agent),
-    String(agent.health_score),
-    calls(agent),
-    String(agent.active_sessions),
-    answersIn(agent),
-    minute(agent.last_heartbeat_at),
-    agent.id,
-  ]);
-  const names = [
-    'name',
-    'type',
-    'protocol',
-    'status',
-    'score',
-    'calls',
-    'sessions',
-    'answers in',
-    'last heartbeat (UTC)',
-  ];
-  process.stdout.write(table([...names, 'id'], rows));
+function print(agents: readonly ListedAgent[], json: boolean): void {
+  printList(agents, json, {
+    names: [
+      'name',
+      'type',
+      'protocol',
+      'status',
+      'score',
+      'calls',
+      'sessions',
+      'answers in',
+      'last heartbeat (UTC)',
+      'id',
+    ],
+    row: (agent) => [
+      agent.name,
+      agent.type,
+      agent.protocol,
+      standing(agent),
+      String(agent.health_score),
+      calls(agent),
+      String(agent.active_sessions),
+      answersIn(agent),
+      minute(agent.last_heartbeat_at),
+      agent.id,
+    ],
+    none: 'There are no agents yet. How one joins: docs/guide/agents.md',
+  });
 }
 
 /** Calls under way, of those that it takes at once. Its sessions are another thing: open conversations, without a limit. */
@@ -279,10 +273,10 @@ function described(agent: AgentInFull): string {
     ['old key until (UTC)', minute(agent.old_key_until, 'none')],
     ['old secret until (UTC)', minute(agent.old_secret_until, 'none')],
     ['registered (UTC)', minute(agent.registered_at)],
-    ['metadata', JSON.stringify(agent.metadata)],
+    ['metadata', jsonLine(agent.metadata)],
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
-  const text = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+  const text = lines.map(([name, value]) => `${name.padEnd(width)}  ${value.replaceAll('\n', ' ')}\n`).join('');
   return probe === null ? `${text}\nIt was never probed.\n` : `${text}\nProbed ${probe.at}:\n${told(probe)}`;
 }
 

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Campaign, type CampaignChange, listCampaigns, setCampaign } from '../accounts/campaigns.ts';
 import { withDatabase } from './database.ts';
-import { table } from './table.ts';
+import { printList } from './output.ts';
 import { campaignName, limitOf, offOr } from './values.ts';
 
 type SetOptions = {
@@ -63,23 +63,18 @@ function sayWhoShares(all: readonly Campaign[], name: string): void {
 }
 
 function print(campaigns: readonly Campaign[], json: boolean): void {
-  if (json) {
-    for (const campaign of campaigns) process.stdout.write(`${JSON.stringify(campaign)}\n`);
-    return;
-  }
-  if (campaigns.length === 0) {
-    process.stderr.write('There are no campaigns yet: darkspere campaigns set NAME makes one.\n');
-    return;
-  }
   const limit = (segments: number | null) => (segments === null ? 'off' : String(segments));
-  const rows = campaigns.map((campaign) => [
-    campaign.name,
-    limit(campaign.segments_per_minute),
-    campaign.brand ?? 'none',
-    limit(campaign.daily_segments),
-    campaign.numbers.join(' ') || 'none',
-  ]);
-  process.stdout.write(table(['campaign', 'segments/minute', 'brand', 'segments/day of the brand', 'numbers'], rows));
+  printList(campaigns, json, {
+    names: ['campaign', 'segments/minute', 'brand', 'segments/day of the brand', 'numbers'],
+    row: (campaign) => [
+      campaign.name,
+      limit(campaign.segments_per_minute),
+      campaign.brand ?? 'none',
+      limit(campaign.daily_segments),
+      campaign.numbers.join(' ') || 'none',
+    ],
+    none: 'There are no campaigns yet: darkspere campaigns set NAME makes one.',
+  });
 }
 
 function newName(value: string): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jsonLine, printable, render, wrap } from './conversation.ts';
+import { render, wrap } from './conversation.ts';
 import type { PhoneEvent } from './phone-line.ts';
 
 const PERSON = '+15557770001';
@@ -16,27 +16,6 @@ const reply: PhoneEvent = {
   at: '2026-01-01T10:00:00.000Z',
 };
 const plain = { bubbles: false, color: false, columns: 80 };
-
-test('no text can reach the terminal with anything it would obey', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const shown = printable(text);
-      for (const character of shown) {
-        const code = character.codePointAt(0)!;
-        assert.ok(code === 10 || (code >= 32 && !(code >= 0x7f && code <= 0x9f)), `U+${code.toString(16)}`);
-      }
-    }),
-  );
-  assert.equal(printable('a\u001b[2Jb\u001b]0;title\u0007c\u009b31md\u202ee'), 'abcde');
-  assert.equal(printable('héllo 👩‍👩‍👧 ✓'), 'héllo 👩‍👩‍👧 ✓', 'ordinary text is untouched');
-});
-
-test('JSON lines carry no control characters either, and are still JSON', () => {
-  const event = { ...reply, body: '\u001b[2J \u009b31m \u2028 \n' };
-  const line = jsonLine(event);
-  assert.match(line, /^[\u0020-\u007e]*$/);
-  assert.deepEqual(JSON.parse(line), event);
-});
 
 test('only states in which a text stays are printed', () => {
   assert.equal(render({ ...reply, status: 'sent' }, PERSON, plain), null);

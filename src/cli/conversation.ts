@@ -1,5 +1,6 @@
 // How a conversation looks in a terminal.
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
+import { printable } from './output.ts';
 import type { PhoneEvent } from './phone-line.ts';
 
 export type Look = {
@@ -11,23 +12,6 @@ export type Look = {
 
 /** States in which a text stays. */
 const FINAL = new Set(['received', 'delivered', 'undelivered', 'failed']);
-
-/**
- * A text made harmless: escape sequences could repaint the terminal or write its clipboard, and direction marks could
- * show it in another order than it was sent.
- */
-export function printable(text: string): string {
-  return stripVTControlCharacters(text.toWellFormed())
-    .replace(/\r\n?/g, '\n')
-    .replace(/\t/g, ' ')
-    .replace(/[^\P{Cc}\n]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '');
-}
-
-/** One event per line; what JSON leaves as it is and a terminal obeys (C1 controls) is written as an escape. */
-export function jsonLine(event: PhoneEvent): string {
-  const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return JSON.stringify(event).replace(/[\u007f-\u009f\u2028\u2029]/g, escaped);
-}
 
 /** Lines of at most `width` characters; a longer word keeps a line of its own. */
 export function wrap(text: string, width: number): string[] {

@@ -5,6 +5,7 @@ import { findEmbedded, startEmbedded } from '../database/embedded.ts';
 import { migrate } from '../database/migrate.ts';
 import { openSql, type Sql, unreachable } from '../database/pools.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
+import { printable } from './output.ts';
 
 /** What PostgreSQL says of a table, a column and a role that are not there. */
 const NOT_MIGRATED = ['42P01', '42703', '22023'];
@@ -26,7 +27,7 @@ export async function withDatabase(work: (sql: Sql, config: Config) => Promise<v
     await work(sql, config);
     return 0;
   } catch (error) {
-    process.stderr.write(`${explain(error)}\n`);
+    process.stderr.write(`${printable(explain(error))}\n`);
     const isTheirs = error instanceof DarkspereError && ['configuration', 'validation'].includes(error.category);
     return isTheirs ? 2 : 1;
   }

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type ApiKey, addApiKey, listApiKeys, revokeApiKey } from '../security/api-keys.ts';
 import { SCOPES, type Scope } from '../security/principal.ts';
 import { withDatabase } from './database.ts';
-import { table } from './table.ts';
+import { printJson, printList } from './output.ts';
 
 /** Adds the commands; `onCode` is told the exit code. */
 export function addKeyCommands(program: Command, onCode: (code: number) => void): void {
@@ -19,7 +19,7 @@ export function addKeyCommands(program: Command, onCode: (code: number) => void)
       onCode(
         await withDatabase(async (sql) => {
           const added = await addApiKey(sql, { name, scopes: options.scope });
-          if (options.json) return write(added);
+          if (options.json) return printJson(added);
           process.stdout.write(`${added.key}\n`);
           process.stderr.write(
             `This is the key ${name} (${added.scopes.join(', ')}); it is not shown again. Send it as: Authorization: Bearer <key>\n`,
@@ -45,36 +45,20 @@ export function addKeyCommands(program: Command, onCode: (code: number) => void)
       onCode(
         await withDatabase(async (sql) => {
           const revoked = await revokeApiKey(sql, name);
-          if (json) write(revoked);
+          if (json) printJson(revoked);
           else process.stdout.write(`The key ${revoked.name} (${revoked.hint}…) opens nothing any more.\n`);
         }),
       );
     });
 }
 
-function write(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
 function print(keys: readonly ApiKey[], json: boolean): void {
-  if (json) {
-    for (const key of keys) write(key);
-    return;
-  }
-  if (keys.length === 0) {
-    process.stderr.write('There are no keys yet: darkspere keys add NAME makes one.\n');
-    return;
-  }
   const day = (date: Date | null) => date?.toISOString().slice(0, 16).replace('T', ' ') ?? 'never';
-  const rows = keys.map((key) => [
-    key.name,
-    `${key.hint}…`,
-    key.scopes.join(', '),
-    day(key.created_at),
-    day(key.last_used_at),
-    key.id,
-  ]);
-  process.stdout.write(table(['name', 'key', 'scopes', 'created (UTC)', 'last used (UTC)', 'id'], rows));
+  printList(keys, json, {
+    names: ['name', 'key', 'scopes', 'created (UTC)', 'last used (UTC)', 'id'],
+    row: (key) => [key.name, `${key.hint}…`, key.scopes.join(', '), day(key.created_at), day(key.last_used_at), key.id],
+    none: 'There are no keys yet: darkspere keys add NAME makes one.',
+  });
 }
 
 /** By its name a program takes conversations over, as the console does with this one. */

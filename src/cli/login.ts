@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { createLoginToken, LOGIN_MINUTES, loginUrl } from '../security/sessions.ts';
 import { withDatabase } from './database.ts';
+import { printJson } from './output.ts';
 
 const LOOK_MS = 2_000;
 
@@ -19,7 +20,7 @@ function login(json: boolean): Promise<number> {
     const { token, expiresAt } = await createLoginToken(sql);
     const url = loginUrl(consoleUrl, token);
     if (json) {
-      process.stdout.write(`${JSON.stringify({ url, expires_at: expiresAt.toISOString() })}\n`);
+      printJson({ url, expires_at: expiresAt.toISOString() });
       return;
     }
     process.stdout.write(`${url}\n`);

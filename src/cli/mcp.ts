@@ -11,7 +11,7 @@ import {
   setLimits,
 } from '../accounts/recipients.ts';
 import { withDatabase } from './database.ts';
-import { table } from './table.ts';
+import { printList } from './output.ts';
 import { wholeNumber } from './values.ts';
 
 type AllowOptions = { readonly key?: string; readonly consent: string; readonly timeZone?: string };
@@ -94,41 +94,31 @@ function changeOf(options: Omit<LimitOptions, 'key' | 'json'>): LimitsChange {
 }
 
 function printRecipients(recipients: readonly Recipient[], json: boolean): void {
-  if (json) {
-    printLines(recipients);
-    return;
-  }
-  if (recipients.length === 0) {
-    process.stderr.write('Programs may text nobody yet: darkspere mcp allow NUMBER --consent "…" changes that.\n');
-    return;
-  }
-  const rows = recipients.map((one) => [
-    one.address,
-    one.key ?? 'every key',
-    one.time_zone ?? 'of the limits',
-    one.created_at.toISOString().slice(0, 10),
-    one.consent,
-  ]);
-  process.stdout.write(table(['number', 'for', 'time zone', 'since', 'consent'], rows));
+  printList(recipients, json, {
+    names: ['number', 'for', 'time zone', 'since', 'consent'],
+    row: (one) => [
+      one.address,
+      one.key ?? 'every key',
+      one.time_zone ?? 'of the limits',
+      one.created_at.toISOString().slice(0, 10),
+      one.consent,
+    ],
+    none: 'Programs may text nobody yet: darkspere mcp allow NUMBER --consent "…" changes that.',
+  });
 }
 
 function printLimits(limits: readonly Limits[], json: boolean): void {
-  if (json) {
-    printLines(limits);
-    return;
-  }
-  const rows = limits.map((one) => [
-    one.key ?? 'every other key',
-    String(one.segments_per_day),
-    String(one.texts_per_person),
-    one.quiet_from === null ? 'off' : `${one.quiet_from.slice(0, 5)}-${one.quiet_until?.slice(0, 5)}`,
-    one.time_zone,
-  ]);
-  process.stdout.write(table(['key', 'segments/day', 'texts/person/day', 'quiet hours', 'time zone'], rows));
-}
-
-function printLines(values: readonly object[]): void {
-  for (const value of values) process.stdout.write(`${JSON.stringify(value)}\n`);
+  printList(limits, json, {
+    names: ['key', 'segments/day', 'texts/person/day', 'quiet hours', 'time zone'],
+    row: (one) => [
+      one.key ?? 'every other key',
+      String(one.segments_per_day),
+      String(one.texts_per_person),
+      one.quiet_from === null ? 'off' : `${one.quiet_from.slice(0, 5)}-${one.quiet_until?.slice(0, 5)}`,
+      one.time_zone,
+    ],
+    none: 'There are no limits.',
+  });
 }
 
 function phone(value: string): string {

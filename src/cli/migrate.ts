@@ -3,6 +3,7 @@ import { loadConfig } from '../config.ts';
 import { startEmbedded } from '../database/embedded.ts';
 import { migrate } from '../database/migrate.ts';
 import { DarkspereError, messageOf } from '../errors.ts';
+import { printJson } from './output.ts';
 
 /** Migrates the database of the configuration; exit code 0, 1 on failure, 2 for a bad configuration. */
 export async function migrateCommand(json: boolean): Promise<number> {
@@ -13,7 +14,7 @@ export async function migrateCommand(json: boolean): Promise<number> {
       const database = embedded?.url ?? (config.database as { url: string }).url;
       const { applied, version, indexes } = await migrate(database, { indexes: 'all' });
       if (json) {
-        process.stdout.write(`${JSON.stringify({ version, applied, indexes })}\n`);
+        printJson({ version, applied, indexes });
         return 0;
       }
       process.stdout.write(

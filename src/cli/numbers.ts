@@ -10,7 +10,7 @@ import {
 import { bareWord, wordProblem } from '../bridge/keywords.ts';
 import { Capabilities } from '../http/contract/agents.ts';
 import { withDatabase } from './database.ts';
-import { table } from './table.ts';
+import { printList } from './output.ts';
 import { campaignName, limitOf, offOr, wholeNumber } from './values.ts';
 
 type SetOptions = {
@@ -115,44 +115,39 @@ function changeOf(options: SetOptions): NumberChange {
 }
 
 function print(numbers: readonly NumberSettings[], json: boolean): void {
-  if (json) {
-    for (const number of numbers) process.stdout.write(`${JSON.stringify(number)}\n`);
-    return;
-  }
-  if (numbers.length === 0) {
-    process.stderr.write('There are no numbers yet: set TWILIO_PHONE_NUMBERS, or use darkspere numbers set.\n');
-    return;
-  }
-  const rows = numbers.map((number) => [
-    number.address,
-    number.is_active ? 'yes' : 'no',
-    number.agent_type,
-    number.required_capabilities.join(', ') || 'none',
-    number.busy_policy,
-    number.quiet_ms === null ? 'default' : `${number.quiet_ms} ms`,
-    number.hold_ms === null ? 'off' : `${number.hold_ms} ms`,
-    String(number.max_segments),
-    String(number.segments_per_second),
-    idle(number.session_idle_seconds),
-    number.agent_choice ? 'on' : 'off',
-    words(number.keywords),
-    number.campaign ?? 'none',
-  ]);
-  const names = [
-    'number',
-    'active',
-    'agent type',
-    'requires',
-    'busy policy',
-    'quiet',
-    'hold',
-    'max segments',
-    'mps',
-    'session idle',
-    'agent choice',
-    'keywords',
-  ];
-  process.stdout.write(table([...names, 'campaign'], rows));
+  printList(numbers, json, {
+    names: [
+      'number',
+      'active',
+      'agent type',
+      'requires',
+      'busy policy',
+      'quiet',
+      'hold',
+      'max segments',
+      'mps',
+      'session idle',
+      'agent choice',
+      'keywords',
+      'campaign',
+    ],
+    row: (number) => [
+      number.address,
+      number.is_active ? 'yes' : 'no',
+      number.agent_type,
+      number.required_capabilities.join(', ') || 'none',
+      number.busy_policy,
+      number.quiet_ms === null ? 'default' : `${number.quiet_ms} ms`,
+      number.hold_ms === null ? 'off' : `${number.hold_ms} ms`,
+      String(number.max_segments),
+      String(number.segments_per_second),
+      idle(number.session_idle_seconds),
+      number.agent_choice ? 'on' : 'off',
+      words(number.keywords),
+      number.campaign ?? 'none',
+    ],
+    none: 'There are no numbers yet: set TWILIO_PHONE_NUMBERS, or use darkspere numbers set.',
+  });
 }
 
 const UNITS = [

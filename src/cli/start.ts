@@ -50,7 +50,8 @@ export async function startCommand(parts: readonly Part[]): Promise<number> {
   // Taken before the login address is made: what comes after is not the start.
   const ms = performance.now() - startedMs;
   const numbers = await numberLines(config, runtime, demo?.child ?? null);
-  announce(runtime, { numbers, ms, login: (await runtime.console?.firstLogin()) ?? null });
+  const login = isForEyesOnly(config) ? await runtime.console?.firstLogin() : null;
+  announce(runtime, { numbers, ms, login: login ?? null });
 
   const code = await stopping.promise;
   await runtime.stop();
@@ -147,6 +148,14 @@ function answerers({ agentType, isPicky, who }: Answerers, demo: ChildProcess | 
     : 'nobody yet: the demo agent did not start';
 }
 
+/**
+ * What is printed may be kept: by a container, by a service manager. So an address that opens the console of a Darkspere with real people
+ * is shown on a terminal alone.
+ */
+function isForEyesOnly({ carrier }: Config): boolean {
+  return carrier.kind === 'simulator' || process.stdout.isTTY === true;
+}
+
 type Announcement = { readonly numbers: readonly string[]; readonly ms: number; readonly login: string | null };
 
 /** To the terminal alone, never to the log: the login address opens the console. */
@@ -182,7 +191,7 @@ function consoleLines({ console, urls }: Runtime, login: string | null): string[
       '',
       `  ${link(console.url)}`,
       '',
-      '  (npx darkspere login signs in another browser)',
+      '  (npx darkspere login prints an address that signs a browser in)',
       '',
     ];
   }

@@ -2,7 +2,8 @@
 import { createInterface } from 'node:readline';
 import { FAULT_NAMES } from '../channels/simulator/fault-request.ts';
 import { messageOf } from '../errors.ts';
-import { jsonLine, type Look, render } from './conversation.ts';
+import { type Look, render } from './conversation.ts';
+import { jsonLine } from './output.ts';
 import { openPhoneLine, type PhoneEvent, type PhoneLine } from './phone-line.ts';
 import { type Outcome, type ReplyWatch, watchForReply } from './reply-watch.ts';
 

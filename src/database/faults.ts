@@ -18,6 +18,11 @@ export function isItemFault(error: unknown): boolean {
   return /^2[23]/.test(codeOf(error));
 }
 
+/** character_not_in_repertoire, untranslatable_character: a NUL, or half a surrogate pair, that somebody has sent. */
+export function isUnstorable(error: unknown): boolean {
+  return ['22021', '22P05'].includes(codeOf(error));
+}
+
 /** read_only_sql_transaction: the server takes no writes, as a primary that has just become a standby. */
 export const READ_ONLY = '25006';
 

@@ -154,6 +154,7 @@ export type AgentRegistryRow = {
   trial_until: Date | null;
   probe_by: string | null;
   probe_until: Date | null;
+  deactivated_by: string | null;
 };
 
 /** One stretch of a conversation with one agent; failover changes the agent and keeps the rest. */

@@ -126,23 +126,25 @@ function agentPrincipal({ id, name, accountId }: KeyHolder): Principal {
   return accountId === null ? principal : { ...principal, accountId };
 }
 
-/** Looks a secret up, unless too many wrong ones came from there. */
+/** Looks a secret up, and counts the wrong ones. */
 async function tried<T>(
   request: FastifyRequest,
   { guesses }: AccessDeps,
   secret: string,
   find: () => Promise<T | null>,
 ): Promise<T | null> {
-  refuseGuessers(request, guesses, secret);
   const found = await find();
-  if (found) guesses.noteRight(secret);
-  else guesses.noteWrong(request.ip, secret);
+  if (!found) noteGuess(request, guesses, secret);
   return found;
 }
 
-/** Throws `rate_limited`, and says when to come back. */
-export function refuseGuessers(request: FastifyRequest, guesses: GuessLimit, secret: string): void {
-  const waitSeconds = guesses.waitSeconds(request.ip, secret);
+/**
+ * Counts a wrong key or token. After too many from one address throws `rate_limited`, and says when to come back. What is right is
+ * never asked how many wrong ones came from there: many may share an address, and of 256 random bits nothing can be guessed.
+ */
+export function noteGuess(request: FastifyRequest, guesses: GuessLimit, secret: string): void {
+  const waitSeconds = guesses.waitSeconds(request.ip);
+  guesses.noteWrong(request.ip, secret);
   if (waitSeconds === 0) return;
   throw new DarkspereError('rate_limited', `Too many wrong keys or tokens from there. Try again in ${waitSeconds} s.`, {
     facts: { retryAfterSeconds: waitSeconds },

@@ -1,6 +1,7 @@
 // Reading a JSON body: the first thing that is wrong is named, with the fix.
 import type { z } from 'zod';
 import { DarkspereError } from '../errors.ts';
+import { isStorable } from '../text.ts';
 
 /** The body as its schema describes it; throws `invalid_request` with `param`. Use strict objects: unknown fields are refused. */
 export function parseBody<T>(schema: z.ZodType<T>, body: unknown, within?: string): T {
@@ -61,7 +62,7 @@ function limit(origin: string, how: string, bound: number | bigint): string {
  */
 export function unstorable(value: unknown, maxDepth: number): string | null {
   for (const { part, depth } of partsOf(value)) {
-    if (typeof part === 'string' && !isStorableText(part)) return 'contains a NUL character or half a surrogate pair';
+    if (typeof part === 'string' && !isStorable(part)) return 'contains a NUL character or half a surrogate pair';
     if (depth >= maxDepth && isObject(part)) return `is nested deeper than ${maxDepth} levels`;
   }
   return null;
@@ -86,9 +87,4 @@ function* partsOf(value: unknown): Generator<{ readonly part: unknown; readonly 
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
-}
-
-/** True when PostgreSQL can store the text. */
-export function isStorableText(text: string): boolean {
-  return !text.includes('\0') && text.isWellFormed();
 }

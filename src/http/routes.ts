@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompil
 import { z } from 'zod';
 import { CATALOGUE, DarkspereError, type ErrorCode } from '../errors.ts';
 import type { Principal, Scope } from '../security/principal.ts';
+import { isStorable } from '../text.ts';
 import { authenticate } from './authentication.ts';
 import { invalid } from './body.ts';
 import { ErrorBody } from './contract/events.ts';
@@ -138,10 +139,22 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   (data) => {
     // Fastify says null where there is no body at all.
     const parsed = schema.safeParse(httpPart === 'body' && data === null ? undefined : data);
-    if (parsed.success) return { value: parsed.data };
+    // Every parameter may end in a query; bodies say which of their fields are stored.
+    const param = parsed.success && httpPart !== 'body' ? unstorableIn(parsed.data) : undefined;
+    if (parsed.success && param === undefined) return { value: parsed.data };
     if (httpPart === 'params') return { error: new DarkspereError('not_found', 'There is nothing at this address.') };
-    return { error: invalid(parsed.error, httpPart === 'body' ? 'body' : 'query') };
+    if (!parsed.success) return { error: invalid(parsed.error, httpPart === 'body' ? 'body' : 'query') };
+    return {
+      error: new DarkspereError('invalid_request', `${param} must not contain NUL or half a surrogate pair.`, {
+        param: param!,
+      }),
+    };
   };
+
+/** The name of the first parameter that PostgreSQL would not take. */
+function unstorableIn(parameters: unknown): string | undefined {
+  return Object.entries(parameters as object).find(([, value]) => typeof value === 'string' && !isStorable(value))?.[0];
+}
 
 const KEYS = /ds(?:k|l|s|p_agent|p_reg)_[\w-]{20}/;
 

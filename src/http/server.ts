@@ -1,7 +1,7 @@
 // One HTTP server per service, all with the same manners: coded errors, limits against slow and oversized clients, ids.
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import { serializerCompiler } from 'fastify-type-provider-zod';
-import { mayPass } from '../database/faults.ts';
+import { isUnstorable, mayPass } from '../database/faults.ts';
 import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from '../errors.ts';
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -10,11 +10,15 @@ import { validatorCompiler } from './routes.ts';
 export type ServiceOptions = {
   readonly name: string;
   readonly logger: Logger;
+  /** It faces the internet, through a reverse proxy mostly: one in a network of ours is believed whom it forwards for. */
+  readonly isPublic?: boolean;
   /** True while the process is stopping: connections are told to go. */
   readonly isClosing: () => boolean;
 };
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** In the terms of proxy-addr: loopback, link-local, and the private ranges of IPv4 and IPv6. */
+const OWN_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
 const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'malformed_body',
   404: 'not_found',
@@ -28,6 +32,8 @@ export function createServer(options: ServiceOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
+    // For `request.ip` alone, by which wrong keys are counted; nothing asks for the host or the protocol of a request.
+    trustProxy: options.isPublic === true && OWN_NETWORKS,
     // Slow clients: headers and body must be here within this time, idle connections go after a minute.
     connectionTimeout: 10_000,
     requestTimeout: 10_000,
@@ -79,12 +85,18 @@ export function createServer(options: ServiceOptions): FastifyInstance {
   return app;
 }
 
+const UNSTORABLE =
+  'Something in the request contains a NUL character, which cannot be stored or searched for. Remove it.';
+
 /** What leaves us for anything thrown: coded, and without the inside of an unforeseen error. */
 export function toDarkspereError(thrown: unknown): DarkspereError {
   if (thrown instanceof DarkspereError) return thrown;
   const status = (thrown as FastifyError).statusCode;
   const code = status === undefined ? undefined : BY_STATUS[status];
   if (code) return new DarkspereError(code, `${CATALOGUE[code].title} ${messageOf(thrown)}`);
+  if (status !== undefined && status >= 400 && status < 500)
+    return new DarkspereError('request_refused', `${messageOf(thrown)}.`, { status });
+  if (isUnstorable(thrown)) return new DarkspereError('invalid_request', UNSTORABLE);
   if (mayPass(thrown)) return new DarkspereError('storage_unavailable', undefined, { cause: thrown });
   return new DarkspereError('internal_error', undefined, { cause: thrown });
 }

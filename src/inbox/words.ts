@@ -1,4 +1,5 @@
 // Finding messages by what they say: any part of a text, in any case.
+import { isStorable } from '../text.ts';
 import { gramsOfWords } from './grams.ts';
 import type { Message } from './message.ts';
 import { type Reader, rowsOf } from './reader.ts';
@@ -18,7 +19,7 @@ export type Found = { readonly ids: readonly string[]; readonly searchedTo: stri
 
 /** Words as the database puts them in lower case; null for what no text can hold. */
 export async function lowered(reader: Reader, words: string): Promise<string | null> {
-  if (words.includes('\0') || !words.isWellFormed()) return null;
+  if (!isStorable(words)) return null;
   const [row] = await rowsOf(reader, reader.sql<{ words: string }[]>`select lower(${words}) as words`);
   return row!.words;
 }

@@ -44,7 +44,7 @@ export async function openGateway(shared: Shared): Promise<string> {
     logger,
   });
   stack.defer(() => intake.close());
-  const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool));
+  const app = service(shared, 'gateway', gatewayReadiness(databaseAnswers, spool), true);
   await app.register(hookRoutes, { channel, intake, areNumbersKnown: numbers.areKnown, metrics, logger });
   const api = apiDeps(shared);
   await apiRoutes(app, api);

@@ -53,13 +53,14 @@ export function agentDeps({ config, pools, secretBox, stack }: Shared): AgentDep
 
 export const NO_ANSWER = 'the database does not answer';
 
-/** A server with the routes that every service has, closed with the rest. */
-export function service(shared: Shared, name: string, readiness: Readiness): FastifyInstance {
+/** A server with the routes that every service has, closed with the rest. `isPublic`: it faces the internet. */
+export function service(shared: Shared, name: string, readiness: Readiness, isPublic = false): FastifyInstance {
   const { state, metrics, logger, stack } = shared;
-  const app = createServer({ name, logger, isClosing: () => state.closing });
+  const app = createServer({ name, isPublic, logger, isClosing: () => state.closing });
   docsRoutes(app);
   healthRoutes(app, {
     name,
+    isPublic,
     metrics,
     readiness: {
       ...readiness,

@@ -12,7 +12,7 @@ const MAX_REMEMBERED = 10_000;
 export type GuessLimit = {
   /**
    * Seconds until this address may try again; zero when it may at once. A secret that was right before is not locked out by
-   * wrong guesses of others at the same address: behind a proxy all have one.
+   * wrong guesses of others at the same address.
    */
   waitSeconds(address: string, secret?: string): number;
   noteWrong(address: string, secret?: string): void;
@@ -72,9 +72,9 @@ function digest(secret: string): string {
   return hashKey(secret).toString('base64');
 }
 
-/** Somebody with IPv6 has at least a /64 to choose from. */
+/** Somebody with IPv6 has at least a /64 to choose from, and who forwards may say anything. */
 function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
+  if (!ipaddr.isValid(address)) return 'others';
   const parsed = ipaddr.process(address);
   return parsed.kind() === 'ipv4' ? parsed.toString() : parsed.toByteArray().slice(0, 8).join('.');
 }

@@ -27,7 +27,7 @@ describe('the console', () => {
   after(() => world.stop());
 
   test('the address that the first start prints signs in, and it does so once', async (t) => {
-    const program = await (await install(t, { external: true })).start();
+    const program = await (await install(t, { external: true, ownSimulator: true })).start();
     const address = /^ +(http:\/\/\S+\/login#\S+)/m.exec(program.output())![1]!;
     const page = await openWindow(t, new URL(address).origin);
     // The program ends with the test, before its window does.

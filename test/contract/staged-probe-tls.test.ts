@@ -18,14 +18,14 @@ before(async () => {
 });
 after(() => peer.close());
 
-async function probe(certificate: { readonly key: string; readonly cert: string }) {
+async function probe(certificate: { readonly key: string; readonly cert: string }, host = 'localhost') {
   const server = createServer(certificate, (_request, response) => response.writeHead(401).end());
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const http = createEgress({ allow: EGRESS, connectMs: 2_000 });
   try {
     const { port } = server.address() as AddressInfo;
     const look = createProbe({ http, egressAllow: EGRESS });
-    const found = await look(peer.agent('envelope', { endpointUrl: `https://localhost:${port}/` }), {
+    const found = await look(peer.agent('envelope', { endpointUrl: `https://${host}:${port}/` }), {
       depth: 'full',
       limits: { connectMs: 2_000, answerMs: 1_000, totalMs: 6_000 },
       isKnownThere: true,
@@ -61,4 +61,15 @@ test('one for another name, one that is out of date, and one that is right', asy
   assert.deepEqual([right.outcome, right.detail], ['passed', 'TLSv1.3']);
   // What it answered is another stage's business.
   assert.notEqual(right.failed, 'tls');
+});
+
+test('the certificate of an address is checked for the address', async (t) => {
+  const usual = getCACertificates();
+  setDefaultCACertificates([...usual, AUTHORITY, CERTIFICATES.address.cert]);
+  t.after(() => setDefaultCACertificates(usual));
+  const right = await probe(CERTIFICATES.address, '127.0.0.1');
+  assert.deepEqual([right.outcome, right.detail], ['passed', 'TLSv1.3']);
+  const named = await probe(CERTIFICATES.localhost, '127.0.0.1');
+  assert.deepEqual([named.failed, named.code], ['tls', 'agent_tls']);
+  assert.match(named.detail, /ERR_TLS_CERT_ALTNAME_INVALID/);
 });

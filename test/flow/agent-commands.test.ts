@@ -73,6 +73,18 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     assert.equal(JSON.parse((await darkspere('show', agentId, '--json')).said).id, agentId);
   });
 
+  test('shows nothing that a terminal would obey, whatever an agent says of itself', async () => {
+    const { agentId } = await add('repaints');
+    const said = { note: 'a\u009b2Jb\u001b[2J\u202ec\u0085' };
+    await db.admin`update agent_registry set metadata = ${db.admin.json(said)} where id = ${agentId}`;
+    for (const args of [['show', agentId], ['show', agentId, '--json'], ['list', '--json'], ['list']]) {
+      const shown = await darkspere(...args);
+      assert.equal(shown.code, 0, shown.complained);
+      assert.doesNotMatch(shown.said, /[^\n\P{Cc}]|\u202e/u, args.join(' '));
+    }
+    assert.deepEqual(JSON.parse((await darkspere('show', agentId, '--json')).said).metadata, said);
+  });
+
   test('probes one from here, and says by its code how that went', async () => {
     const { agentId } = await add('probed');
     const well = await darkspere('probe', 'probed', '--depth', 'handshake');

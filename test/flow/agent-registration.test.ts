@@ -127,6 +127,17 @@ describe('the registration service', () => {
       const { at, key } = await joined(agent);
       assert.equal((await api('GET', at, undefined, key)).status, 200);
     });
+
+    test('who guesses the secret does not escape by saying that it forwards for somebody else', async () => {
+      const guess = async (forwarded: string) => {
+        const body = JSON.stringify({ registration_secret: 'guess' });
+        const headers = { 'content-type': 'application/json', 'x-forwarded-for': forwarded };
+        const url = `${world.urls.agentRegistration}/api/agents/register`;
+        return (await fetch(url, { method: 'POST', headers, body })).status;
+      };
+      for (let n = 0; n < 10; n++) await guess(`203.0.113.${n}`);
+      assert.equal(await guess('203.0.113.200'), 429);
+    });
   });
 
   describe('changing', () => {

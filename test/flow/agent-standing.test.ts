@@ -175,6 +175,68 @@ describe('members of the registration service', () => {
       assert.notEqual(`/api/agents/${(await joined(agent)).id}`, at);
     });
 
+    test('what an operator ended only an operator takes back, also from one that registers anew', async (t) => {
+      const agent = await start(t, 'ended');
+      const { key, at, id } = await joined(agent);
+      const operator = await keyHolder(world, ['read', 'write']);
+      assert.equal((await operator.call('POST', `/v1/agents/${id}/deactivate`)).status, 200);
+      const statusOf = async (which: string) => (await operator.call('GET', `/v1/agents/${which}`)).json.status;
+      assert.equal(codeOf(await api('POST', `${at}/activate`, undefined, key)), '403 forbidden');
+      assert.equal(await statusOf(id), 'deactivated');
+
+      const again = await joined(agent);
+      assert.notEqual(again.id, id);
+      const { json } = await operator.call('GET', `/v1/agents/${again.id}`);
+      assert.equal(json.status, 'disabled');
+      assert.match(json.disabled.reason, /was deactivated by .* registered again/);
+      // Leaving and coming again is no way out either.
+      await api('POST', `${again.at}/deactivate`, undefined, again.key);
+      const third = await joined(agent);
+      assert.equal(await statusOf(third.id), 'disabled');
+      await operator.call('POST', `/v1/agents/${third.id}/enable`);
+      assert.equal(await statusOf(third.id), 'active');
+      // Whoever left by itself and was never switched off is welcome.
+      await api('POST', `${third.at}/deactivate`, undefined, third.key);
+      assert.equal(await statusOf((await joined(agent)).id), 'active');
+
+      assert.equal((await operator.call('POST', `/v1/agents/${id}/activate`)).status, 200);
+      assert.equal(await statusOf(id), 'active');
+    });
+
+    test('an agent that left by itself and was then ended by an operator stays ended', async (t) => {
+      const agent = await start(t, 'ended twice');
+      const { key, at, id } = await joined(agent);
+      const operator = await keyHolder(world, ['read', 'write']);
+      await api('POST', `${at}/deactivate`, undefined, key);
+      await operator.call('POST', `/v1/agents/${id}/deactivate`);
+      assert.equal(codeOf(await api('POST', `${at}/activate`, undefined, key)), '403 forbidden');
+    });
+
+    test('an agent that an operator has registered does not choose by itself what it is asked for', async (t) => {
+      const agent = await start(t, 'given');
+      const operator = await keyHolder(world, ['read', 'write']);
+      const about = { ...agent.about, agent_type: 'support', capabilities: ['chat', 'orders'] };
+      const added = await api('POST', '/api/agents/register', about, operator.key);
+      const at = `/api/agents/${added.json.agent_id}`;
+      const change = (body: object, key: string = added.json.api_key) => api('PUT', at, body, key);
+      for (const [param, value] of [
+        ['agent_type', 'billing'],
+        ['agent_name', 'somebody else'],
+        ['capabilities', ['chat', 'orders', 'refunds']],
+        ['capabilities', ['chat']],
+      ] as const)
+        assert.deepEqual(errorOf(await change({ [param]: value })), [422, 'invalid_request', param]);
+      // As it is, in whatever order, it may be said again at each start; the rest is the agent's own.
+      const same = { agent_name: 'given', agent_type: 'support', capabilities: ['orders', 'chat'] };
+      assert.equal((await change({ ...same, version: '2', max_concurrent_sessions: 7 })).status, 200);
+      assert.equal((await change({ agent_type: 'billing' }, operator.key)).status, 200);
+      const { json } = await api('GET', at, undefined, added.json.api_key);
+      assert.deepEqual([json.agent_type, json.version, json.max_concurrent_sessions], ['billing', '2', 7]);
+      // Who came with the registration secret says what it is.
+      const own = await joined(await start(t, 'chooses'));
+      assert.equal((await api('PUT', own.at, { agent_type: 'billing' }, own.key)).status, 200);
+    });
+
     test('somebody else’s agent looks like one that is not there', async (t) => {
       const [mine, theirs] = [await start(t, 'mine'), await start(t, 'theirs')];
       const me = await joined(mine);

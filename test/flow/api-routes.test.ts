@@ -4,7 +4,12 @@ import { after, before, describe, test } from 'node:test';
 import { type Answer, call, keyHolder, signIn } from '../support/operator.ts';
 import { startWorld, type World } from '../support/world.ts';
 
-type Operation = { readonly operationId: string; readonly security?: readonly object[]; readonly requestBody?: object };
+type Operation = {
+  readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
+  readonly security?: readonly object[];
+  readonly requestBody?: object;
+};
 type Route = { readonly method: string; readonly path: string; readonly operation: Operation };
 
 /** Open to anybody: signing in, what is public, and links that carry their own proof. */
@@ -69,6 +74,69 @@ describe('every route of the API', () => {
       // What is missing in the path or the body may be said first.
       const isRefused = ['422 invalid_request', '404 not_found'].includes(codeOf(answer));
       assert.ok(isRefused, `${nameOf(each)} answered ${codeOf(answer)}`);
+    }
+  });
+
+  test('is never our fault, whatever stands in an address', async () => {
+    const { key } = await keyHolder(world, ['read', 'write']);
+    const nasty = [
+      ...['%00', 'a%00b', '%ed%a0%80', '%ff', '%', '%25', '1e308', '-1e308', 'NaN', '9007199254740993', '-1', '0x10'],
+      ...[
+        "'",
+        '%22',
+        '%5c',
+        '%5c0',
+        '%7b%7d',
+        '[object+Object]',
+        '__proto__',
+        '2026-13-45T99:99:99Z',
+        '9999d',
+        '00000000-0000-0000-0000-000000000000',
+      ],
+      ...[
+        '9999-12-31T23:59:59Z',
+        '0000-01-01T00:00:00Z',
+        'ffffffff-ffff-ffff-ffff-ffffffffffff',
+        '%f0%9f%a6%8a'.repeat(10),
+        'x'.repeat(12_000),
+      ],
+    ];
+    const ask = async (path: string) => {
+      const over = new AbortController();
+      const headers = { authorization: `Bearer ${key}` };
+      const response = await fetch(gateway + path, { headers, signal: over.signal });
+      // A stream of events would go on.
+      const { status } = response;
+      if (status >= 500) assert.fail(`${path.slice(0, 200)} was answered ${status}: ${await response.text()}`);
+      over.abort();
+    };
+    let asked = 0;
+    for (const each of routes.filter(({ method }) => method === 'GET')) {
+      const names = (where: string) =>
+        (each.operation.parameters ?? []).filter((one) => one.in === where).map(({ name }) => name);
+      const queries = names('query').flatMap((name) => [
+        ...nasty.map((value) => `${name}=${value}`),
+        ...[`${name}=1&${name}=2`, `${name}[]=1`, `${name}[a]=1`, name],
+      ]);
+      const paths = names('path').flatMap((name) =>
+        nasty.map((value) => each.path.replace(`{${name}}`, value).replace(/\{(\w+)\}/g, () => crypto.randomUUID())),
+      );
+      const addresses = [...paths, ...queries.map((query) => `${pathOf(each)}?${query}`)];
+      for (let n = 0; n < addresses.length; n += 16) await Promise.all(addresses.slice(n, n + 16).map(ask));
+      asked += addresses.length;
+    }
+    assert.ok(asked > 500, String(asked));
+  });
+
+  test('names the parameter that cannot be stored', async () => {
+    const { call: asKey } = await keyHolder(world, ['read']);
+    for (const [path, param] of [
+      ['/v1/conversations?number=%00', 'number'],
+      ['/v1/agents?type=chat%00', 'type'],
+      ['/v1/agents?name=%00', 'name'],
+    ] as const) {
+      const answer = await asKey('GET', path);
+      assert.deepEqual([codeOf(answer), answer.json.error.param], ['422 invalid_request', param]);
     }
   });
 

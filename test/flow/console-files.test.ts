@@ -72,6 +72,18 @@ describe('the console', () => {
     assert.equal(there.status, 200);
   });
 
+  test('says of a range or a condition that does not hold what HTTP says of it', async () => {
+    for (const [headers, status] of [
+      [{ range: 'bytes=99999999-' }, 416],
+      [{ 'if-match': '"x"' }, 412],
+      [{ 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' }, 412],
+    ] as const) {
+      const answer = await get('/theme.js', headers);
+      assert.equal(answer.status, status, JSON.stringify(headers));
+      assert.equal(JSON.parse(answer.text).error.code, 'request_refused');
+    }
+  });
+
   test('allows itself and nothing else', async () => {
     const { headers, text } = await get('/', HTML);
     const policy = headers['content-security-policy']!;

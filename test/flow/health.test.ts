@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CATALOGUE } from '../../src/errors.ts';
+import { keyHolder } from '../support/operator.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 describe('every service', () => {
@@ -21,11 +22,16 @@ describe('every service', () => {
     }
   });
 
-  test('keeps its metrics from whoever comes through a proxy', async () => {
-    for (const [, url] of urls()) {
-      const outside = await fetch(`${url}/metrics`, { headers: { 'x-forwarded-for': '203.0.113.9' } });
-      assert.equal(outside.status, 404);
-    }
+  test('keeps its metrics from whoever comes through a proxy; at the gateway a key opens them', async () => {
+    const status = async (url: string, headers: Record<string, string> = {}) =>
+      (await fetch(`${url}/metrics`, { headers: { 'x-forwarded-for': '203.0.113.9', ...headers } })).status;
+    for (const [name, url] of urls()) assert.equal(await status(url), name === 'gateway' ? 401 : 404, name);
+    const gateway = world.urls.gateway!;
+    const [reader, sender] = [await keyHolder(world, ['read']), await keyHolder(world, ['send'])];
+    assert.equal(await status(gateway, { authorization: `Bearer ${reader.key}` }), 200);
+    assert.equal(await status(gateway, { authorization: `Bearer ${sender.key}` }), 403);
+    const inUrl = await fetch(`${gateway}/metrics?key=${reader.key}`);
+    assert.equal(inUrl.status, 400);
   });
 
   test('explains each error at the doc_url it gives', async () => {

@@ -82,7 +82,7 @@ describe('the routes of the inbox', () => {
       byWords.messages.map(({ body, their_address: theirs }: Json) => [body, theirs]),
       [['second', phone]],
     );
-    const strange = ['%00%00', '%25%25', '__', '%F0%9F%98%80%F0%9F%98%80', '%5C%5C', "';--"];
+    const strange = ['%25%25', '__', '%F0%9F%98%80%F0%9F%98%80', '%5C%5C', "';--"];
     for (const q of strange) assert.equal((await call('GET', `/v1/search?q=${q}`)).status, 200, q);
   });
 
@@ -105,6 +105,7 @@ describe('the routes of the inbox', () => {
       ['/v1/conversations?colour=red', 'colour'],
       ['/v1/search', 'q'],
       ['/v1/search?q=a', 'q'],
+      ['/v1/search?q=%00%00', 'q'],
     ];
     for (const [path, param] of wrong) {
       const { status, json } = await call('GET', path);

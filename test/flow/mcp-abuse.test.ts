@@ -26,7 +26,7 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
     world = await startWorld();
     gateway = world.urls.gateway!;
     // Noon for everybody, at whatever hour this runs; whose night it should be lives elsewhere.
-    await world.sql`update program_limits set time_zone = ${zoneWhere(12)}`;
+    await world.sql`update program_limits set quiet_from = '21:00', quiet_until = '08:00', time_zone = ${zoneWhere(12)}`;
   });
   after(() => world.stop());
 
@@ -53,6 +53,11 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
       where c.their_address = ${phone} and p.kind <> 'notice'`;
     return row!.n;
   };
+
+  /** As if what the person of a conversation has said had been said two hours ago. */
+  const textedHoursAgo = (conversationId: string) => world.sql`
+    update messages set id = overlay(id_at(now() - interval '2 hours')::text placing substr(id::text, 15) from 15)::uuid
+    where conversation_id = ${conversationId} and direction = 'in'`;
 
   describe('recipients', () => {
     test('nobody but who was allowed, and for whom: no other key, no number of ours, no address that is none', async () => {
@@ -189,22 +194,51 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
       const reply = () => program.tool('reply', { conversation_id: id, text: 'And good night.' });
       assert.equal((await reply()).error, null);
       await ann.next();
-      // As if it had been said two hours ago.
-      await world.sql`
-        update messages set id = overlay(id_at(now() - interval '2 hours')::text placing substr(id::text, 15) from 15)::uuid
-        where conversation_id = ${id} and direction = 'in'`;
+      await textedHoursAgo(id);
       assert.equal((await reply()).error.code, 'quiet_hours');
     });
 
-    test('an agent does not wake anybody up either', async () => {
+    test('an agent does not wake anybody up either, at whichever door', async () => {
       const line = await world.line();
       const agent = await line.agent(() => 'Answer.');
       const ann = line.person();
       await ann.text('hello');
       await ann.next();
+      const { id } = await line.conversation(ann);
       await allow(ann.phone, null, zoneWhere(2));
       const mcp = await connectMcp(gateway, agent.apiKey);
-      assert.equal((await mcp.tool('send_sms', { to: ann.phone, text: 'Awake?' })).error.code, 'quiet_hours');
+      const send = (text: string, idempotency_key?: string) =>
+        mcp.tool('send_sms', { conversation_id: id, text, idempotency_key });
+      assert.equal((await send('You asked to be told.', 'told')).error, null, 'who has just texted is awake');
+      await ann.next();
+      await textedHoursAgo(id);
+      assert.equal((await send('Awake?')).error.code, 'quiet_hours');
+      const posted = await agent.post(id, { text: 'Awake?' });
+      assert.deepEqual([posted.status, posted.json.error?.code], [429, 'quiet_hours']);
+      assert.equal(
+        (await send('You asked to be told.', 'told')).data.repeated,
+        true,
+        'a repeat hears what became of it',
+      );
+      assert.equal((await mcp.tool('reply', { conversation_id: id, text: 'Awake?' })).error.code, 'quiet_hours');
+      const [session] = await world.sql`select proactive_left from agent_sessions where conversation_id = ${id}`;
+      assert.equal(session!.proactive_left, 19, 'nothing was charged');
+      assert.equal(ann.texts().length, 2);
+      await allow(ann.phone, null, zoneWhere(12));
+      assert.equal((await agent.post(id, { text: 'Awake?' })).status, 201);
+    });
+
+    test('what an agent was asked it may answer at any hour', async () => {
+      const line = await world.line();
+      const agent = await line.agent(() => ({ status: 202 }));
+      const ann = line.person();
+      await ann.text('think about it');
+      await line.story(ann);
+      const { id } = await line.conversation(ann);
+      await allow(ann.phone, null, zoneWhere(2));
+      await textedHoursAgo(id);
+      const answer = await agent.post(id, { text: 'Done.', in_reply_to: agent.calls[0]!.messageId });
+      assert.equal(answer.status, 201);
     });
   });
 

@@ -15,8 +15,6 @@ describe('the MCP server', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
     world = await startWorld();
-    // The hour of the test must not matter; quiet hours have tests of their own.
-    await world.sql`update program_limits set quiet_from = null, quiet_until = null`;
   });
   after(() => world.stop());
 
@@ -189,7 +187,7 @@ describe('the MCP server', { concurrency: 4 }, () => {
         list.data.conversations.map((one: { id: string }) => one.id),
         [ours.id],
       );
-      const sent = await mcp.tool('send_sms', { to: ours.ann.phone, text: 'Reminder.' });
+      const sent = await mcp.tool('send_sms', { conversation_id: ours.id, text: 'Reminder.' });
       assert.deepEqual([sent.error, sent.data.conversation_id], [null, ours.id]);
       assert.equal((await ours.ann.next()).body, 'Reminder.');
       const seen = await mcp.tool('get_message', { message_id: sent.data.message_id });
@@ -201,18 +199,89 @@ describe('the MCP server', { concurrency: 4 }, () => {
         await mcp.tool('get_message', { message_id: foreign!.id }),
         await mcp.tool('get_conversation', { conversation_id: others.id }),
         await mcp.tool('reply', { conversation_id: others.id, text: 'Buy my things.' }),
+        await mcp.tool('send_sms', { conversation_id: others.id, text: 'Buy my things.' }),
       ]) {
         assert.deepEqual([told.error.code, told.error.type], [missing.error.code, missing.error.type]);
       }
+      // What operators allow is for programs: an agent names nobody by a number.
       await world.sql`insert into allowed_recipients (address, consent) values (${others.ann.phone}, 'x')`;
-      const { error } = await mcp.tool('send_sms', { to: others.ann.phone, text: 'Buy my things.' });
-      assert.equal(
-        error.code,
-        'recipient_not_allowed',
-        'what operators allow is for programs: an agent chooses nobody',
-      );
+      const { error, text } = await mcp.tool('send_sms', { to: others.ann.phone, text: 'Buy my things.' });
+      assert.notEqual(error, null);
+      assert.match(text, /conversation_id/);
       await others.line.story(others.ann);
       assert.equal(others.ann.texts().length, 1);
+    });
+
+    test('it learns no phone number, from no tool', async () => {
+      const { agent, ann, id } = await answered();
+      const mcp = await connectMcp(world.urls.gateway!, agent.apiKey);
+      const list = await mcp.tool('list_conversations');
+      const one = await mcp.tool('get_conversation', { conversation_id: id });
+      const message = await mcp.tool('get_message', { message_id: one.data.messages[0].id });
+      for (const told of [list, one, message]) {
+        assert.equal(told.error, null);
+        assert.ok(!JSON.stringify(told.result).includes(ann.phone.slice(1)));
+      }
+      // Nor by asking whether somebody's number has these digits.
+      assert.notEqual((await mcp.tool('list_conversations', { phone: ann.phone })).error, null);
+    });
+
+    test('what was said before its session, or in one that is over, is none of its business', async () => {
+      const { line, agent, ann, id } = await answered();
+      const mcp = await connectMcp(world.urls.gateway!, agent.apiKey);
+      const read = () => mcp.tool('get_conversation', { conversation_id: id });
+      const [before] = (await read()).data.messages;
+      assert.equal((await mcp.tool('get_message', { message_id: before.id })).error, null);
+      await ann.text('RESET');
+      await line.story(ann);
+      const isForgotten = async () =>
+        assert.equal((await mcp.tool('get_message', { message_id: before.id })).error.code, 'not_found');
+      assert.equal((await read()).error.code, 'not_found');
+      assert.deepEqual((await mcp.tool('list_conversations')).data.conversations, []);
+      await isForgotten();
+
+      await ann.next();
+      await ann.text('something else');
+      assert.equal((await ann.next()).body, 'Answer.');
+      await line.story(ann);
+      const { data } = await read();
+      assert.deepEqual(
+        data.messages.map((message: { untrusted_text: string }) => message.untrusted_text),
+        ['Answer.', 'something else'],
+      );
+      const first = await mcp.tool('get_conversation', { conversation_id: id, limit: 1 });
+      const { next_cursor: cursor } = first.data;
+      const second = await mcp.tool('get_conversation', { conversation_id: id, limit: 1, cursor });
+      assert.deepEqual([second.data.messages[0].untrusted_text, second.data.next_cursor], ['something else', null]);
+      await isForgotten();
+
+      // Somebody else has gone on.
+      const next = await line.agent(() => 'Mine now.');
+      await world.sql`update agent_sessions set agent_id = ${next.id} where conversation_id = ${id} and is_active`;
+      assert.equal((await read()).error.code, 'not_found');
+      assert.deepEqual((await mcp.tool('list_conversations')).data.conversations, []);
+    });
+
+    test('its sessions come in pages, newest first', async () => {
+      const line = await world.line();
+      const agent = await line.agent(() => 'Answer.');
+      const ids: string[] = [];
+      for (let n = 0; n < 3; n++) {
+        const person = line.person();
+        await person.text('hello');
+        await person.next();
+        ids.unshift((await line.conversation(person)).id);
+      }
+      const mcp = await connectMcp(world.urls.gateway!, agent.apiKey);
+      const page = async (cursor?: string) => (await mcp.tool('list_conversations', { limit: 2, cursor })).data;
+      const first = await page();
+      const second = await page(first.next_cursor);
+      assert.deepEqual(
+        [...first.conversations, ...second.conversations].map((one: { id: string }) => one.id),
+        ids,
+      );
+      assert.equal(second.next_cursor, null);
+      assert.equal(first.conversations[0].last_message.untrusted_preview, 'Answer.');
     });
 
     test('a text that was put off with 202 is answered with reply', async () => {

@@ -9,7 +9,6 @@ describe('limits of programs', () => {
   let world: World;
   before(async () => {
     world = await startWorld();
-    await world.sql`update program_limits set quiet_from = null, quiet_until = null`;
   });
   after(() => world.stop());
 
@@ -51,14 +50,21 @@ describe('limits of programs', () => {
     await ann.text('hello');
     await ann.next();
     const mcp = await connectMcp(world.urls.gateway!, agent.apiKey);
-    const send = (key: string) => mcp.tool('send_sms', { to: ann.phone, text: 'A reminder.', idempotency_key: key });
+    const { id } = await line.conversation(ann);
+    const say = (text: string, key: string) =>
+      mcp.tool('send_sms', { conversation_id: id, text, idempotency_key: key });
+    const send = (key: string) => say('A reminder.', key);
     const first = await send('reminder-1');
+    // As if hello had been said two hours ago.
+    await world.sql`
+      update messages set id = overlay(id_at(now() - interval '2 hours')::text placing substr(id::text, 15) from 15)::uuid
+      where conversation_id = ${id} and direction = 'in'`;
     await world.sql`
       update program_limits set quiet_from = (now() at time zone time_zone)::time, quiet_until = (now() at time zone time_zone)::time - interval '1 minute'
       where api_key_id is null`;
     assert.equal((await send('reminder-2')).error.code, 'quiet_hours');
     assert.deepEqual((await send('reminder-1')).data, { ...first.data, repeated: true });
-    const other = await mcp.tool('send_sms', { to: ann.phone, text: 'Another.', idempotency_key: 'reminder-1' });
+    const other = await say('Another.', 'reminder-1');
     assert.equal(other.error.code, 'idempotency_key_reused');
   });
 

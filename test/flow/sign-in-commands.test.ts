@@ -79,7 +79,7 @@ describe('keys and login', { concurrency: 2 }, () => {
 });
 
 test('the first start prints an address that signs in; once somebody has, it prints the plain one', async (t) => {
-  const at = await install(t, { external: true });
+  const at = await install(t, { external: true, ownSimulator: true });
   const first = await at.start();
   const [, url, token] = /^ {2}(http:\/\/localhost:\d+)\/login#(dsl_[\w-]{43})$/m.exec(first.output()) ?? [];
   assert.equal(url, first.urls.gateway);
@@ -95,4 +95,16 @@ test('the first start prints an address that signs in; once somebody has, it pri
   assert.doesNotMatch(second.output(), /dsl_/);
   assert.match(second.output(), /npx darkspere login/);
   await second.kill('SIGTERM');
+});
+
+test('with a real carrier and no terminal nothing that is kept of the start opens the console', async (t) => {
+  const at = await install(t, { external: true });
+  const program = await at.start();
+  assert.doesNotMatch(program.output(), /dsl_|login#/);
+  assert.match(program.output(), /npx darkspere login/);
+  const { said } = await run(['login', '--json'], at.env);
+  const { url } = JSON.parse(said);
+  const [gateway, token] = url.split('/login#');
+  assert.equal((await call(gateway, 'POST', '/v1/login', { token })).status, 204);
+  await program.kill('SIGTERM');
 });

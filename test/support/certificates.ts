@@ -20,7 +20,8 @@ Z78SHHaDNAHH7kKReVU=
 -----END CERTIFICATE-----
 `;
 
-/** For the key of `createServer` in node:https: for `localhost`, for another name, and for `localhost` until 2020-02-01. */
+/** For the key of `createServer` in node:https: for `localhost`, for another name, for an address, and for `localhost` until
+ * 2020-02-01. */
 export const CERTIFICATES = {
   localhost: {
     key: KEY,
@@ -47,6 +48,21 @@ cQJlVF2an99YV6NcMFowGAYDVR0RBBEwD4INb3RoZXIuZXhhbXBsZTAdBgNVHQ4E
 FgQU8Pi+32+/mNmun1QX8f3TR2V1nmkwHwYDVR0jBBgwFoAUTJtq6oABfictryGB
 Y1VAa15ULpIwCgYIKoZIzj0EAwIDSQAwRgIhAJt1ivsI1L0NQRX6KI21OVrpl5iP
 Bm9sm0LeaYgUrnWUAiEAzV4mqaAM0Yop/zbIdJ/wOIbGepOZDvAesDneHySv5LM=
+-----END CERTIFICATE-----
+`,
+  },
+  /** For 127.0.0.1; it vouches for itself. */
+  address: {
+    key: KEY,
+    cert: `-----BEGIN CERTIFICATE-----
+MIIBXDCCAQKgAwIBAgIBBTAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAkxMjcuMC4w
+LjEwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CTEyNy4wLjAuMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLk9KlD2OB8zGfD6
+ey+6meUi9+AuiE/IYk16H3xip3DlEjQjmWGq30o67RsKVDXqnGu9T0UYhnECZVRd
+mp/fWFejQzBBMA8GA1UdEQQIMAaHBH8AAAEwDwYDVR0TAQH/BAUwAwEB/zAdBgNV
+HQ4EFgQU8Pi+32+/mNmun1QX8f3TR2V1nmkwCgYIKoZIzj0EAwIDSAAwRQIgBkS1
+Kdo9CIuiMlf71a+wanJkdjGkMIdw0rk9+bMEecwCIQDWtM+FHbXbCxnh9bCf0CAG
+wBuFAAdq8jpxMkhxJDgRFQ==
 -----END CERTIFICATE-----
 `,
   },

@@ -60,11 +60,19 @@ export async function freePort(): Promise<number> {
 
 export type Installation = Awaited<ReturnType<typeof install>>;
 
+type InstallOptions = {
+  /** It has a database on the test's server, else its own embedded one. */
+  readonly external: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** The carrier is the simulator that the program starts itself. */
+  readonly ownSimulator?: true;
+};
+
 /**
- * One installation: a carrier, settings, a place for data; `start` runs a process of it, as often as wanted. With
- * `external` it has a database on the test's server, else its own embedded one. Everything ends with the test.
+ * One installation: a carrier, settings, a place for data; `start` runs a process of it, as often as wanted. Everything ends
+ * with the test.
  */
-export async function install(t: TestContext, options: { external: boolean; env?: Readonly<Record<string, string>> }) {
+export async function install(t: TestContext, options: InstallOptions) {
   const stack = new AsyncDisposableStack();
   t.after(() => stack.disposeAsync());
   const dataDir = await mkdtemp(join(tmpdir(), 'darkspere-program-'));
@@ -96,9 +104,9 @@ export async function install(t: TestContext, options: { external: boolean; env?
     MCP_ADAPTER_PORT: '0',
     AGENT_REGISTRATION_PORT: '0',
     WORKER_PORT: '0',
-    TWILIO_ACCOUNT_SID: accountSid,
-    TWILIO_AUTH_TOKEN: authToken,
-    TWILIO_API_URL: simulator.url,
+    ...(options.ownSimulator
+      ? { DARKSPERE_SIMULATOR_PORT: '0' }
+      : { TWILIO_ACCOUNT_SID: accountSid, TWILIO_AUTH_TOKEN: authToken, TWILIO_API_URL: simulator.url }),
     TWILIO_PHONE_NUMBERS: OUR_NUMBER,
     DARKSPERE_EGRESS_ALLOW: '127.0.0.0/8',
     DARKSPERE_DEMO_AGENT: 'off',

@@ -1,5 +1,24 @@
 -- What the registration service does with secrets that it cannot read.
 
+-- What an operator has ended stays so for whoever comes again under the same name, type and address: an agent that was deactivated,
+-- or was disabled and then left, comes back disabled.
+create or replace function keep_switched_off(p_agent uuid) returns void
+language sql
+as $$
+  update agent_registry a set status = 'disabled', disabled_at = clock_timestamp(),
+    disabled_by = coalesce(last.deactivated_by, last.disabled_by),
+    disabled_reason = case when last.deactivated_by is null then last.disabled_reason
+      else 'was deactivated by ' || last.deactivated_by || ', and has registered again' end
+  from (
+    select old.* from agent_registry old
+    join agent_registry new on new.id = p_agent and old.id <> new.id
+      and (old.name, old.type, old.endpoint_url) = (new.name, new.type, new.endpoint_url)
+      and old.account_id is not distinct from new.account_id
+    order by old.id desc limit 1
+  ) last
+  where a.id = p_agent and last.status = 'deactivated' and (last.deactivated_by is not null or last.disabled_at is not null)
+$$;
+
 -- What the agent's row holds of keys and secrets becomes that of a copy: it holds for as long as the copy is heard of, p_keep after
 -- the last time. What was replaced in it holds as long as before. Of more than sixteen those go that were not heard of for longest.
 create or replace function set_copy_aside(a agent_registry, p_keep interval)
@@ -70,6 +89,9 @@ begin
     values (wanted.id, wanted.name, wanted.type, wanted.protocol, wanted.endpoint_url, wanted.capabilities, 'active',
       wanted.max_concurrent_sessions, wanted.version, wanted.metadata, wanted.account_id, wanted.registered_with, wanted.probe,
       p_key_hash, p_secrets);
+    if wanted.registered_with = 'secret' then
+      perform keep_switched_off(wanted.id);
+    end if;
   else
     perform set_copy_aside(known, p_keep);
     update agent_registry a set
@@ -185,7 +207,7 @@ begin
   return asked;
 end $$;
 
-revoke execute on function keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), set_copy_aside(agent_registry, interval),
+revoke execute on function keep_switched_off(uuid), keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), set_copy_aside(agent_registry, interval),
   put_copy_first(uuid, bytea), end_copies(uuid, timestamptz), rotate_agent_key(uuid, bytea, bytea, interval),
   rotate_agent_secret(uuid, bytea, bytea, interval), request_probe(uuid, text) from public;
 grant execute on function register_agent(json, bytea, bytea, interval), rotate_agent_key(uuid, bytea, bytea, interval),

@@ -1,7 +1,7 @@
 -- Messages that agents post: the late reply to a turn they answered with 202, and texts of their own (reminders).
 
 -- Gives a verdict: ok, duplicate (with the first message's id), idempotency_key_reused (other words), not_found, turn_running, turn_closed, send_budget_spent,
--- opted_out, conversation_taken, or sender_busy with the time at which there is room again. The recipient is the session's person, never chosen
+-- opted_out, conversation_taken, or one of quiet_hours and sender_busy with the time at which it may be tried again. The recipient is the session's person, never chosen
 -- by the agent. A refused post leaves nothing behind: no key, no charge, no reserved time.
 create or replace function post_message(
   p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text,
@@ -17,6 +17,7 @@ declare
   t turns;
   posted uuid;
   room_at timestamptz;
+  wakes boolean := false;
 begin
   select * into c from conversations where id = p_conversation for update;
   if not found then
@@ -72,6 +73,12 @@ begin
       raise exception sqlstate 'DS001' using message =
         case when s.agent_id is distinct from p_agent or not s.is_active then 'not_found' else 'send_budget_spent' end;
     end if;
+    -- Whoever has just texted is awake; nobody else is woken up.
+    wakes := coalesce(last_texted(c) < clock_timestamp() - interval '1 hour', true);
+    room_at := quiet_until(null, c.their_address, clock_timestamp());
+    if wakes and room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
   end if;
 
   perform queue_replies(json_build_array(json_build_object(
@@ -83,6 +90,11 @@ begin
   if room_at > clock_timestamp() then
     raise exception sqlstate 'DS001' using message = 'sender_busy';
   end if;
+  -- Its turn in line may come when the person sleeps.
+  room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
+  if wakes and room_at is not null then
+    raise exception sqlstate 'DS001' using message = 'quiet_hours';
+  end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
   update webhook_receipts set message_id = posted
@@ -91,15 +103,6 @@ begin
 exception when sqlstate 'DS001' then
   return query select sqlerrm, null::uuid, room_at;
 end $$;
-
--- Whether an agent's post with this key was taken before: its repeat is told so, whatever holds by now.
-create or replace function post_was_taken(p_agent uuid, p_conversation uuid, p_key text) returns boolean
-language sql stable security definer set search_path = public, pg_temp
-as $$
-  select exists (
-    select from webhook_receipts
-    where channel = 'post' and provider_id = p_agent || ':' || p_conversation || ':' || p_key)
-$$;
 
 -- Ends turns whose agent said 202 and never came back. Gives the conversations whose person has to be told.
 create or replace function close_deferred(p_turn uuid, p_body text, p_parts json, p_pacing boolean)
@@ -131,8 +134,6 @@ begin
   return true;
 end $$;
 
-revoke execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean), post_was_taken(uuid, uuid, text),
-  close_deferred(uuid, text, json, boolean) from public;
-grant execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean), post_was_taken(uuid, uuid, text)
-  to darkspere_web;
+revoke execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean), close_deferred(uuid, text, json, boolean) from public;
+grant execute on function post_message(uuid, uuid, uuid, text, text, json, text, text, boolean) to darkspere_web;
 grant execute on function close_deferred(uuid, text, json, boolean) to darkspere_worker;

@@ -185,5 +185,5 @@ end $$;
 revoke execute on function is_quiet(time, time, time), quiet_end(timestamptz, time, time, text), quiet_until(uuid, text, timestamptz), last_texted(conversations), may_text(uuid, text),
   reply_as_program(conversations, text, text, json, text, boolean),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) from public;
-grant execute on function quiet_until(uuid, text, timestamptz), may_text(uuid, text),
+grant execute on function may_text(uuid, text),
   program_text(uuid, text, uuid, text, text, text, json, text, bytea, text, boolean) to darkspere_web;

@@ -9,7 +9,7 @@ grant select on phone_numbers, contacts, conversations, messages, turns, outboun
 grant select on agent_registry to darkspere_worker;
 -- Whoever breaks into the part that faces the internet finds no agent's secrets.
 grant select (id, name, type, protocol, endpoint_url, capabilities, status, health_score, max_concurrent_sessions, version,
-  metadata, api_key_hash, registered_at, updated_at, deactivated_at, response_ms, consecutive_failures, cooling_until,
+  metadata, api_key_hash, registered_at, updated_at, deactivated_at, deactivated_by, response_ms, consecutive_failures, cooling_until,
   last_success_at, last_failure_at, account_id, draining_since, draining_by, drain_reason, disabled_at, disabled_by,
   disabled_reason, last_heartbeat_at, load, reported_sessions, old_secret_until, old_key_hash, old_key_until, last_probe,
   registered_with,

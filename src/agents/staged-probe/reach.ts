@@ -58,10 +58,12 @@ export async function tcpStage(url: URL, addresses: readonly string[], limitMs: 
     : failed('agent_refused', `${where} takes no connection (${last})`);
 }
 
-/** A TLS handshake on the connection, with the certificate checked for the host's name. */
+/** A TLS handshake on the connection, with the certificate checked for the host's name or address. */
 export async function tlsStage(url: URL, socket: Socket, limitMs: number): Promise<Reached<null>> {
   const host = hostOf(url);
-  const secure = connectTls({ socket, ...(isIP(host) === 0 ? { servername: host } : {}), ALPNProtocols: ['http/1.1'] });
+  // Without `host` the certificate of an address would be checked for localhost; an address is no name that TLS can ask for.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  const secure = connectTls({ socket, host, ...name, ALPNProtocols: ['http/1.1'] });
   const problem = await settled(secure, 'secureConnect', limitMs);
   const detail = secure.getProtocol() ?? '';
   secure.destroy();

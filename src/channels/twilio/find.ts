@@ -1,13 +1,13 @@
 // Settles what `send` left unknown: was this text accepted or not? A message overlooked here is a text sent twice.
 import { now } from '../../clock.ts';
 import { DarkspereError } from '../../errors.ts';
+import { storable } from '../../text.ts';
 import type { ChannelKind, SentMessage } from '../channel.ts';
 import { readAddress, wireAddress } from './address.ts';
 import { call } from './call.ts';
 import type { Carrier } from './carrier.ts';
 import { MESSAGE_SID } from './inbound.ts';
 import { carrierState } from './status.ts';
-import { storable } from './storable.ts';
 
 export type FindQuery = {
   readonly channel: ChannelKind;

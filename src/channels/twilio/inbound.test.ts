@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DarkspereError } from '../../errors.ts';
+import { storable } from '../../text.ts';
+import { cut } from './cut.ts';
 import { parseForm } from './form.ts';
 import { type Ours, readInbound } from './inbound.ts';
-import { cut, storable } from './storable.ts';
 
 const PATH = '/webhooks/twilio/messages';
 const SID = `SM${'0123456789abcdef'.repeat(2)}`;

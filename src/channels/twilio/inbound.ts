@@ -1,10 +1,11 @@
 // A signature alone proves little: Twilio's canonical form glues names and values together, so whoever has one signed
 // webhook can cut it up differently and it still verifies. Everything that decides something is checked for its shape here.
 import { DarkspereError } from '../../errors.ts';
+import { storable } from '../../text.ts';
 import type { Inbound, Media } from '../channel.ts';
 import { type Address, isSenderAddress, isTheirAddress, readAddress } from './address.ts';
+import { cut } from './cut.ts';
 import { type Form, single } from './form.ts';
-import { cut, storable } from './storable.ts';
 
 /** What a webhook must say to be ours. */
 export type Ours = {

@@ -5,9 +5,9 @@ import type { CallRecord, Part, SendOutcome } from '../channel.ts';
 import { wireAddress } from './address.ts';
 import { type Answer, call, WITHHELD } from './call.ts';
 import type { Carrier } from './carrier.ts';
+import { firstBytes } from './cut.ts';
 import { explainErrorCode } from './error-codes.ts';
 import { MESSAGE_SID } from './inbound.ts';
-import { firstBytes } from './storable.ts';
 
 const STATUS_PATH = '/webhooks/twilio/status';
 

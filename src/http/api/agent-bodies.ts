@@ -53,7 +53,7 @@ export function changeFrom(
   deps: AgentDeps,
   agentId: string,
   body: z.output<typeof AgentChangeBody>,
-  probe: Depth | 'skip',
+  { probe, by }: { readonly probe: Depth | 'skip'; readonly by: 'operator' | 'itself' },
 ): Promise<{ probe: Probe | null }> {
   const settings = body.metadata === undefined ? null : readMetadata(body.metadata);
   const change: AgentChange = {
@@ -67,7 +67,7 @@ export function changeFrom(
     metadata: settings?.rest,
     credential: settings?.credential,
   };
-  return updateAgent(deps, agentId, change, lookWith(deps, probe));
+  return updateAgent(deps, agentId, change, { by, look: lookWith(deps, probe) });
 }
 
 /** An agent learns its signing secret with the answer, so until then it may refuse what we sign. */

@@ -43,7 +43,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     path: `${base}/:id`,
     summary: 'Change a registration',
     description:
-      'What is named changes, everything else stays; `metadata` is replaced as a whole, but for `api_key`, which stays until another one is named, or null, or until the agent moves to another host. Another address or protocol is probed first.',
+      'What is named changes, everything else stays; an agent that an operator has registered keeps the name, the type and the capabilities that it was given, unless an operator changes them; `metadata` is replaced as a whole, but for `api_key`, which stays until another one is named, or null, or until the agent moves to another host. Another address or protocol is probed first.',
     query: RegistrationQuery,
     body: AgentChangeBody,
     answers: { 200: ChangedAgent },
@@ -51,7 +51,8 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     errors: ['probe_failed', 'egress_denied', 'conflict'],
     handle: async ({ params, query, body, principal }) => {
       await assertOwn(sql, principal, params.id);
-      const { probe } = await changeFrom(deps, params.id, body, query.probe);
+      const by = principal.kind === 'agent' ? 'itself' : 'operator';
+      const { probe } = await changeFrom(deps, params.id, body, { probe: query.probe, by });
       return { ...done(params.id, 'Agent changed'), probe };
     },
   });
@@ -65,7 +66,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     answers: { 200: Changed },
     handle: async ({ params, principal }) => {
       await assertOwn(sql, principal, params.id);
-      await deactivateAgent(sql, params.id);
+      await deactivateAgent(sql, params.id, principal.kind === 'agent' ? null : principal.name);
       return done(params.id, 'Agent deactivated');
     },
   });
@@ -76,11 +77,12 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     method: 'POST',
     path: `${base}/:id/activate`,
     summary: 'Bring a deactivated agent back',
-    description: 'With its id, key and secret of before. What an operator has disabled stays so.',
+    description:
+      'With its id, key and secret of before. What an operator has disabled stays so, and what an operator has deactivated only an operator brings back.',
     answers: { 200: Changed },
     handle: async ({ params, principal }) => {
       await assertOwn(sql, principal, params.id);
-      await activateAgent(sql, params.id);
+      await activateAgent(sql, params.id, principal.kind === 'agent' ? 'itself' : 'operator');
       return done(params.id, 'Agent activated');
     },
   });
@@ -97,7 +99,6 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     handle: async ({ params, body, principal, request }) => {
       await assertOwn(sql, principal, params.id);
       const rotated = await rotateAgentKey(sql, params.id, rotationOf(body, principal, request));
-      app.access.guesses.noteRight(rotated.apiKey);
       return { agent_id: params.id, api_key: rotated.apiKey, old_valid_until: iso(rotated.oldUntil) };
     },
   });

@@ -36,10 +36,10 @@ export type AgentRoutesDeps = AgentDeps & {
 /** Adds the API of the registration service. Errors leave as DarkspereError for the server's handler. */
 export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): Promise<void> {
   const { sql } = deps;
-  // Two: agents whose keys hold no more must not keep themselves from registering again.
-  const [secrets, keys] = [createGuessLimit(deps.nowMs), createGuessLimit(deps.nowMs)];
+  // Of its own: agents whose keys hold no more must not keep themselves from registering again.
+  const secrets = createGuessLimit(deps.nowMs);
   app.decorateRequest('principal', null);
-  prepareAccess(app, { sql, consoleUrl: null, guesses: keys });
+  prepareAccess(app, { sql, consoleUrl: null, guesses: createGuessLimit(deps.nowMs) });
   await openApiRoutes(app, REGISTRATION);
   apiDocsRoutes(app, REGISTRATION.path);
 
@@ -87,8 +87,6 @@ export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): 
     handle: async ({ body, query, request }) => {
       const { registration_secret: _, ...wanted } = body;
       const added = await registerFrom(deps, wanted, query.probe, request.principal);
-      // Too many wrong keys from there must not keep out one that was given there just now.
-      keys.noteRight(added.apiKey);
       const message = added.isNew
         ? 'Agent registered successfully'
         : 'Agent registered again: it keeps its id, and its key and signing secret of before hold for 24 hours after the last heartbeat with them';

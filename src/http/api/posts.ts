@@ -6,7 +6,7 @@ import { type PostPolicy, postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
-import { isStorableText } from '../body.ts';
+import { storableText } from '../contract/basics.ts';
 import { Accepted } from '../contract/operator.ts';
 import { route } from '../routes.ts';
 
@@ -16,7 +16,7 @@ const MAX_OPERATOR_TEXT = 1_600;
 const MAX_MEDIA = 10;
 
 const body = z.strictObject({
-  text: z.string().min(1).max(MAX_TEXT).refine(isStorableText, 'must not contain NUL or lone surrogates'),
+  text: storableText(MAX_TEXT).min(1),
   in_reply_to: z.uuid().optional().meta({ description: 'Agents only: the message_id of the request this answers.' }),
   media: z
     // Normalised: the text as it came may hold a NUL, which no database takes.
@@ -44,7 +44,7 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
     path: '/v1/conversations/:id/messages',
     summary: 'Send a text to the person of a conversation',
     description:
-      'With the key of an agent: the late answer to a text (`in_reply_to`), or a text of the agent’s own, within the budget of its session. ' +
+      'With the key of an agent: the late answer to a text (`in_reply_to`), or a text of the agent’s own, within the budget of its session and not in the quiet hours. ' +
       'As an operator: an answer by hand; the agent stays silent until the conversation is handed back. ' +
       'A repeat with the same `Idempotency-Key` header sends nothing and gives the first answer again, with 200; other words under it are refused.',
     tag: 'conversations',
@@ -54,7 +54,15 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
     params: z.object({ id: z.string().meta({ format: 'uuid' }) }),
     body,
     answers: { 200: Accepted, 201: Accepted },
-    errors: ['turn_closed', 'opted_out', 'send_budget_spent', 'sender_busy', 'conflict', 'idempotency_key_reused'],
+    errors: [
+      'turn_closed',
+      'opted_out',
+      'send_budget_spent',
+      'sender_busy',
+      'quiet_hours',
+      'conflict',
+      'idempotency_key_reused',
+    ],
     handle: async ({ params: { id }, body: { text, in_reply_to, media }, principal, request, reply }) => {
       const idempotencyKey = idempotencyKeyOf(request);
       if (principal.kind !== 'agent') {

@@ -7,7 +7,6 @@ import { DarkspereError } from '../../errors.ts';
 import type { Reader } from '../../inbox/reader.ts';
 import { findReplay, listReplays, requestReplay, sendReplay } from '../../inbox/replays.ts';
 import type { OperatorPolicy } from '../../inbox/takeover.ts';
-import { isStorableText } from '../body.ts';
 import { Accepted, Replay, ReplayBody, ReplayList, SendReplayBody } from '../contract/operator.ts';
 import { route } from '../routes.ts';
 
@@ -19,12 +18,6 @@ export type ReplayRoutesDeps = {
 };
 
 const params = z.object({ id: z.uuid() });
-const askBody = ReplayBody.extend({
-  text: ReplayBody.shape.text.refine(
-    (text) => text === undefined || isStorableText(text),
-    'must not contain NUL or lone surrogates',
-  ),
-});
 
 export function replayRoutes(app: FastifyInstance, { sql, reader, operatorPolicy, config }: ReplayRoutesDeps): void {
   async function existing(id: string): Promise<Replay> {
@@ -43,7 +36,7 @@ export function replayRoutes(app: FastifyInstance, { sql, reader, operatorPolicy
     tag: 'operators',
     scope: 'write',
     params,
-    body: askBody,
+    body: ReplayBody,
     answers: { 202: Replay },
     errors: ['agent_none'],
     handle: async ({ params: { id }, body, principal }) =>

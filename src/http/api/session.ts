@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { DarkspereError } from '../../errors.ts';
 import { createGuessLimit } from '../../security/guess-limit.ts';
 import { csrfTokenOf, endSession, findSession, redeemLoginToken } from '../../security/sessions.ts';
-import { type AccessDeps, refuseGuessers, sessionTokenOf, setSessionCookie } from '../authentication.ts';
+import { type AccessDeps, noteGuess, sessionTokenOf, setSessionCookie } from '../authentication.ts';
 import { LoginBody, Session } from '../contract/access.ts';
 import type { EventHub } from '../event-stream.ts';
 import { route } from '../routes.ts';
@@ -34,10 +34,9 @@ export function sessionRoutes(app: FastifyInstance, deps: SessionDeps): void {
     handle: async ({ body: { token }, request, reply }) => {
       // Another site must not sign somebody in, not even as themselves.
       refuseForeignPages(request, { origin: new URL(consoleUrl).origin, mustSay: false });
-      refuseGuessers(request, guesses, token);
       const session = await redeemLoginToken(sql, token);
       if (!session) {
-        guesses.noteWrong(request.ip, token);
+        noteGuess(request, guesses, token);
         throw new DarkspereError(
           'login_token_invalid',
           'This login address was used already, is older than 15 minutes, or was never ours. Get a new one: npx darkspere login',

@@ -1,17 +1,13 @@
 // What the MCP adapter takes and gives.
 import { z } from 'zod';
-import { isStorableText } from '../body.ts';
 import { AgentRef } from './access.ts';
-import { id, time } from './basics.ts';
+import { id, storableText, time } from './basics.ts';
 
 const MAX_MESSAGE = 20_000;
 const MAX_HISTORY = 100;
 
-const words = z
-  .string()
+const words = storableText(MAX_MESSAGE)
   .min(1)
-  .max(MAX_MESSAGE)
-  .refine(isStorableText, 'must not contain NUL or lone surrogates')
   .refine((text) => text.trim() !== '', 'must not be blank');
 
 export const AdapterQuestion = z.strictObject({

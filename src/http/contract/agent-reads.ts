@@ -1,6 +1,6 @@
 // What the page of an agent shows: how it did, what it was asked, whom it answers; and a conversation with it.
 import { z } from 'zod';
-import { failoverReason, id, PageQuery, page, time } from './basics.ts';
+import { failoverReason, id, PageQuery, page, storableText, time } from './basics.ts';
 import { Exchange } from './path.ts';
 
 export const HealthQuery = z.strictObject({ window: z.enum(['2h', '24h']).default('2h') });
@@ -53,12 +53,11 @@ export const AgentSession = z.object({
 });
 export const AgentSessionPage = page(AgentSession);
 
-const said = z.string().refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be text without NUL');
 export const ChatBody = z.strictObject({
-  message: said.min(1).max(1_600),
+  message: storableText(1_600).min(1),
   /** What was said before, oldest first. */
   history: z
-    .array(z.strictObject({ role: z.enum(['user', 'assistant']), content: said.max(20_000), timestamp: time }))
+    .array(z.strictObject({ role: z.enum(['user', 'assistant']), content: storableText(20_000), timestamp: time }))
     .max(100)
     .default([]),
   /** Of the answer before; without one it is a new conversation. */

@@ -1,8 +1,12 @@
 // What all shapes share.
 import { z } from 'zod';
+import { isStorable } from '../../text.ts';
 
 export const time = z.iso.datetime().meta({ description: 'ISO 8601, UTC' });
 export const id = z.uuid();
+/** Text from outside that is stored, up to so many characters. */
+export const storableText = (max: number) =>
+  z.string().max(max).refine(isStorable, 'must not contain NUL or half a surrogate pair');
 /** Why a session went to another agent last. */
 export const failoverReason = z.string().nullable().meta({
   description:

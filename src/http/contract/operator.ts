@@ -1,14 +1,14 @@
 // What an operator does.
 import { z } from 'zod';
 import { AgentRef } from './access.ts';
-import { id, time } from './basics.ts';
+import { id, storableText, time } from './basics.ts';
 import { Exchange } from './path.ts';
 
 export const Accepted = z.object({ id, status: z.literal('queued') });
 
 export const ReplayBody = z.strictObject({
   /** Instead of what the person wrote. */
-  text: z.string().min(1).max(1600).optional(),
+  text: storableText(1600).min(1).optional(),
   /** Instead of the agent that was asked. */
   agent_id: id.optional(),
 });

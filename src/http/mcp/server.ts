@@ -8,7 +8,8 @@ import type { Principal } from '../../security/principal.ts';
 import { unstorable } from '../body.ts';
 import { toDarkspereError } from '../server.ts';
 import { asText } from './shapes.ts';
-import { type Tool, type ToolDeps, toolsFor } from './tools.ts';
+import type { Tool, ToolDeps } from './tool.ts';
+import { toolsFor } from './tools.ts';
 
 export type McpDeps = ToolDeps & { readonly logger: Logger; readonly metrics: Metrics };
 

@@ -70,6 +70,12 @@ export const ConversationsResult = z.object({
   next_cursor: z.string().nullable(),
   searched_back_to: time.nullable().describe('Set when there may be older ones: one call looks only so far back.'),
 });
+/** As its agent sees it: no phone number, and nothing from before its session. */
+export const OwnConversation = McpConversation.omit({ their_address: true, agent: true });
+export const OwnConversationResult = ConversationResult.extend({ conversation: OwnConversation });
+export const OwnConversationsResult = ConversationsResult.omit({ searched_back_to: true }).extend({
+  conversations: z.array(OwnConversation),
+});
 export const QueuedResult = z.object({
   message_id: id,
   conversation_id: id,
@@ -141,6 +147,15 @@ export function conversationOf(conversation: StoredConversation): z.input<typeof
       untrusted_preview: last.preview,
     },
   };
+}
+
+/** A conversation as its agent is told it, whose session began with the message `historyFrom`. */
+export function ownConversationOf(
+  conversation: StoredConversation,
+  historyFrom: string,
+): z.input<typeof OwnConversation> {
+  const { their_address: _theirs, agent: _agent, last_message: last, ...rest } = conversationOf(conversation);
+  return { ...rest, last_message: last !== null && last.id >= historyFrom ? last : null };
 }
 
 /**

@@ -1,10 +1,5 @@
-const NUL = /\0/g;
-
-/** Text that PostgreSQL takes and any terminal or browser can encode: NUL and lone surrogates become U+FFFD. */
-export function storable(text: string): string {
-  const clean = text.includes('\0') ? text.replace(NUL, '\uFFFD') : text;
-  return clean.isWellFormed() ? clean : clean.toWellFormed();
-}
+// What of the carrier's words is kept.
+import { storable } from '../../text.ts';
 
 /** At most `limit` UTF-16 units, never ending in half a surrogate pair. */
 export function cut(text: string, limit: number): string {
