@@ -360,7 +360,7 @@ export const CATALOGUE = {
     status: 403,
     retry: 'never',
     title: 'The agent was deactivated: its key opens nothing but its way back.',
-    fix: 'An operator, or the agent itself, activates it again (`npx darkspere agents activate`); or it registers as another one.',
+    fix: 'An operator activates it again (`npx darkspere agents activate`), or the agent itself where it left by itself. Registered anew, one that an operator has ended is disabled until an operator enables it.',
   },
   registration_secret_invalid: {
     category: 'authentication',
