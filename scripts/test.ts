@@ -82,7 +82,21 @@ async function filesFor(patterns: string[]): Promise<string[]> {
     for await (const file of glob(pattern, { exclude: (name) => name === 'node_modules' })) found.add(file);
     if (found.size === before) throw new Error(`No test file matches ${pattern}`);
   }
-  return [...found].sort();
+  return spread([...found].sort());
+}
+
+/** Files that keep a browser, and so the machine, busy among those that mostly wait for processes. */
+function spread(files: string[]): string[] {
+  const isIn = (folder: string) => (file: string) => file.startsWith(`test/${folder}/`);
+  const browsers = files.filter(isIn('browser'));
+  const waiting = files.filter(isIn('flow'));
+  const others = files.filter((file) => !browsers.includes(file) && !waiting.includes(file));
+  const apart = browsers.length / waiting.length;
+  const mixed = waiting.flatMap((file, n) => [
+    ...browsers.slice(Math.floor(n * apart), Math.floor((n + 1) * apart)),
+    file,
+  ]);
+  return [...others, ...(waiting.length > 0 ? mixed : browsers)];
 }
 
 /** The database tests once more, on the server that TEST_DATABASE_URL names. */

@@ -221,10 +221,12 @@ describe('guessing', () => {
 
   const statuses = (answers: readonly Answer[]) => Object.groupBy(answers, ({ status }) => String(status));
 
-  test('ten thousand wrong keys are told to wait; a right one is let in, seen before or not', async () => {
+  test('two thousand wrong keys are told to wait; a right one is let in, seen before or not', async () => {
     const gateway = world.urls.gateway!;
     const answers: Answer[] = [];
-    for (let batch = 0; batch < 100; batch++) {
+    const minute = () => Math.floor(Date.now() / 60_000);
+    const firstMinute = minute();
+    for (let batch = 0; batch < 20; batch++) {
       const wrong = Array.from({ length: 100 }, (_, n) => {
         const key = `dsk_${String(batch * 100 + n).padStart(43, 'x')}`;
         return call(gateway, 'GET', '/v1/instance', undefined, { authorization: `Bearer ${key}` });
@@ -232,7 +234,11 @@ describe('guessing', () => {
       answers.push(...(await Promise.all(wrong)));
     }
     const { 401: unknown = [], 429: limited = [] } = statuses(answers);
-    assert.deepEqual([unknown.length, limited.length], [10, 9_990]);
+    assert.equal(unknown.length + limited.length, 2_000);
+    assert.ok(
+      unknown.length >= 10 && unknown.length <= 10 * (1 + minute() - firstMinute),
+      `${unknown.length} were looked at`,
+    );
     const last = limited.at(-1)!;
     assert.equal(codeOf(last), '429 rate_limited');
     const seconds = Number(last.headers.get('retry-after'));
