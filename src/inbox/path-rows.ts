@@ -99,7 +99,7 @@ function fateOf({ row, turn, parts }: Told): TextFate | null {
 /** The burst window of one of our numbers, milliseconds. */
 async function quietOf({ sql, quietMs, signal }: Reader, address: string): Promise<number> {
   const [number] = await rowsOf(
-    { signal },
+    { sql, signal },
     sql<{ quiet_ms: number | null; busy_policy: string }[]>`
       select quiet_ms, busy_policy from phone_numbers where address = ${address}`,
   );
@@ -114,7 +114,7 @@ async function behindOf(
 ): Promise<Date | null> {
   if (text === undefined || turn === undefined) return null;
   const [before] = await rowsOf(
-    { signal },
+    { sql, signal },
     sql<{ ended_at: Date | null }[]>`
       select ended_at from turns where conversation_id = ${turn.conversation_id} and id < ${turn.id} order by id desc limit 1`,
   );

@@ -47,11 +47,22 @@ describe('a question of the console', () => {
     }
   });
 
+  it('is asked again when it was cancelled in place of one whose client has gone', async () => {
+    const { reader } = inboxOf(db);
+    const word = 'the answer';
+    const asked = rowsOf(reader, reader.sql<{ said: string }[]>`select ${word} as said, pg_sleep(0.5)`);
+    await until(async () => (await running()) === 1, { what: 'the question in the database' });
+    await db.admin`
+      select pg_cancel_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'darkspere_console' and query like '%pg_sleep%'`;
+    assert.equal((await asked)[0]!.said, word);
+  });
+
   it('ends alone: others on the same few connections are answered', async () => {
     const gone = new AbortController();
     const { reader } = inboxOf(db);
     const slow = Array.from({ length: 3 }, () =>
-      rowsOf({ signal: gone.signal }, reader.sql<object[]>`select pg_sleep(30)`).then(
+      rowsOf({ ...reader, signal: gone.signal }, reader.sql<object[]>`select pg_sleep(30)`).then(
         () => 'answered',
         (error) => error.code as string,
       ),
