@@ -9,7 +9,7 @@ import { type AgentOptions, serveAgent } from '@darkspere/agent';
 import { agentFolder } from '../support/agent-program.ts';
 import { keyHolder } from '../support/operator.ts';
 import { freePort } from '../support/program.ts';
-import { atRegistration } from '../support/registrant.ts';
+import { atRegistration, startRegistrant } from '../support/registrant.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
 
@@ -134,6 +134,22 @@ describe('copies of an agent behind one address', { concurrency: 3 }, () => {
       assert.equal(calls('/register'), count);
     });
   }
+
+  test('one that an operator’s rotation overtakes between two of its calls hears that its secret is old, too', async (t) => {
+    const agent = await startRegistrant(world, 'a copy');
+    t.after(() => agent.close());
+    const first = (await agent.register()).json;
+    await agent.register();
+    const at = `/api/agents/${first.agent_id}`;
+    const { key } = await keyHolder(world, ['read', 'write']);
+    for (const what of ['rotate-key', 'rotate-secret']) await atRegistration(world, 'POST', `${at}/${what}`, {}, key);
+    // It has heard of the key alone.
+    const { api_key } = (await atRegistration(world, 'POST', `${at}/rotate-key`, {}, first.api_key)).json;
+    const beat = () => atRegistration(world, 'POST', `${at}/heartbeat`, { load: 0 }, api_key);
+    assert.ok((await beat()).json.old_secret_valid_until);
+    const rotated = (await atRegistration(world, 'POST', `${at}/rotate-secret`, {}, api_key)).json;
+    assert.equal((await beat()).json.old_secret_valid_until, rotated.old_valid_until);
+  });
 
   test('one that is heard of no more holds nothing after a day, and the others go on', async (t) => {
     const { line, agents, registration } = await copies(t, 2, {});

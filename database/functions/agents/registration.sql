@@ -54,8 +54,11 @@ begin
     return;
   end if;
   perform set_copy_aside(a, interval '1 day');
+  -- One that was to end hears that its secret is to be replaced too: perhaps it asks for a key alone.
   update agent_registry set api_key_hash = copy.key_hash, signing_secret = copy.signing_secret,
-    old_key_hash = null, old_key_until = null, old_signing_secret = null, old_secret_until = null
+    old_key_hash = null, old_key_until = null,
+    old_signing_secret = case when copy.is_ending then copy.signing_secret end,
+    old_secret_until = case when copy.is_ending then copy.valid_until end
   where id = p_agent;
 end $$;
 
