@@ -1,7 +1,7 @@
 // A folder with an agent in it, made from one of the templates.
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Template } from './names.ts';
 
@@ -9,6 +9,8 @@ import type { Template } from './names.ts';
 const TEMPLATES = ['../templates', '../../examples']
   .map((folder) => fileURLToPath(new URL(folder, import.meta.url)))
   .find(existsSync);
+
+const SDK = fileURLToPath(new URL('../../sdk', import.meta.url));
 
 export class CreateError extends Error {}
 
@@ -67,10 +69,10 @@ export async function createAgent(parent: string, name: string, template: Templa
   return folder;
 }
 
-/** Lays the SDK, which no registry has, into the folder; gives the dependency. In the repository npm finds it without. */
+/** The dependency on the SDK, which no registry has: its tarball, laid into the folder, or in the repository the SDK itself. */
 async function bringSdk(folder: string): Promise<Record<string, string>> {
   const tarball = (await readdir(TEMPLATES ?? '')).find((file) => /^darkspere-agent-.*\.tgz$/.test(file));
-  if (tarball === undefined) return {};
+  if (tarball === undefined) return { '@darkspere/agent': `file:${relative(folder, SDK).replaceAll(sep, '/')}` };
   await cp(join(TEMPLATES ?? '', tarball), join(folder, tarball));
   return { '@darkspere/agent': `file:${tarball}` };
 }

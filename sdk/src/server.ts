@@ -44,10 +44,13 @@ export function createAgentServer(parts: ServerParts): Server {
   return server;
 }
 
-/** Resolves with the port once it listens. Throws as net does (`EADDRINUSE`). */
+/** Resolves with the port once it listens. Throws as net does; where the port is taken (`EADDRINUSE`), with what to do. */
 export async function listen(server: Server, port: number, host: string): Promise<number> {
+  const taken = `Port ${port} of ${host} is taken: name another one with PORT, or \`port\` (0 is any free one).`;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? Object.assign(new Error(taken), { code: error.code }) : error),
+    );
     server.listen(port, host, resolve);
   });
   return (server.address() as AddressInfo).port;

@@ -122,6 +122,15 @@ describe('agents on the SDK', { concurrency: 4 }, () => {
     );
   });
 
+  test('a port that is taken is said with what to do', async (t) => {
+    const { agent } = await lineWith(t, () => 'Hello.');
+    const port = Number(new URL(agent.url).port);
+    await assert.rejects(serveAgent({ name: 'second', chat: () => 'Hello.', port }), {
+      code: 'EADDRINUSE',
+      message: `Port ${port} of 127.0.0.1 is taken: name another one with PORT, or \`port\` (0 is any free one).`,
+    });
+  });
+
   for (const protocol of PROTOCOLS) {
     test(`${protocol}: what is streamed is one text, and a failure moves on to another agent`, async (t) => {
       const { line } = await lineWith(

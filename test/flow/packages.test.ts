@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { runAgent } from '../support/agent-program.ts';
 import { startModelServer } from '../support/model-server.ts';
@@ -122,6 +122,10 @@ describe('create-darkspere-agent', () => {
     // The name under which each registers is all that differs.
     assert.match(sources[0]!, /serveAgent\(\{\n {2}name: 'first',/);
     assert.equal(sources[0]!.replace("'first'", "'second'"), sources[1]);
+    // No registry has the SDK, so `npm install` must find it without.
+    const { dependencies } = JSON.parse(await readFile(join(work, 'second', 'package.json'), 'utf8'));
+    const [kind, where] = dependencies['@darkspere/agent'].split(':');
+    assert.deepEqual([kind, resolve(work, 'second', where)], ['file', join(ROOT, 'sdk')]);
   });
 
   it('names what is wrong with a command line, without a stack', async () => {
