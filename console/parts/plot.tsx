@@ -1,4 +1,5 @@
 // A chart over time on a canvas, and what stands above it. It comes in a file of its own (import it from what is loaded lazily).
+import './valid-language.ts';
 import { type ReactNode, useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';

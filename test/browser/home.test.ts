@@ -274,6 +274,13 @@ describe('home, when something is wrong', () => {
     await page.locator('canvas').first().waitFor();
   });
 
+  test('the charts are drawn in a browser that names no language that there is', async (t) => {
+    const page = await openConsole(t, world);
+    await page.addInitScript(`Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix' })`);
+    await page.reload();
+    await page.locator('canvas').first().waitFor();
+  });
+
   test('it says the worst first, marks the figures in question, and is accessible in both themes', async (t) => {
     const page = await openConsole(t, world);
     await answerCalls(page, '/v1/overview', bad);
