@@ -13,7 +13,7 @@ export function addKeyCommands(program: Command, onCode: (code: number) => void)
     .command('add')
     .description('make a key; it is shown here, and never again')
     .argument('<name>', 'what it is for', keyName)
-    .option('--scope <scopes>', `what it may do, separated by commas: ${SCOPES.join(', ')}`, scopesOf, ['read'])
+    .option('--scope <scopes>', `what it may do, separated by commas: ${SCOPES.join(', ')}`, scopesOf, DEFAULT_SCOPES)
     .option('--json', 'one JSON object', false)
     .action(async (name: string, options: { scope: Scope[]; json: boolean }) => {
       onCode(
@@ -71,8 +71,12 @@ function keyName(value: string): string {
   throw new InvalidArgumentError('A name of 1 to 50 characters, without spaces around it.');
 }
 
-function scopesOf(value: string): Scope[] {
-  const wanted = new Set(value.split(',').map((scope) => scope.trim()));
+const DEFAULT_SCOPES: readonly Scope[] = ['read'];
+
+/** `before`: what was said so far, where it is said more than once. */
+function scopesOf(value: string, before: readonly Scope[]): Scope[] {
+  const said = before === DEFAULT_SCOPES ? [] : before;
+  const wanted = new Set<string>([...said, ...value.split(',').map((scope) => scope.trim())]);
   const unknown = [...wanted].find((scope) => !(SCOPES as readonly string[]).includes(scope));
   if (unknown !== undefined)
     throw new InvalidArgumentError(`There is no scope "${unknown}". Use one or more of ${SCOPES.join(',')}.`);

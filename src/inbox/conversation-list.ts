@@ -3,6 +3,7 @@
 import { type Conversation, listed, readConversations } from './conversation.ts';
 import { type ConversationFilter, conditionOf, fewOf, oldestOf } from './conversation-filter.ts';
 import { before, timeOf } from './cursor.ts';
+import { assertForward } from './moment.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type ListQuery = ConversationFilter & { readonly cursor?: string | undefined; readonly limit: number };
@@ -38,6 +39,7 @@ export async function listConversations(
   query: ListQuery,
   bounds: Bounds = BOUNDS,
 ): Promise<ConversationPage> {
+  assertForward(query);
   const start = before(query.cursor);
   const few = await fewOf(reader, query, bounds.few);
   const { places, cut } =

@@ -288,6 +288,20 @@ describe('the list of conversations', () => {
     }
   });
 
+  it('refuses a time that ends before it begins', async () => {
+    for (const time of [
+      { since: '1h', until: '2h' },
+      { since: '1h', until: '1h' },
+      { since: '2026-11-25T10:00:00Z', until: '2026-11-25T10:00:00+01:00' },
+      { since: '2999-01-01T00:00:00Z', until: '1m' },
+    ])
+      await assert.rejects(listConversations(inboxOf(db).reader, { ...time, limit: 5 }), {
+        code: 'invalid_request',
+        param: 'until',
+        message: 'until must be later than since.',
+      });
+  });
+
   it('is not waited for when the client has gone', async () => {
     const gone = new AbortController();
     const { reader } = inboxOf(db, { signal: gone.signal });

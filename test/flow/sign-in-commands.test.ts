@@ -50,6 +50,8 @@ describe('keys and login', { concurrency: 2 }, () => {
     // The name is free again.
     const again = await darkspere('keys', 'add', 'billing export', '--json');
     assert.deepEqual([again.code, JSON.parse(again.said).scopes], [0, ['read']]);
+    const both = await darkspere('keys', 'add', 'both', '--scope', 'write', '--scope', 'read,send', '--json');
+    assert.deepEqual(JSON.parse(both.said).scopes, ['read', 'write', 'send']);
   });
 
   test('what is wrong in the call is named, with code 2', async () => {
