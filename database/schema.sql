@@ -1176,6 +1176,19 @@ begin
 end $function$;
 grant execute on function begin_probe(uuid,text,interval) to darkspere_worker;
 
+CREATE OR REPLACE FUNCTION public.begin_rotation(p_agent uuid, p_presented bytea, p_until timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if p_presented is null then
+    update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent;
+  else
+    perform put_copy_first(p_agent, p_presented);
+  end if;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.blocks_to_index(p_blocks integer, p_block integer)
  RETURNS TABLE(from_id uuid, to_id uuid, messages integer, words text, provider_ids text[])
  LANGUAGE sql
@@ -1527,14 +1540,6 @@ begin
 end $function$;
 grant execute on function drop_old_partitions() to darkspere_admin;
 grant execute on function drop_old_partitions() to darkspere_worker;
-
-CREATE OR REPLACE FUNCTION public.end_copies(p_agent uuid, p_until timestamp with time zone)
- RETURNS void
- LANGUAGE sql
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-  update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent
-$function$;
 
 CREATE OR REPLACE FUNCTION public.end_idle_sessions()
  RETURNS integer
@@ -3629,11 +3634,7 @@ AS $function$
 declare
   kept timestamptz := clock_timestamp() + p_keep;
 begin
-  if p_presented is null then
-    perform end_copies(p_agent, kept);
-  else
-    perform put_copy_first(p_agent, p_presented);
-  end if;
+  perform begin_rotation(p_agent, p_presented, kept);
   update agent_registry set
     old_key_hash = case when p_keep > '0' then coalesce(p_presented, api_key_hash) end,
     old_key_until = case when p_keep > '0' then kept end,
@@ -3657,11 +3658,7 @@ AS $function$
 declare
   kept timestamptz := clock_timestamp() + p_keep;
 begin
-  if p_presented is null then
-    perform end_copies(p_agent, kept);
-  else
-    perform put_copy_first(p_agent, p_presented);
-  end if;
+  perform begin_rotation(p_agent, p_presented, kept);
   update agent_registry a set
     old_signing_secret = case when p_keep > '0' then coalesce(a.signing_secret, a.secrets) end,
     old_secret_until = case when p_keep > '0' then kept end,

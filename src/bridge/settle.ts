@@ -29,6 +29,7 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
   return async ({ p }) => {
     const part = await findUnknownPart(deps.sql, p);
     if (!part) return;
+    // Whether the database's clock was set since anybody looked is seen here before the age is believed.
     follow(part.now);
     let found: SentMessage | undefined;
     try {

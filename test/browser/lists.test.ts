@@ -6,15 +6,12 @@ import { OURS } from '../support/bridge.ts';
 import { answerCalls, assertAccessible, breakCalls, type Page } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
 import { inboxOf } from '../support/inbox.ts';
+import { isAt, row, rows } from '../support/list-page.ts';
 import { type Caller, signIn } from '../support/operator.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
 
-const shown = (phone: string) => phone.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1 $2 $3');
-const rows = (page: Page) => page.getByRole('list', { name: 'Conversations' }).getByRole('listitem');
-const row = (page: Page, phone: string) => rows(page).filter({ hasText: shown(phone) });
 const figure = (page: Page, label: string) => page.getByRole('link', { name: new RegExp(`^${label} `) });
-const is = (page: Page, path: string) => page.waitForURL((url) => url.pathname + url.search === path);
 
 describe('what waits for an operator', () => {
   let world: World;
@@ -46,7 +43,7 @@ describe('what waits for an operator', () => {
       timeoutMs: 20_000,
     });
     await figure(page, 'Waiting now').click();
-    await is(page, '/conversations?state=taken_over');
+    await isAt(page, '/conversations?state=taken_over');
     await row(page, person.phone).getByText('1 waits').waitFor();
 
     // Some minutes later.
@@ -58,7 +55,7 @@ describe('what waits for an operator', () => {
     await page.goto('/');
     await page.getByRole('heading', { name: 'A text waits for an operator', level: 1 }).waitFor();
     await page.getByRole('link', { name: 'See what is taken over' }).click();
-    await is(page, '/conversations?state=taken_over');
+    await isAt(page, '/conversations?state=taken_over');
   });
 });
 
@@ -159,7 +156,7 @@ describe('the list', () => {
     assert.equal(await page.getByLabel('From').inputValue(), ago(32));
     await page.getByRole('button', { name: 'Time: From … to …' }).click();
     await page.getByRole('menuitemradio', { name: 'Any time' }).click();
-    await is(page, '/conversations');
+    await isAt(page, '/conversations');
     await rows(page).getByText('today').waitFor();
   });
 
@@ -177,12 +174,12 @@ describe('the list', () => {
     await answerCalls(page, '/v1/overview', { ...well, time_to_answer_ms: { p50: 500, p95: 3_000, p99: 20_000 } });
     await page.reload();
     await page.getByRole('link', { name: /p99$/ }).click();
-    await is(page, '/conversations?since=1h&slower_than=20000');
+    await isAt(page, '/conversations?since=1h&slower_than=20000');
     await row(page, slow.phone).waitFor();
     assert.equal(await rows(page).count(), 1);
     await page.getByRole('button', { name: 'Time to answer: Slower than 20 s' }).click();
     await page.getByRole('menuitemradio', { name: 'Any time to answer' }).click();
-    await is(page, '/conversations?since=1h');
+    await isAt(page, '/conversations?since=1h');
     await row(page, quick.phone).waitFor();
   });
 

@@ -4,16 +4,14 @@ import { after, before, describe, test } from 'node:test';
 import { assertAccessible, breakCalls, NARROW, type Page } from '../support/browser.ts';
 import { openConsole } from '../support/console.ts';
 import { inboxOf } from '../support/inbox.ts';
+import { isAt, row, rows } from '../support/list-page.ts';
+import { written } from '../support/phone-page.ts';
 import { until } from '../support/until.ts';
 import { type Line, startWorld, type World } from '../support/world.ts';
 
-const shown = (phone: string) => phone.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1 $2 $3');
-const rows = (page: Page) => page.getByRole('list', { name: 'Conversations' }).getByRole('listitem');
-const row = (page: Page, phone: string) => rows(page).filter({ hasText: shown(phone) });
 const field = (page: Page) => page.getByRole('searchbox', { name: 'Find a number, words, an id' });
 const hits = (page: Page) => page.getByRole('list', { name: 'Texts that were found' }).getByRole('listitem');
 const headline = (page: Page) => page.getByRole('heading', { level: 1 });
-const is = (page: Page, path: string) => page.waitForURL((url) => url.pathname + url.search === path);
 
 describe('a search', () => {
   let world: World;
@@ -33,19 +31,19 @@ describe('a search', () => {
     await row(page, person.phone).waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('parcel');
-    await hits(page).getByText(shown(person.phone)).waitFor();
+    await hits(page).getByText(written(person.phone)).waitFor();
     assert.deepEqual(await hits(page).locator('mark').allInnerTexts(), ['Parcel']);
     await page.getByText(/^1 found at .* in the words of all texts\./).waitFor();
-    await is(page, '/conversations?q=parcel');
+    await isAt(page, '/conversations?q=parcel');
     await assertAccessible(page);
     await hits(page).getByRole('link').click();
-    await is(page, `/conversations/${conversation.id}/messages/${messages[0]!.id}?q=parcel`);
+    await isAt(page, `/conversations/${conversation.id}/messages/${messages[0]!.id}?q=parcel`);
     await page.getByRole('region', { name: 'Path of a message' }).waitFor();
     await page.goBack();
-    await is(page, '/conversations?q=parcel');
+    await isAt(page, '/conversations?q=parcel');
     await hits(page).first().waitFor();
     await page.goBack();
-    await is(page, '/conversations');
+    await isAt(page, '/conversations');
     await row(page, person.phone).waitFor();
   });
 
@@ -83,9 +81,9 @@ describe('a search', () => {
     await page.getByText('None like that').waitFor();
     await page.getByRole('button', { name: 'Texts and error codes with 424242 instead' }).click();
     await hits(page).locator('mark').waitFor();
-    await is(page, '/conversations?q=424242&in=texts');
+    await isAt(page, '/conversations?q=424242&in=texts');
     await page.getByRole('button', { name: 'Numbers with 424242 instead' }).click();
-    await is(page, '/conversations?q=424242');
+    await isAt(page, '/conversations?q=424242');
   });
 
   test('goes on where one page ends, by mouse and keyboard, and again where it failed', async (t) => {
@@ -117,7 +115,7 @@ describe('a search', () => {
       const page = await openConsole(t, world, { path });
       await headline(page).first().waitFor();
       await page.keyboard.press('/');
-      await is(page, '/conversations');
+      await isAt(page, '/conversations');
       await until(async () => (await page.evaluate(FOCUSED)) === 'search', {
         what: 'the field to type in',
       });
@@ -127,8 +125,8 @@ describe('a search', () => {
     await page.keyboard.press('ControlOrMeta+k');
     await page.getByRole('combobox').fill('rhinoceros');
     await page.getByRole('option', { name: 'All results for “rhinoceros”' }).click();
-    await is(page, '/conversations?q=rhinoceros');
-    await hits(page).getByText(shown(person.phone)).waitFor();
+    await isAt(page, '/conversations?q=rhinoceros');
+    await hits(page).getByText(written(person.phone)).waitFor();
     await page.setViewportSize(NARROW);
     await assertAccessible(page);
   });

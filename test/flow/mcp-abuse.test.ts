@@ -1,4 +1,4 @@
-// What programs may not do at /mcp: whom they may not text, how much, when, and how they may not ask.
+// What programs may not do at /mcp: whom they may not text, how much, and how they may not ask.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { allowRecipient } from '../../src/accounts/recipients.ts';
@@ -10,13 +10,6 @@ import { startWorld, type World } from '../support/world.ts';
 const PING = { jsonrpc: '2.0', id: 1, method: 'ping' };
 const MCP = { accept: 'application/json, text/event-stream' };
 
-/** A zone in which it is now about this hour. */
-const zoneWhere = (hour: number) => {
-  const offset = ((hour - new Date().getUTCHours() + 36) % 24) - 12;
-  // POSIX signs: Etc/GMT-5 is five hours ahead.
-  return offset === 0 ? 'UTC' : `Etc/GMT${offset > 0 ? '-' : '+'}${Math.abs(offset)}`;
-};
-
 const codeOf = ({ status, json }: Answer) => `${status} ${json?.error?.data?.code}`;
 
 describe('programs at /mcp', { concurrency: 4 }, () => {
@@ -25,13 +18,11 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
   before(async () => {
     world = await startWorld();
     gateway = world.urls.gateway!;
-    // Noon for everybody, at whatever hour this runs; whose night it should be lives elsewhere.
-    await world.sql`update program_limits set quiet_from = '21:00', quiet_until = '08:00', time_zone = ${zoneWhere(12)}`;
   });
   after(() => world.stop());
 
-  const allow = (address: string, key: string | null = null, timeZone: string | null = null) =>
-    allowRecipient(world.database.pools.admin, { address, key, consent: 'asked for it', timeZone });
+  const allow = (address: string, key: string | null = null) =>
+    allowRecipient(world.database.pools.admin, { address, key, consent: 'asked for it', timeZone: null });
 
   /** A program that may send, a number of ours, and somebody whom it may text. */
   async function sender() {
@@ -53,11 +44,6 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
       where c.their_address = ${phone} and p.kind <> 'notice'`;
     return row!.n;
   };
-
-  /** As if what the person of a conversation has said had been said two hours ago. */
-  const textedHoursAgo = (conversationId: string) => world.sql`
-    update messages set id = overlay(id_at(now() - interval '2 hours')::text placing substr(id::text, 15) from 15)::uuid
-    where conversation_id = ${conversationId} and direction = 'in'`;
 
   describe('recipients', () => {
     test('nobody but who was allowed, and for whom: no other key, no number of ours, no address that is none', async () => {
@@ -166,79 +152,6 @@ describe('programs at /mcp', { concurrency: 4 }, () => {
         assert.notEqual((await send(text)).error, null);
       assert.equal((await send('***')).error.code, 'invalid_request', 'nothing is left of it on a phone');
       assert.equal(await textsTo(bob.phone), 0);
-    });
-  });
-
-  describe('quiet hours', () => {
-    test('nobody is texted at night where they live, and the answer says when they may be', async () => {
-      const { bob, send, limit } = await sender();
-      await limit({ quiet_from: '21:00', quiet_until: '08:00', time_zone: zoneWhere(2) });
-      const { error } = await send();
-      assert.deepEqual([error.code, error.type], ['quiet_hours', 'rate_limit']);
-      const [, at] = /after (\S+Z)/.exec(error.message) ?? [];
-      const hours = (Date.parse(at!) - Date.now()) / 3_600_000;
-      assert.ok(hours > 4 && hours < 7, `${hours} h until eight`);
-      assert.equal(await textsTo(bob.phone), 0);
-      // Theirs is what counts, and there it is noon.
-      await allow(bob.phone, null, zoneWhere(12));
-      assert.equal((await send()).error, null);
-    });
-
-    test('who has just texted is answered at any hour; an hour later it is night for them too', async () => {
-      const { line, program, limit } = await sender();
-      await limit({ quiet_from: '21:00', quiet_until: '08:00', time_zone: zoneWhere(2) });
-      const ann = line.person();
-      await ann.text('hello');
-      await ann.next();
-      const { id } = await line.conversation(ann);
-      const reply = () => program.tool('reply', { conversation_id: id, text: 'And good night.' });
-      assert.equal((await reply()).error, null);
-      await ann.next();
-      await textedHoursAgo(id);
-      assert.equal((await reply()).error.code, 'quiet_hours');
-    });
-
-    test('an agent does not wake anybody up either, at whichever door', async () => {
-      const line = await world.line();
-      const agent = await line.agent(() => 'Answer.');
-      const ann = line.person();
-      await ann.text('hello');
-      await ann.next();
-      const { id } = await line.conversation(ann);
-      await allow(ann.phone, null, zoneWhere(2));
-      const mcp = await connectMcp(gateway, agent.apiKey);
-      const send = (text: string, idempotency_key?: string) =>
-        mcp.tool('send_sms', { conversation_id: id, text, idempotency_key });
-      assert.equal((await send('You asked to be told.', 'told')).error, null, 'who has just texted is awake');
-      await ann.next();
-      await textedHoursAgo(id);
-      assert.equal((await send('Awake?')).error.code, 'quiet_hours');
-      const posted = await agent.post(id, { text: 'Awake?' });
-      assert.deepEqual([posted.status, posted.json.error?.code], [429, 'quiet_hours']);
-      assert.equal(
-        (await send('You asked to be told.', 'told')).data.repeated,
-        true,
-        'a repeat hears what became of it',
-      );
-      assert.equal((await mcp.tool('reply', { conversation_id: id, text: 'Awake?' })).error.code, 'quiet_hours');
-      const [session] = await world.sql`select proactive_left from agent_sessions where conversation_id = ${id}`;
-      assert.equal(session!.proactive_left, 19, 'nothing was charged');
-      assert.equal(ann.texts().length, 2);
-      await allow(ann.phone, null, zoneWhere(12));
-      assert.equal((await agent.post(id, { text: 'Awake?' })).status, 201);
-    });
-
-    test('what an agent was asked it may answer at any hour', async () => {
-      const line = await world.line();
-      const agent = await line.agent(() => ({ status: 202 }));
-      const ann = line.person();
-      await ann.text('think about it');
-      await line.story(ann);
-      const { id } = await line.conversation(ann);
-      await allow(ann.phone, null, zoneWhere(2));
-      await textedHoursAgo(id);
-      const answer = await agent.post(id, { text: 'Done.', in_reply_to: agent.calls[0]!.messageId });
-      assert.equal(answer.status, 201);
     });
   });
 

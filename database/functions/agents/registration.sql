@@ -133,12 +133,18 @@ begin
   perform pg_notify('agents_changed', 'configured');
 end $$;
 
--- What an operator replaces is replaced for all copies: those of the others end too, and each of them asks for its own meanwhile.
-create or replace function end_copies(p_agent uuid, p_until timestamptz)
-returns void language sql set search_path = public, pg_temp
+-- Before a copy is given a new key or secret (p_presented: the key that it asks with) it takes the first place. What an operator
+-- replaces (null) is replaced for all copies: what the others hold ends then too, and each of them asks for its own meanwhile.
+create or replace function begin_rotation(p_agent uuid, p_presented bytea, p_until timestamptz)
+returns void language plpgsql set search_path = public, pg_temp
 as $$
-  update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent
-$$;
+begin
+  if p_presented is null then
+    update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent;
+  else
+    perform put_copy_first(p_agent, p_presented);
+  end if;
+end $$;
 
 -- Gives an agent a new key. The one that it was asked with (p_presented) holds for p_keep more, or the newest where no agent asks
 -- (null): so an agent that never got the answer can ask again. Null: there is no such agent.
@@ -149,11 +155,7 @@ as $$
 declare
   kept timestamptz := clock_timestamp() + p_keep;
 begin
-  if p_presented is null then
-    perform end_copies(p_agent, kept);
-  else
-    perform put_copy_first(p_agent, p_presented);
-  end if;
+  perform begin_rotation(p_agent, p_presented, kept);
   update agent_registry set
     old_key_hash = case when p_keep > '0' then coalesce(p_presented, api_key_hash) end,
     old_key_until = case when p_keep > '0' then kept end,
@@ -175,11 +177,7 @@ as $$
 declare
   kept timestamptz := clock_timestamp() + p_keep;
 begin
-  if p_presented is null then
-    perform end_copies(p_agent, kept);
-  else
-    perform put_copy_first(p_agent, p_presented);
-  end if;
+  perform begin_rotation(p_agent, p_presented, kept);
   update agent_registry a set
     old_signing_secret = case when p_keep > '0' then coalesce(a.signing_secret, a.secrets) end,
     old_secret_until = case when p_keep > '0' then kept end,
@@ -211,7 +209,7 @@ begin
 end $$;
 
 revoke execute on function keep_switched_off(uuid), keep_configured_agent(uuid, text, text, jsonb, bytea, bytea), register_agent(json, bytea, bytea, interval), set_copy_aside(agent_registry, interval),
-  put_copy_first(uuid, bytea), end_copies(uuid, timestamptz), rotate_agent_key(uuid, bytea, bytea, interval),
+  put_copy_first(uuid, bytea), begin_rotation(uuid, bytea, timestamptz), rotate_agent_key(uuid, bytea, bytea, interval),
   rotate_agent_secret(uuid, bytea, bytea, interval), request_probe(uuid, text) from public;
 grant execute on function register_agent(json, bytea, bytea, interval), rotate_agent_key(uuid, bytea, bytea, interval),
   rotate_agent_secret(uuid, bytea, bytea, interval), request_probe(uuid, text) to darkspere_web, darkspere_admin;
