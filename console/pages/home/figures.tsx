@@ -4,6 +4,7 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Overview } from '../../../src/http/contract.ts';
 import { queryString } from '../../api.ts';
+import { gatewayNow } from '../../clock.ts';
 import { duration } from '../../parts/duration.ts';
 import { exactly, percent, rate, shortly } from '../../parts/numbers.ts';
 import { useNow } from '../../parts/time.tsx';
@@ -171,7 +172,7 @@ function Oldest({ overview: { at, waiting } }: { overview: Overview }) {
     if (waiting.texts > 0) return 'just now';
     return waiting.deferred === 0 ? 'nobody waits' : `agents answer ${shortly(waiting.deferred)} later`;
   }
-  const ms = waiting.oldest_ms + Math.max(0, Date.now() - Date.parse(at));
+  const ms = waiting.oldest_ms + Math.max(0, gatewayNow() - Date.parse(at));
   return `oldest ${duration(ms < MINUTE_MS ? ms : ms - (ms % MINUTE_MS))}`;
 }
 
