@@ -151,6 +151,25 @@ describe('copies of an agent behind one address', { concurrency: 3 }, () => {
     assert.equal((await beat()).json.old_secret_valid_until, rotated.old_valid_until);
   });
 
+  test('seventeen are one agent; of more the one goes that was not heard of for longest', async (t) => {
+    const agent = await startRegistrant(world, 'many');
+    t.after(() => agent.close());
+    const keys: string[] = [];
+    let id = '';
+    const beat = async (key: string) =>
+      (await atRegistration(world, 'POST', `/api/agents/${id}/heartbeat`, { load: 0 }, key)).status;
+    for (let n = 0; n < 19; n++) {
+      const { json } = await agent.register({}, '?probe=skip');
+      keys.push(json.api_key);
+      id = json.agent_id;
+      // The second was heard of when the first was not.
+      if (n === 16) assert.equal(await beat(keys[1]!), 200);
+    }
+    const heard = await Promise.all(keys.map(beat));
+    assert.deepEqual([heard[0], heard[1], heard[2]], [401, 200, 401]);
+    assert.ok(heard.slice(3).every((status) => status === 200));
+  });
+
   test('one that is heard of no more holds nothing after a day, and the others go on', async (t) => {
     const { line, agents, registration } = await copies(t, 2, {});
     await agents[0]!.stop();
