@@ -14,6 +14,12 @@ const OLDEST_NODE = 24;
  */
 const NODE_FLAGS = ['--max-semi-space-size=8'];
 
+/**
+ * Where Node keeps our code as it compiled it, which is a third of what a short command takes. Beside the code, so that whoever may not
+ * change the one may not change the other; where it cannot be written, Node goes without.
+ */
+const COMPILED = join(root, 'node_modules', '.cache', 'compiled');
+
 /** The pinned Node, wherever npm put it: beside our dependencies, or above us when we are one ourselves. */
 function findNode() {
   const name = `${process.platform}-${process.arch}`;
@@ -78,9 +84,10 @@ function runner(node) {
       child.kill(signal);
     });
   }
+  const env = { NODE_COMPILE_CACHE: COMPILED, ...process.env };
   return (args) =>
     new Promise((resolve) => {
-      child = spawn(node, args, { stdio: 'inherit' });
+      child = spawn(node, args, { env, stdio: 'inherit' });
       child.on('error', (error) => {
         process.stderr.write(`${node} could not be started: ${error.message}\n`);
         resolve({ code: 1, signal: null });

@@ -33,7 +33,7 @@ export type Program = {
 };
 
 /** The settings of whoever runs the tests are not the program's: their .env may name a carrier and a database. */
-export const NOBODYS = { DARKSPERE_ENV_FILE: '' };
+export const NOBODYS = { DARKSPERE_ENV_FILE: '', NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE };
 
 /** Runs `darkspere start …` without waiting for anything. */
 export function runProgram(args: readonly string[], env: Readonly<Record<string, string>>) {
