@@ -197,7 +197,7 @@ describe('the console', () => {
     await page.unroute(isAgents);
     await page.goBack();
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('heading', { name: 'Agents' }).waitFor();
+    await page.getByRole('heading', { name: 'Bring an agent' }).waitFor();
   });
 
   test('a search that could not be loaded says so, and takes nothing else along', async (t) => {

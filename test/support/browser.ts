@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import { messageOf } from '../../src/errors.ts';
 import { launchChromium } from './chromium.ts';
 
 export type { Page } from 'playwright-core';
@@ -21,6 +22,8 @@ export const WIDE = { width: 1280, height: 800 } as const;
 export const NARROW = { width: 390, height: 844 } as const;
 /** For whatever a test waits for on a page; machines that run tests are busy. */
 const PATIENCE_MS = 15_000;
+/** Characters of a page that a test failed on. */
+const MOST_SHOWN = 4_000;
 
 let launched: Promise<Browser> | undefined;
 
@@ -60,11 +63,23 @@ export async function openWindow(t: TestContext, origin: string, options: Window
   watches.set(context, watch);
   watchOver(context, new URL(origin).origin, watch.problems);
   t.after(async () => {
+    // Documented, and missing in the types.
+    if (!(t as TestContext & { readonly passed: boolean }).passed) await showWhatWas(t, context, watch.problems);
     await context.close();
     const unexpected = watch.problems.filter((problem) => !watch.expected.some((accepts) => accepts(problem)));
     assert.deepEqual(unexpected, [], 'the browser had something to report');
   });
   return context.newPage();
+}
+
+/** For whoever reads of a failure on a machine that they cannot look at. */
+async function showWhatWas(t: TestContext, context: BrowserContext, problems: readonly string[]): Promise<void> {
+  const lines = problems.map((problem) => `reported: ${problem}`);
+  for (const page of context.pages()) {
+    const shown = await page.ariaSnapshot({ timeout: PATIENCE_MS }).catch(messageOf);
+    lines.push(`the page at ${page.url()}:`, shown.slice(0, MOST_SHOWN));
+  }
+  console.log(`${t.name}: when it failed\n${lines.join('\n')}`.replaceAll('\n', '\n    '));
 }
 
 /** Problems whose report mentions all of this belong to the test. */
@@ -111,7 +126,14 @@ export async function answerCalls(page: Page, path: string, body: unknown, statu
 }
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
-const STANDARDS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const STANDARDS: RunOnly = {
+  type: 'tag',
+  values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+};
+/** What a theme can change. */
+const COLOURS: RunOnly = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
+
+type RunOnly = { readonly type: 'tag' | 'rule'; readonly values: readonly string[] };
 
 type Finding = {
   readonly id: string;
@@ -120,17 +142,19 @@ type Finding = {
 };
 
 /**
- * Asserts that axe finds nothing to object to, in both themes; the page is left in the theme it had. `without` names rules that do
+ * Asserts that axe finds nothing to object to, in this theme, nor to the colours of the other one; the page is left in the theme it had. `without` names rules that do
  * not fit what is open.
  */
 export async function assertAccessible(page: Page, without: readonly string[] = []): Promise<void> {
   const before = (await page.evaluate<boolean>(`matchMedia('(prefers-color-scheme: dark)').matches`))
     ? 'dark'
     : 'light';
-  for (const colorScheme of ['light', 'dark'] as const) {
+  const other = before === 'dark' ? 'light' : 'dark';
+  for (const colorScheme of [before, other] as const) {
     await page.emulateMedia({ colorScheme });
-    const offences = (await findings(page, without)).flatMap(({ id, help, nodes }) =>
-      nodes.map(({ html, failureSummary }) => `${colorScheme}: ${id}: ${help}\n${html}\n${failureSummary ?? ''}`),
+    const offences = (await findings(page, colorScheme === before ? STANDARDS : COLOURS, without)).flatMap(
+      ({ id, help, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${colorScheme}: ${id}: ${help}\n${html}\n${failureSummary ?? ''}`),
     );
     assert.deepEqual(offences, [], `${page.url()} is not accessible`);
   }
@@ -138,7 +162,7 @@ export async function assertAccessible(page: Page, without: readonly string[] = 
 }
 
 /** Through the debugger: the content policy, rightly, lets no page run what came from outside. */
-async function findings(page: Page, without: readonly string[]): Promise<readonly Finding[]> {
+async function findings(page: Page, runOnly: RunOnly, without: readonly string[]): Promise<readonly Finding[]> {
   const session = await page.context().newCDPSession(page);
   try {
     const run = async (expression: string) => {
@@ -152,7 +176,7 @@ async function findings(page: Page, without: readonly string[]): Promise<readonl
     };
     await run(`typeof axe === 'undefined' ? void (() => { ${AXE} })() : undefined`);
     const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]));
-    const options = { runOnly: STANDARDS, resultTypes: ['violations'], rules };
+    const options = { runOnly, resultTypes: ['violations'], rules };
     return (await run(
       `axe.run(document, ${JSON.stringify(options)}).then(({ violations }) => violations.map(({ id, help, nodes }) =>
         ({ id, help, nodes: nodes.map(({ html, failureSummary }) => ({ html, failureSummary })) })))`,
