@@ -3488,7 +3488,7 @@ declare
 begin
   for c in
     select id, token from conversations
-    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than and takeover_by is null
+    where last_seq > done_seq and first_pending_at < clock_timestamp() - p_older_than and takeover_by is null
       and not exists (
         select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
       and not exists (
@@ -3908,16 +3908,17 @@ declare
   ready uuid[];
   too_fast uuid[];
   sessionless uuid[];
+  lost uuid[];
   some_wait boolean;
-  some_lost boolean;
 begin
   perform 1 from conversations c
   where c.id = any (array(select j.c from json_to_recordset(p_jobs) j (c uuid))) order by c.id for update;
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
-  select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
-    array_agg(h.id) filter (where h.is_too_fast), bool_or(h.waits), bool_or(h.lost and not h.waits)
-  into ready, sessionless, too_fast, some_wait, some_lost
+  select array_agg(h.id) filter (where not (h.waits or h.lost)),
+    array_agg(h.id) filter (where not (h.waits or h.lost) and h.needs_session),
+    array_agg(h.id) filter (where h.is_too_fast), array_agg(h.id) filter (where h.lost and not h.waits), bool_or(h.waits)
+  into ready, sessionless, too_fast, lost, some_wait
   from (
     select c.id, pending.waits or pending.is_too_fast as waits, pending.is_too_fast,
       c.running_turn is not null as lost,
@@ -3946,6 +3947,12 @@ begin
     perform hold_conversations(too_fast);
     perform tell_watchers('turn', too_fast);
   end if;
+  if lost is not null then
+    -- A turn that is marked running belongs to a worker that died, or was presumed dead. One that lives still has this job too, and
+    -- ends it for both when it finds its turn gone (the library deletes a finished job whoever has locked it). If we died
+    -- after that, nobody would have these texts: so they get a job that nobody else has.
+    perform give_back(j.c, j.t, 0) from json_to_recordset(p_jobs) j (c uuid, t int) where j.c = any (lost);
+  end if;
 
   if some_wait then
     return query
@@ -3962,12 +3969,6 @@ begin
   end if;
   if ready is null then
     return;
-  end if;
-
-  if some_lost then
-    -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
-    update turns set state = 'lost', ended_at = clock_timestamp()
-    where id = any (array(select c.running_turn from conversations c where c.id = any (ready))) and state = 'running';
   end if;
 
   if sessionless is not null then

@@ -56,11 +56,13 @@ export function createAgent(name: string, calls: AgentCall[], posts: AgentPost[]
     posts.push(noted);
     const body = { text: about.text, ...(about.inReplyTo === undefined ? {} : { in_reply_to: about.inReplyTo }) };
     const key = `${name} ${about.inReplyTo ?? about.text}`.replaceAll(' ', '-');
+    let isSure = true;
     for (let tries = 0; noted.end === 'open' && !hushed.signal.aborted; tries++) {
       if (tries > 0) await pause(Math.min(1_000, 50 * 2 ** tries));
       const answer = await tryPost(payload.conversation_id, body, key).catch(() => null);
-      if (answer !== null && !mayPass(answer.status, answer.code))
-        noted.end = answer.status < 300 ? 'taken' : 'refused';
+      isSure &&= answer !== null && answer.status < 500;
+      if (answer === null || mayPass(answer.status, answer.code)) continue;
+      noted.end = answer.status < 300 ? 'taken' : isSure ? 'refused' : 'unsure';
     }
   }
 

@@ -39,8 +39,8 @@ export type AgentPost = {
   readonly text: string;
   /** The words of the texts that it answers; none for a text of its own, which nobody else says. */
   readonly answers: readonly string[];
-  /** Posted under one key until there is an end to it. */
-  end: 'open' | 'taken' | 'refused';
+  /** Posted under one key until there is an end to it. `unsure`: refused, but an earlier try got no answer and may still be on its way. */
+  end: 'open' | 'taken' | 'refused' | 'unsure';
 };
 
 /** A message that the carrier took from us. */

@@ -215,6 +215,7 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
     const [begun] = await startTurns(real.db.pools.worker, [job], { quietMs: 0, maxTexts: 50 });
     return begun;
   };
+  const wasRunning = one.running !== null && behind === 0 && one.takenBy === null && one.fates.length > one.done;
   let started = await startIt();
   if (started?.kind === 'wait') {
     // Nine answers in half a minute look like a machine: it is held for a while, which passes here at once.
@@ -227,6 +228,14 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
   if (behind > 0 || !waits || one.takenBy !== null) {
     assert.equal(started, null, 'a turn was started by a stale job, without a text, or while an operator answers');
     if (behind === 0) one.endedTokens.add(token);
+    return;
+  }
+  if (wasRunning) {
+    // Its texts have a job of their own now, which is not shared with whoever runs the turn.
+    assert.equal(started, null, 'a turn was started over one that runs');
+    one.endedTokens.add(token);
+    one.epoch += 1;
+    one.running = null;
     return;
   }
   assert.equal(started?.kind, 'turn');

@@ -58,44 +58,28 @@ describe('a worker and its rivals', { concurrency: 6 }, () => {
     return { line, agent, ann, answers, job: { conversationId: id as string, token: token as number } };
   }
 
-  test('the answer of a turn that another worker has started anew is dropped and kept as late', async () => {
-    const { line, ann, answers, job } = await held();
-    const rival = await start(world, job);
-    assert.ok(rival);
-    answers[0]!.resolve('From the worker that lost.');
+  test('the answer of a turn whose job came to another worker too is dropped and kept as late', async () => {
+    const { line, agent, ann, answers, job } = await held();
+    assert.equal(await start(world, job), null);
+    await until(() => agent.calls.length === 2);
+    answers[0]!.resolve('From the turn that lost.');
     await until(
       async () => (await world.sql`select 1 from exchanges where conversation_id = ${job.conversationId}`).length,
     );
-    assert.deepEqual(await finish(world, rival, 'From the rival.'), { pending: false });
+    answers[1]!.resolve('From the turn after it.');
+    assert.equal((await ann.next()).body, 'From the turn after it.');
     const story = await line.story(ann);
-    assert.deepEqual(
-      ann.texts().map(({ body }) => body),
-      ['From the rival.'],
-    );
+    assert.equal(ann.texts().length, 1);
     assert.deepEqual(
       story.turns.map(({ state }) => state),
       ['lost', 'replied'],
     );
     assert.deepEqual(
       story.exchanges.filter(({ kind }) => kind === 'agent').map(({ late, outcome }) => [late, outcome]),
-      [[true, 'reply']],
-    );
-  });
-
-  test('a rival that comes back after the turn has ended can write nothing', async () => {
-    const { line, ann, answers, job } = await held();
-    const rival = await start(world, job);
-    const third = await start(world, job);
-    assert.ok(rival && third);
-    assert.equal(await finish(world, rival, 'Too late.'), null);
-    assert.deepEqual(await finish(world, third, 'Just right.'), { pending: false });
-    // As after a commit whose answer got lost: it stands, and nothing more is said.
-    assert.deepEqual(await finish(world, third, 'Twice.'), { pending: false });
-    answers[0]!.resolve('Never heard.');
-    await until(async () => (await line.story(ann)).exchanges.some(({ late }) => late));
-    assert.deepEqual(
-      ann.texts().map(({ body }) => body),
-      ['Just right.'],
+      [
+        [true, 'reply'],
+        [false, 'reply'],
+      ],
     );
   });
 
@@ -127,6 +111,41 @@ describe('a worker and its rivals', { concurrency: 6 }, () => {
   });
 });
 
+test('a worker that comes back after others have taken its texts can write nothing, and leaves them their job', async () => {
+  const world = await startWorld({ parts: GATEWAY_ONLY });
+  try {
+    const line = await world.line();
+    const ann = line.person();
+    await ann.text('hello');
+    const first = await line.conversation(ann);
+    const job = { conversationId: first.id as string, token: first.token as number };
+    const turn = await start(world, job);
+    assert.equal(await start(world, job), null);
+    // The job that both had is ended by whoever of them is first; the texts have another one by then.
+    const { token } = await line.conversation(ann);
+    assert.notEqual(token, job.token);
+    assert.deepEqual(
+      (await world.sql`select payload from graphile_worker._private_jobs where payload ->> 'c' = ${job.conversationId}`)
+        .map(({ payload }) => payload.t)
+        .toSorted(),
+      [job.token, token],
+    );
+    assert.equal(await finish(world, turn!, 'Too late.'), null);
+    const anew = await start(world, { ...job, token });
+    assert.deepEqual(await finish(world, anew!, 'Just right.'), { pending: false });
+    // As after a commit whose answer got lost: it stands, and nothing more is said.
+    assert.deepEqual(await finish(world, anew!, 'Twice.'), { pending: false });
+    assert.equal(await finish(world, turn!, 'Never heard.'), null);
+    const parts = await world.sql`select body from outbound_parts where conversation_id = ${job.conversationId}`;
+    assert.deepEqual(
+      parts.map(({ body }) => body),
+      ['Just right.'],
+    );
+  } finally {
+    await world.stop();
+  }
+});
+
 test('texts that break every worker are given up, and the conversation goes on', async () => {
   const world = await startWorld({ parts: GATEWAY_ONLY });
   try {
@@ -134,11 +153,14 @@ test('texts that break every worker are given up, and the conversation goes on',
     const agent = await line.agent(() => 'Fine.');
     const ann = line.person();
     await ann.text('poison');
-    const { id, token } = await line.conversation(ann);
+    const startIt = async () => {
+      const { id, token } = await line.conversation(ann);
+      return start(world, { conversationId: id, token });
+    };
     // Ten workers die over it.
     for (let death = 1; death <= 10; death++) {
-      const turn = await start(world, { conversationId: id, token });
-      assert.equal(turn?.tries, death);
+      assert.equal((await startIt())?.tries, death);
+      assert.equal(await startIt(), null);
     }
     await world.runtime(['worker']);
     assert.equal((await ann.next()).body, FALLBACK_TEXT);

@@ -57,7 +57,7 @@ $$;
 
 -- Starts the turns of conversations whose job holds the right token. A conversation whose burst is still coming in, or that is
 -- held, is not started: wait_ms says how long to wait, now_held that it is held from this moment on. One that has nothing
--- waiting, that an operator has, or whose token is stale, gives no row: its job ends.
+-- waiting, that an operator has, whose token is stale, or that was found running, gives no row: its job ends.
 --
 -- A turn takes everything that waits (with the policy `queue` one text, unless they were held). Of more than p_max_texts the
 -- agent gets the first ten and the newest; left_out says how many are between them.
@@ -76,16 +76,17 @@ declare
   ready uuid[];
   too_fast uuid[];
   sessionless uuid[];
+  lost uuid[];
   some_wait boolean;
-  some_lost boolean;
 begin
   perform 1 from conversations c
   where c.id = any (array(select j.c from json_to_recordset(p_jobs) j (c uuid))) order by c.id for update;
 
   -- Bursts: people type in pieces. Quiet for quiet_ms, but never longer than 5 s from the first text.
-  select array_agg(h.id) filter (where not h.waits), array_agg(h.id) filter (where not h.waits and h.needs_session),
-    array_agg(h.id) filter (where h.is_too_fast), bool_or(h.waits), bool_or(h.lost and not h.waits)
-  into ready, sessionless, too_fast, some_wait, some_lost
+  select array_agg(h.id) filter (where not (h.waits or h.lost)),
+    array_agg(h.id) filter (where not (h.waits or h.lost) and h.needs_session),
+    array_agg(h.id) filter (where h.is_too_fast), array_agg(h.id) filter (where h.lost and not h.waits), bool_or(h.waits)
+  into ready, sessionless, too_fast, lost, some_wait
   from (
     select c.id, pending.waits or pending.is_too_fast as waits, pending.is_too_fast,
       c.running_turn is not null as lost,
@@ -114,6 +115,12 @@ begin
     perform hold_conversations(too_fast);
     perform tell_watchers('turn', too_fast);
   end if;
+  if lost is not null then
+    -- A turn that is marked running belongs to a worker that died, or was presumed dead. One that lives still has this job too, and
+    -- ends it for both when it finds its turn gone (the library deletes a finished job whoever has locked it). If we died
+    -- after that, nobody would have these texts: so they get a job that nobody else has.
+    perform give_back(j.c, j.t, 0) from json_to_recordset(p_jobs) j (c uuid, t int) where j.c = any (lost);
+  end if;
 
   if some_wait then
     return query
@@ -130,12 +137,6 @@ begin
   end if;
   if ready is null then
     return;
-  end if;
-
-  if some_lost then
-    -- A turn that is still marked running belongs to a worker that died or was presumed dead: its epoch is over.
-    update turns set state = 'lost', ended_at = clock_timestamp()
-    where id = any (array(select c.running_turn from conversations c where c.id = any (ready))) and state = 'running';
   end if;
 
   if sessionless is not null then
@@ -317,7 +318,7 @@ begin
   where is_watched();
 end $$;
 
--- Gives a conversation back: its worker stops, or the turn broke in a way nobody foresaw. The running job's token is made
+-- Gives a conversation back: its worker stops or is gone, or the turn broke in a way nobody foresaw. The running job's token is made
 -- stale and a new job added for later, in one step; the library's own retry is never used (its back-off would grow over
 -- all texts a job has served).
 create or replace function give_back(p_conversation uuid, p_token int, p_delay_ms int)
@@ -351,7 +352,7 @@ declare
 begin
   for c in
     select id, token from conversations
-    where last_seq > done_seq and last_pending_at < clock_timestamp() - p_older_than and takeover_by is null
+    where last_seq > done_seq and first_pending_at < clock_timestamp() - p_older_than and takeover_by is null
       and not exists (
         select 1 from turns t where t.id = running_turn and t.started_at > clock_timestamp() - p_older_than)
       and not exists (
