@@ -126,7 +126,7 @@ async function build(stack: AsyncDisposableStack, options: PlaceOptions) {
     // The carrier hears no keywords here, so that what keeps silence after a STOP is Darkspere alone.
     DARKSPERE_CARRIER_KEYWORDS: 'off',
     DARKSPERE_QUIET_MS: '50',
-    DARKSPERE_TURN_MS: '8000',
+    DARKSPERE_TURN_MS: '30000',
     DARKSPERE_AGENT_CONNECT_MS: '1000',
     DARKSPERE_AGENT_FIRST_BYTE_MS: '2000',
     DARKSPERE_AGENT_TOTAL_MS: '3000',
