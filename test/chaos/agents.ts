@@ -1,5 +1,6 @@
 // Agents in every mood. In a good one they say which texts they were shown; the history knows what they were shown anyway.
 import { setTimeout as pause } from 'node:timers/promises';
+import { createSlots } from '../../src/bridge/slots.ts';
 import {
   type Act,
   type Behaviour,
@@ -31,6 +32,8 @@ const LONG_EVERY = 20;
 
 /** A try of a post; a wire may have swallowed it. */
 const POST_MS = 3_000;
+/** Posts of an agent under way at once: after a stalled wire all that it has to say is due, see UNDER_WAY in crowd.ts. */
+const POSTS_UNDER_WAY = 16;
 /** Another try may go better: nothing came back, the gateway cannot, or the call that it answers still counts as open. */
 const mayPass = (status: number, code: string) => status >= 500 || code === 'conflict';
 
@@ -42,6 +45,7 @@ export function createAgent(name: string, calls: AgentCall[], posts: AgentPost[]
   let notes = 0;
   let door = { gateway: '', apiKey: '' };
   const hushed = new AbortController();
+  const underWay = createSlots(POSTS_UNDER_WAY);
 
   /** Under one key until somebody has said what became of it. */
   async function post(payload: Payload, about: { text: string; answers: readonly string[]; inReplyTo?: string }) {
@@ -59,7 +63,7 @@ export function createAgent(name: string, calls: AgentCall[], posts: AgentPost[]
     let isSure = true;
     for (let tries = 0; noted.end === 'open' && !hushed.signal.aborted; tries++) {
       if (tries > 0) await pause(Math.min(1_000, 50 * 2 ** tries));
-      const answer = await tryPost(payload.conversation_id, body, key).catch(() => null);
+      const answer = await underWay.run(() => tryPost(payload.conversation_id, body, key)).catch(() => null);
       isSure &&= answer !== null && answer.status < 500;
       if (answer === null || mayPass(answer.status, answer.code)) continue;
       noted.end = answer.status < 300 ? 'taken' : isSure ? 'refused' : 'unsure';
