@@ -1183,6 +1183,7 @@ CREATE OR REPLACE FUNCTION public.begin_rotation(p_agent uuid, p_presented bytea
 AS $function$
 begin
   if p_presented is null then
+    perform 1 from agent_registry where id = p_agent for update;
     update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent;
   else
     perform put_copy_first(p_agent, p_presented);

@@ -121,15 +121,17 @@ export async function retireOld(
   by: 'agent' | 'operator',
 ): Promise<void> {
   await sql`
-    with ended as (
-      delete from agent_copies where agent_id = ${agentId} and (is_ending or ${by === 'operator'})
+    with agent as (
+      select id from agent_registry where id = ${agentId} for update
+    ), ended as (
+      delete from agent_copies using agent where agent_id = agent.id and (is_ending or ${by === 'operator'})
     ), changed as (
       update agent_registry set
         ${what === 'secret' ? sql`` : sql`old_key_hash = null, old_key_until = null,`}
         ${what === 'key' ? sql`` : sql`old_signing_secret = null, old_secret_until = null,`}
         updated_at = now()
-      where id = ${agentId}
-      returning id
+      from agent where agent_registry.id = agent.id
+      returning agent.id
     )
     select pg_notify('agents_changed', id::text) from changed`;
 }

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { type AgentOptions, serveAgent } from '@darkspere/agent';
+import { retireOld } from '../../src/agents/credentials.ts';
 import { agentFolder } from '../support/agent-program.ts';
 import { keyHolder } from '../support/operator.ts';
 import { freePort } from '../support/program.ts';
@@ -149,6 +150,35 @@ describe('copies of an agent behind one address', { concurrency: 3 }, () => {
     assert.ok((await beat()).json.old_secret_valid_until);
     const rotated = (await atRegistration(world, 'POST', `${at}/rotate-secret`, {}, api_key)).json;
     assert.equal((await beat()).json.old_secret_valid_until, rotated.old_valid_until);
+  });
+
+  test('an operator who replaces what all copies hold waits for a copy that asks, and does not lock it out', async (t) => {
+    const agent = await startRegistrant(world, 'asking');
+    t.after(() => agent.close());
+    const { json } = await agent.register({}, '?probe=skip');
+    await agent.register({}, '?probe=skip');
+    const id = json.agent_id as string;
+    const { key } = await keyHolder(world, ['read', 'write']);
+    const ways = [
+      () => atRegistration(world, 'POST', `/api/agents/${id}/rotate-key`, {}, key),
+      () => atRegistration(world, 'POST', `/api/agents/${id}/rotate-secret`, {}, key),
+      () => retireOld(world.database.pools.web, id, 'both', 'operator'),
+    ];
+    for (const way of ways) {
+      let ended: Promise<unknown> | undefined;
+      await world.sql.begin(async (copy) => {
+        await copy`select from agent_registry where id = ${id} for update`;
+        ended = way();
+        await until(async () => {
+          const [row] = await world.sql<{ n: number }[]>`
+            select count(*)::int as n from pg_locks where not granted and pid in (
+              select pid from pg_stat_activity where datname = current_database())`;
+          return row!.n > 0;
+        });
+        assert.equal((await copy`select from agent_copies where agent_id = ${id} for update nowait`).length, 1);
+      });
+      await ended;
+    }
   });
 
   test('seventeen are one agent; of more the one goes that was not heard of for longest', async (t) => {

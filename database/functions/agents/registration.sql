@@ -135,11 +135,13 @@ end $$;
 
 -- Before a copy is given a new key or secret (p_presented: the key that it asks with) it takes the first place. What an operator
 -- replaces (null) is replaced for all copies: what the others hold ends then too, and each of them asks for its own meanwhile.
+-- The agent's row is locked before those of its copies, everywhere: copies ask while an operator does.
 create or replace function begin_rotation(p_agent uuid, p_presented bytea, p_until timestamptz)
 returns void language plpgsql set search_path = public, pg_temp
 as $$
 begin
   if p_presented is null then
+    perform 1 from agent_registry where id = p_agent for update;
     update agent_copies set valid_until = least(valid_until, p_until), is_ending = true where agent_id = p_agent;
   else
     perform put_copy_first(p_agent, p_presented);
