@@ -29,7 +29,8 @@ describe('what is said twice or too late', () => {
     let id = '';
     for (const text of texts) {
       id = (await bridge.arrive(ann, text))!.conversationId;
-      turns.push((await bridge.start(id))!);
+      // Over one that runs: its texts get another job first.
+      turns.push((await bridge.start(id)) ?? (await bridge.start(id))!);
     }
     return { ann, id, turns };
   }

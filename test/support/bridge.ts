@@ -79,7 +79,7 @@ export function bridgeOf(
     },
     /** A keyword as the gateway handles it; false when it is none. */
     keyword: (from: string, text: string, more: Partial<Inbound> = {}) => consent.handle(inbound(from, text, more)),
-    /** Starts a turn as the job with the current token would; null when nothing waits. */
+    /** Starts a turn as the job with the current token would; null when nothing waits, or when one ran: its texts have a new token. */
     async start(conversationId: string): Promise<Turn | null> {
       const [row] = await db.admin<{ token: number }[]>`select token from conversations where id = ${conversationId}`;
       const [start] = await startTurns(worker, [{ conversationId, token: row!.token }], { quietMs: 0, maxTexts: 50 });
