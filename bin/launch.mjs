@@ -15,8 +15,8 @@ const OLDEST_NODE = 24;
 const NODE_FLAGS = ['--max-semi-space-size=8'];
 
 /**
- * Where Node keeps our code as it compiled it, which is a third of what a short command takes. Beside the code, so that whoever may not
- * change the one may not change the other; where it cannot be written, Node goes without.
+ * Where Node keeps our code as it compiled it: a command that is short spends much of its time on that. Beside the code, so that whoever
+ * may not change the one may not change the other; where it cannot be written, Node goes without.
  */
 const COMPILED = join(root, 'node_modules', '.cache', 'compiled');
 

@@ -169,6 +169,14 @@ const CASES: readonly (readonly [rule: Rule, what: string, doctor: (story: Docto
       for (const id of ['m27', 'm28']) note(story, id);
     },
   ],
+  [
+    'doubled',
+    'it was refused after a try without an answer, and is stored twice',
+    (story) => {
+      story.posts.push(posted('unsure'));
+      for (const id of ['m27', 'm28']) note(story, id);
+    },
+  ],
   ['doubled', 'a text is stored twice', ({ rows }) => rows.messages.push({ ...rows.messages[0]!, id: 'm9' })],
   ['doubled', 'two turns answered one text', ({ rows }) => rows.turns.push({ ...rows.turns[0]!, id: 'm99' })],
   [
@@ -284,6 +292,14 @@ describe('the checker', () => {
     const { rows, ...history } = story;
     assert.deepEqual(check(history, rows), []);
     assert.deepEqual(leftAfterStop(history, rows), 1);
+  });
+
+  it('does not count a post that was refused after a try without an answer: that try may arrive later', () => {
+    const story = sound();
+    story.posts.push(posted('unsure'));
+    note(story, 'm27');
+    const { rows, ...history } = story;
+    assert.deepEqual(check(history, rows), []);
   });
 
   it('does not count a request that reaches its agent after the turn was given up', () => {

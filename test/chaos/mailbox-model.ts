@@ -215,7 +215,6 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
     const [begun] = await startTurns(real.db.pools.worker, [job], { quietMs: 0, maxTexts: 50 });
     return begun;
   };
-  const wasRunning = one.running !== null && behind === 0 && one.takenBy === null && one.fates.length > one.done;
   let started = await startIt();
   if (started?.kind === 'wait') {
     // Nine answers in half a minute look like a machine: it is held for a while, which passes here at once.
@@ -230,7 +229,7 @@ export async function start(one: Conversation, real: Real, behind = 0): Promise<
     if (behind === 0) one.endedTokens.add(token);
     return;
   }
-  if (wasRunning) {
+  if (one.running !== null) {
     // Its texts have a job of their own now, which is not shared with whoever runs the turn.
     assert.equal(started, null, 'a turn was started over one that runs');
     one.endedTokens.add(token);

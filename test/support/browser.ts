@@ -142,8 +142,8 @@ type Finding = {
 };
 
 /**
- * Asserts that axe finds nothing to object to, in this theme, nor to the colours of the other one; the page is left in the theme it had. `without` names rules that do
- * not fit what is open.
+ * Asserts that axe finds nothing to object to in this theme, nor to the colours of the other one; the page is left in the theme it
+ * had. `without` names rules that do not fit what is open.
  */
 export async function assertAccessible(page: Page, without: readonly string[] = []): Promise<void> {
   const before = (await page.evaluate<boolean>(`matchMedia('(prefers-color-scheme: dark)').matches`))

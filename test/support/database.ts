@@ -45,7 +45,7 @@ const newName = () => `test_${randomBytes(6).toString('hex')}`;
 export async function freshDatabase(sizes: PoolSizes = { web: 4, worker: 4, admin: 2 }): Promise<TestDatabase> {
   const at = parseConnection(await serverUrl());
   const name = newName();
-  // Copied file by file: half the work of writing the whole copy to the log as well.
+  // File by file: the default writes the whole copy to the log as well.
   await onServer(at, `create database ${name} template ${TEMPLATE} strategy file_copy`);
   const connection = { ...at, database: name };
   const admin = openSql(connection, { max: 2 });
