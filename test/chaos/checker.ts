@@ -229,12 +229,15 @@ function reordered(story: Story, parts: ReadonlyMap<string, Part>): Violation[] 
   const answers = replies.flatMap(({ body }) => wordsIn(body).map((word) => place.get(word) ?? Number.NaN));
   if (answers.some((at, n) => n > 0 && !(at >= answers[n - 1]!)))
     problems.push(`answers left as ${replies.map(({ body }) => wordsIn(body).join(' ')).join(' | ')}`);
-  // A notice answers a keyword and may overtake.
-  const positions = story.accepted.flatMap((message) => {
-    const part = parts.get(message.partId ?? '');
-    return part && part.kind !== 'notice' ? [part.position] : [];
-  });
-  if (positions.some((at, n) => n > 0 && at < positions[n - 1]!)) problems.push(`parts left as ${positions.join(' ')}`);
+  // A notice answers a keyword and may overtake; answers and what agents say by themselves pass each other.
+  const left = story.accepted.flatMap(({ partId }) => parts.get(partId ?? '') ?? []);
+  const isOwn = ({ kind }: Part) => kind === 'proactive';
+  const answered = left.filter((part) => part.kind !== 'notice' && !isOwn(part));
+  for (const line of [answered, left.filter(isOwn)]) {
+    const positions = line.map(({ position }) => position);
+    if (positions.some((at, n) => n > 0 && at < positions[n - 1]!))
+      problems.push(`parts left as ${positions.join(' ')}`);
+  }
   return problems.map((what) => ({ rule: 'reordered', person: story.person, what }));
 }
 

@@ -52,6 +52,8 @@ export type Conversation = {
   readonly carrier: Map<string, string>;
   /** Positions of replies in the order in which the carrier took them. */
   readonly left: number[];
+  /** The same of what its agent said by itself. */
+  readonly leftOwn: number[];
 };
 
 export type Model = { readonly conversations: readonly Conversation[] };
@@ -90,6 +92,7 @@ function newConversation(): Conversation {
     claimable: new Set(),
     carrier: new Map(),
     left: [],
+    leftOwn: [],
   };
 }
 
@@ -458,8 +461,10 @@ export async function dispatch(one: Conversation, real: Real, n: number, taken: 
   one.carrier.set(id, claimed.took);
   const { position, kind } = (await real.bridge.parts(one.id!)).find((row) => row.id === id)!;
   if (kind === 'notice') return;
-  assert.ok(Number(position) > (one.left.at(-1) ?? 0), `part ${position} left after ${one.left}`);
-  one.left.push(Number(position));
+  // Answers and what agents say by themselves pass each other.
+  const left = kind === 'proactive' ? one.leftOwn : one.left;
+  assert.ok(Number(position) > (left.at(-1) ?? 0), `part ${position} left after ${left}`);
+  left.push(Number(position));
 }
 
 /** The worker writes down what it heard, or that it heard nothing. */

@@ -50,7 +50,8 @@ describe('a number whose texts wait for ten hours', () => {
     assert.ok(Math.abs(Number(refused.headers.get('retry-after')) * 1_000 - (freeAt - Date.now())) < 5_000);
     assert.deepEqual(await left(), untouched);
 
-    // Answers go on: they pass all of it.
+    // Answers go on: they pass all of it, also what waits for the same person.
+    await world.sql`update sender_pacing set replies_until = now() where sender = ${line.number}`;
     await ann.text('still there?');
     const replies = await until(async () => {
       const rows = await world.sql<{ is_soon: boolean }[]>`
@@ -59,6 +60,7 @@ describe('a number whose texts wait for ten hours', () => {
       return rows.length === 2 && rows;
     });
     assert.ok(replies.every(({ is_soon }) => is_soon));
+    assert.equal((await ann.next()).body, 'Answer.');
 
     await world.sql`update sender_pacing set bulk_until = now() where sender = ${line.number}`;
     assert.equal((await post()).status, 201);

@@ -14,6 +14,9 @@ $$;
 create or replace function queue_replies(p_replies json, p_pacing boolean, p_hand_over boolean default false)
 returns uuid[] language plpgsql
 as $$
+declare
+  -- First, because the locks of the pacing come after those of parts.
+  passing uuid[] := pass_bulk(p_replies);
 begin
   with reply as materialized (
     select t.*, row_number() over () as place
@@ -62,9 +65,58 @@ begin
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
 
+  if passing <> '{}' then
+    update conversations c set
+      out_seq = (select max(p.position) from outbound_parts p where p.conversation_id = c.id)
+    where c.id = any (passing);
+  end if;
+
   perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
 end $$;
+
+-- Makes room for replies before the bulk that waits at the end of their conversations' lines: an answer must not wait for the
+-- hours that bulk may take, as it would be worth nothing by then. Gives those conversations; until the room is filled their
+-- out_seq is what is before it. Bulk that has its job keeps it, and leaves when its time comes, in between if need be.
+create or replace function pass_bulk(p_replies json) returns uuid[]
+language plpgsql
+as $$
+declare
+  passing uuid[] := array(
+    select c.id from json_to_recordset(p_replies) r (conversation_id uuid, kind text)
+    join conversations c on c.id = r.conversation_id
+    join outbound_parts latest on latest.conversation_id = c.id and latest.position = c.out_seq
+    where r.kind <> 'proactive' and latest.kind = 'proactive' and before_bulk(c) < c.out_seq);
+begin
+  if passing = '{}' then
+    return passing;
+  end if;
+  -- All by their ids, like those who claim. A claim may be faster: its part stays where it is.
+  perform 1 from outbound_parts p
+  where p.id = any (array(
+    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > before_bulk(c)
+    where c.id = any (passing)))
+  order by p.id for update;
+  update conversations c set out_seq = before_bulk(c), out_head = least(c.out_head, before_bulk(c) + 1) where c.id = any (passing);
+  -- In two steps, because no two parts may have one position in between either.
+  update outbound_parts p set position = -p.position
+  from conversations c where c.id = any (passing) and p.conversation_id = c.id and p.position > c.out_seq;
+  update outbound_parts p set position = json_array_length(r.parts) - p.position
+  from json_to_recordset(p_replies) r (conversation_id uuid, parts json)
+  where r.conversation_id = any (passing) and p.conversation_id = r.conversation_id and p.position < 0;
+  return passing;
+end $$;
+
+-- The place of a conversation's line behind which nothing but bulk waits; its end when none does.
+create or replace function before_bulk(p_line conversations) returns bigint
+language sql volatile
+as $$
+  select coalesce(min(p.position) - 1, p_line.out_seq) from outbound_parts p
+  where p.conversation_id = p_line.id and p.state = 'queued' and p.position > coalesce((
+    select other.position from outbound_parts other
+    where other.conversation_id = p_line.id and not (other.kind = 'proactive' and other.state in ('queued', 'void'))
+    order by other.position desc limit 1), 0)
+$$;
 
 -- Gives the next part of each conversation its send job, if its predecessor allows: a settled one at once, an accepted one
 -- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet. Notices, the answers
@@ -130,12 +182,15 @@ begin
   return handed_over;
 end $$;
 
--- Gives the newest part of a conversation its send job although others wait before it.
+-- Gives the newest notice of a conversation its send job although others wait before it. Only bulk can be behind it.
 create or replace function release_notice(p_conversation uuid) returns void
 language sql as $$
   select graphile_worker.add_job('send', json_build_object('p', p.id),
     run_at := p.send_at, max_attempts := 1000, job_key := 'send:' || p.id, priority := -10 * c.priority)
-  from conversations c join outbound_parts p on p.conversation_id = c.id and p.position = c.out_seq
+  from conversations c
+  cross join lateral (
+    select * from outbound_parts p where p.conversation_id = c.id and p.kind = 'notice' order by p.position desc limit 1
+  ) p
   where c.id = p_conversation and p.position >= c.out_head and p.state = 'queued'
 $$;
 
@@ -234,7 +289,7 @@ create or replace function state_rank(p_state text) returns int language sql imm
 $$;
 
 revoke execute on function worth_sending(text), queue_replies(json, boolean, boolean), release_parts(uuid[], boolean),
-  release_notice(uuid), apply_statuses(json, text) from public;
+  pass_bulk(json), before_bulk(conversations), release_notice(uuid), apply_statuses(json, text) from public;
 grant execute on function apply_statuses(json, text) to darkspere_web, darkspere_worker;
 grant execute on function worth_sending(text) to darkspere_worker;
 -- The view message_log calls it for whoever reads.

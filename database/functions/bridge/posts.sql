@@ -84,16 +84,18 @@ begin
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', t.id, 'kind', case when t.id is null then 'proactive' else 'reply' end,
     'body', p_body, 'parts', p_parts)), p_pacing);
-  -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
-  select max(send_at) - interval '10 hours' into room_at
-  from outbound_parts where conversation_id = c.id and position > c.out_seq and kind = 'proactive';
-  if room_at > clock_timestamp() then
-    raise exception sqlstate 'DS001' using message = 'sender_busy';
-  end if;
-  -- Its turn in line may come when the person sleeps.
-  room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
-  if wakes and room_at is not null then
-    raise exception sqlstate 'DS001' using message = 'quiet_hours';
+  if p_in_reply_to is null then
+    -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
+    select max(send_at) - interval '10 hours' into room_at
+    from outbound_parts where conversation_id = c.id and position > c.out_seq;
+    if room_at > clock_timestamp() then
+      raise exception sqlstate 'DS001' using message = 'sender_busy';
+    end if;
+    -- Its turn in line may come when the person sleeps.
+    room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
+    if wakes and room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
   end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;

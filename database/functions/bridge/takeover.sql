@@ -194,7 +194,8 @@ begin
   end if;
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', turn, 'kind', 'operator', 'body', p_body, 'parts', p_parts)), p_pacing);
-  select p.message_id into posted from outbound_parts p where p.conversation_id = c.id and p.position = c.out_seq + 1;
+  select p.message_id into posted from outbound_parts p
+  where p.conversation_id = c.id and p.kind = 'operator' order by p.position desc limit 1;
 
   update conversations set more = p_more, outage_told_at = null where id = c.id;
   if holder is not null then

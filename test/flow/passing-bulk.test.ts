@@ -1,0 +1,137 @@
+// What a person is answered does not wait for an agent's own texts to that person, which may have a place in line hours ahead.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Bridge, bridgeOf, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { newSid } from '../support/signed-webhook.ts';
+
+describe('a person for whom bulk waits', () => {
+  let db: TestDatabase;
+  let bridge: Bridge;
+  before(async () => {
+    db = await freshDatabase();
+    bridge = bridgeOf(db);
+  });
+  after(() => db.drop());
+
+  /** Parts of an agent's own text, which leave in an hour. */
+  async function bulk(id: string, bodies: readonly string[]): Promise<void> {
+    const parts = bodies.map((text) => ({ text, segments: 1 }));
+    const post = [{ conversation_id: id, kind: 'proactive', body: bodies.join(' '), parts }];
+    await db.admin.begin(async (sql) => {
+      await sql`select queue_replies(${JSON.stringify(post)}::text::json, false)`;
+      await sql`
+        update outbound_parts set send_at = now() + interval '1 hour' where conversation_id = ${id} and kind = 'proactive'`;
+      await sql`
+        update graphile_worker._private_jobs set run_at = now() + interval '1 hour'
+        where key in (select 'send:' || p.id from outbound_parts p where p.conversation_id = ${id})`;
+    });
+  }
+
+  async function answer(id: string, person: string, bodies: readonly string[]): Promise<void> {
+    await bridge.arrive(person, 'hello');
+    await bridge.finish([reply((await bridge.start(id))!, bodies)]);
+  }
+
+  const line = async (id: string) =>
+    (await bridge.parts(id)).map(({ body, state, position }) => [Number(position), body, state]);
+  const named = async (id: string, body: string): Promise<PartRow> =>
+    (await bridge.parts(id)).find((part) => part.body === body)!;
+  const dueMinutes = async (part: PartRow): Promise<number | null> => {
+    const due = (await bridge.sendJobs()).get(part.id);
+    return due ? Math.round(Math.abs(due.getTime() - Date.now()) / 60_000) : null;
+  };
+
+  /** The part is claimed and has reached its person. */
+  async function arriveAtPerson(part: PartRow): Promise<void> {
+    const [claimed] = await bridge.claim([part.id]);
+    const sid = newSid();
+    await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: sid })]);
+    await bridge.status([{ part: part.id, sid, state: 'sent' }]);
+  }
+
+  test('is answered at once, part by part, and gets the bulk after that', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await bulk(id, ['news', 'more news']);
+    await answer(id, ann, ['one', 'two']);
+    assert.deepEqual(await line(id), [
+      [1, 'welcome', 'queued'],
+      [2, 'one', 'queued'],
+      [3, 'two', 'queued'],
+      [4, 'news', 'queued'],
+      [5, 'more news', 'queued'],
+    ]);
+    assert.equal(await dueMinutes(await named(id, 'one')), null, 'it would overtake an answer');
+    await arriveAtPerson(await named(id, 'welcome'));
+    assert.deepEqual([await dueMinutes(await named(id, 'one')), await dueMinutes(await named(id, 'two'))], [0, null]);
+    await arriveAtPerson(await named(id, 'one'));
+    assert.equal(await dueMinutes(await named(id, 'two')), 0);
+    await arriveAtPerson(await named(id, 'two'));
+    assert.deepEqual(
+      [await dueMinutes(await named(id, 'news')), await dueMinutes(await named(id, 'more news'))],
+      [60, null],
+    );
+    // Once more, now that the bulk is at its head again.
+    await answer(id, ann, ['three']);
+    assert.equal(await dueMinutes(await named(id, 'three')), 0);
+    await arriveAtPerson(await named(id, 'three'));
+    await arriveAtPerson(await named(id, 'news'));
+    assert.equal(await dueMinutes(await named(id, 'more news')), 60);
+    assert.deepEqual(
+      (await line(id)).map(([, body]) => body),
+      ['welcome', 'one', 'two', 'three', 'news', 'more news'],
+    );
+  });
+
+  test('bulk whose time comes meanwhile leaves, holds up nothing behind it, and leaves once', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news']);
+    await answer(id, ann, ['one', 'two']);
+    await arriveAtPerson(await named(id, 'news'));
+    await arriveAtPerson(await named(id, 'one'));
+    await arriveAtPerson(await named(id, 'two'));
+    await answer(id, ann, ['three']);
+    assert.equal(await dueMinutes(await named(id, 'three')), 0);
+    assert.deepEqual(await bridge.claim([(await named(id, 'news')).id]), [null]);
+  });
+
+  test('bulk that is on its way already stays before the answer', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news', 'more news']);
+    const [claimed] = await bridge.claim([(await named(id, 'news')).id]);
+    await answer(id, ann, ['one']);
+    assert.deepEqual(
+      (await line(id)).map(([, body]) => body),
+      ['welcome', 'news', 'one', 'more news'],
+    );
+    assert.equal(await dueMinutes(await named(id, 'one')), null);
+    await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '30003' })]);
+    assert.equal(await dueMinutes(await named(id, 'one')), 0);
+    assert.equal((await named(id, 'more news')).state, 'void');
+  });
+
+  test('hears the answer to a keyword at once, and nothing after a STOP', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news']);
+    await bridge.keyword(ann, 'HELP');
+    const [, help, news] = (await bridge.parts(id)) as [PartRow, PartRow, PartRow];
+    assert.deepEqual([help.kind, news.body], ['notice', 'news']);
+    assert.equal(await dueMinutes(help), 0);
+    await answer(id, ann, ['one']);
+    await arriveAtPerson(help);
+    assert.equal(await dueMinutes(await named(id, 'one')), 0);
+    await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
+    assert.deepEqual(
+      (await line(id)).slice(2).map(([, , state]) => state),
+      ['void', 'void'],
+    );
+    assert.deepEqual(await bridge.claim([(await named(id, 'news')).id]), [null]);
+  });
+});
