@@ -255,7 +255,7 @@ describe('the roles of the database', () => {
     ['add a job by hand', ['darkspere_web'], `select graphile_worker.add_job('send', '{}')`],
     ['make up what an agent said', ROLES, `update replays set reply = 'x'`],
     ['pretend that somebody watches', ROLES, 'insert into live_watchers values (new_id(), now())'],
-    ['call a part of a function', ROLES, `select opt_out('sms', 'x', 'x', null)`],
+    ['call a part of a function', ROLES, `select opt_out('sms', 'x', 'x', null, now())`],
     ['start turns', ['darkspere_web'], `select start_turns('[]', 0, 1)`],
     ['take in texts', ['darkspere_worker'], `select ingest_texts('[]', 0, null)`],
     ['pretend that a migration ran', ROLES, `insert into schema_migrations (name, checksum) values ('x', 'x')`],

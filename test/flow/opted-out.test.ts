@@ -98,6 +98,44 @@ describe('somebody who has opted out', () => {
     assert.deepEqual(await bridge.finish([reply(turn, ['too late'])]), [null]);
   });
 
+  test('and has texted START since the carrier refused a text stays in, however late we hear of the refusal', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['one']);
+    const [one] = await bridge.parts(id);
+    const [claimed] = await bridge.claim([one!.id]);
+    await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
+    await bridge.keyword(ann, 'START', { optOutHandled: 'START' });
+    await bridge.record([sendRecord(claimed!, { state: 'failed', error_code: '21610', opted_out: true })]);
+    assert.equal((await bridge.arrive(ann, 'hello again'))!.refused, null);
+    const turn = (await bridge.start(id))!;
+    await bridge.status([{ part: one!.id, sid: newSid(), state: 'failed', errorCode: '21610', optedOut: true }]);
+    assert.equal((await bridge.finish([reply(turn, ['welcome back'])])).length, 1);
+    const [, next] = await bridge.parts(id);
+    assert.equal(next!.state, 'queued');
+    // What is refused after the START is news.
+    const [again] = await bridge.claim([next!.id]);
+    await bridge.record([sendRecord(again!, { state: 'failed', error_code: '21610', opted_out: true })]);
+    assert.equal((await bridge.arrive(ann, 'hello?'))!.refused, 'opted_out');
+  });
+
+  test('before the database’s clock was set back is in again with a START after that', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['one']);
+    await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
+    await db.admin`update consents set changed_at = changed_at + interval '1 hour' where their_address = ${ann}`;
+    await db.admin`
+      update conversations set outage_told_at = now() + interval '1 hour',
+        answered_at = array(select now() + interval '1 hour' from generate_series(1, 9))
+      where id = ${id}`;
+    await db.pools.worker`select shift_times(3600)`;
+    await bridge.keyword(ann, 'START', { optOutHandled: 'START' });
+    assert.equal((await bridge.arrive(ann, 'hello again'))!.refused, null);
+    const [row] = await db.admin<{ told: boolean; answers: number }[]>`
+      select outage_told_at <= now() as told, (select count(*)::int from unnest(answered_at) at where at <= now()) as answers
+      from conversations where id = ${id}`;
+    assert.deepEqual({ ...row }, { told: true, answers: 9 });
+  });
+
   /** Claims a part and records that the carrier refused it because the person has opted out of the whole service. */
   async function recordWithScope(scope: string, partId: string) {
     const claimed = await bridge.claim([partId]);

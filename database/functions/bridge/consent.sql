@@ -45,8 +45,9 @@ language sql immutable parallel safe as $$
   select p_consent.state = 'out' and p_consent.source = 'keyword' and p_consent.changed_at > p_received
 $$;
 
--- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw.
-create or replace function opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
+-- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw. p_tried: when the carrier was given
+-- what it refused. Whoever has texted START since is in; if not after all, the next text is refused again.
+create or replace function opt_out(p_channel text, p_ours text, p_theirs text, p_scope text, p_tried timestamptz)
 returns void language plpgsql
 as $$
 declare
@@ -55,7 +56,7 @@ begin
   insert into consents (channel, scope, their_address, state, source)
   values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'carrier')
   on conflict (channel, scope, their_address) do update set state = 'out', source = 'carrier', changed_at = clock_timestamp()
-  where consents.state <> 'out';
+  where consents.state <> 'out' and consents.changed_at <= p_tried;
   if found then
     covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
     perform 1 from conversations c where c.id = any (covered) order by c.id for update;
@@ -173,7 +174,7 @@ as $$
         and not stopped_since(s, coalesce(p_received, clock_timestamp())))
 $$;
 
-revoke execute on function conversations_of(text, text, text, text), stopped_since(consents, timestamptz), stop_conversations(uuid[]), opt_out(text, text, text, text),
+revoke execute on function conversations_of(text, text, text, text), stopped_since(consents, timestamptz), stop_conversations(uuid[]), opt_out(text, text, text, text, timestamptz),
   has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),
   apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean, timestamptz, text) from public;
 grant execute on function has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),

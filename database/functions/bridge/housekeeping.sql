@@ -29,6 +29,13 @@ begin
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
   where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
+  -- What has happened lies in the future too: a STOP would undo every START until then, answers would count as too fast, and an
+  -- outage as just told.
+  update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
+  update conversations set
+    answered_at = array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n),
+    outage_told_at = outage_told_at - step
+  where answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $$;

@@ -264,9 +264,9 @@ begin
   left join written w on w.id = s.part_id
   left join forward on true;
 
-  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
-  from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
-  join outbound_parts p on p.id = s.part_id
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope, p.sending_at)
+  from json_to_recordset(p_statuses) s (part_id uuid, provider_id text, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id and p.provider_id = s.provider_id
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 

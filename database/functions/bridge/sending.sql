@@ -111,7 +111,7 @@ begin
     select distinct on (s.part_id) s.* from json_to_recordset(p_sends)
       s (part_id uuid, attempts int, state text, provider_id text, segments int, error_code text, error_reason text,
          run_at_ms int, opted_out boolean)
-    order by s.part_id, s.state = 'accepted' desc
+    order by s.part_id, s.state = 'accepted' desc, s.attempts desc
   ), input as materialized (
     select n.*, p.state in ('sending', 'unknown') and p.attempts = n.attempts
         or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts,
@@ -154,9 +154,9 @@ begin
   )
   select touched into touched from again;
 
-  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
-  from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
-  join outbound_parts p on p.id = s.part_id
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope, p.sending_at)
+  from json_to_recordset(p_sends) s (part_id uuid, attempts int, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id and p.attempts = s.attempts
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
