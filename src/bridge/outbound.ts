@@ -116,9 +116,19 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   const underWay = createSlots(MAX_UNDER_WAY);
 
+  /** Parts that this process sends just now. */
+  const inHand = new Map<string, Promise<unknown>>();
+
+  /**
+   * A part's job that finds it in hand (`sendNow` waited for its claim until the job was due) waits for the end of that: a job
+   * that ends before it would leave the part to nobody if this process died.
+   */
   async function send({ p }: SendPayload): Promise<void> {
-    const sent = await underWay.run(() => claimAndSend(p));
-    if (sent) await record(sent);
+    for (let other = inHand.get(p); other; other = inHand.get(p)) await other;
+    const sent = underWay.run(() => claimAndSend(p)).then((result) => (result ? record(result) : undefined));
+    const ended = Promise.allSettled([sent]).then(() => inHand.delete(p));
+    inHand.set(p, ended);
+    await sent;
   }
 
   /** What is to be recorded; null when the part is not ours to send. */

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { claimParts, startTurns } from '../../src/bridge/store.ts';
 import { type Bridge, bridgeOf, type PartRow, sendRecord, somebody } from '../support/bridge.ts';
+import { openCarrier } from '../support/carrier.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
+import { until } from '../support/until.ts';
 
 describe('two jobs that meet', () => {
   let db: TestDatabase;
@@ -25,6 +27,25 @@ describe('two jobs that meet', () => {
       claimed.map((each) => each?.part_id ?? null),
       [part.id, null],
     );
+  });
+
+  test('a part that is sent ahead of its job keeps the job until what became of it is recorded', async () => {
+    const conversation = await bridge.answered(somebody(), ['the answer']);
+    const [part] = (await bridge.parts(conversation)) as [PartRow];
+    const answered = Promise.withResolvers<void>();
+    const carrier = await openCarrier(db, {}, { beforeRecord: () => answered.promise });
+    const order: string[] = [];
+    const state = async () => (await bridge.parts(conversation))[0]!.state;
+    const ahead = carrier.send(part);
+    const job = carrier.send(part).then(async () => order.push(`the job ends with the part ${await state()}`));
+    await until(() => carrier.simulator.messages().length > 0);
+    // Whatever the job does without the part, it has done by then.
+    await db.pools.worker`select pg_sleep(0.1)`;
+    order.push(`the carrier answers a part that is ${await state()}`);
+    answered.resolve();
+    await Promise.all([ahead, job]);
+    assert.deepEqual(order, ['the carrier answers a part that is sending', 'the job ends with the part accepted']);
+    await carrier.close();
   });
 
   test('a turn goes to the newest token, whatever stale job is in the same batch', async () => {

@@ -92,6 +92,8 @@ describe('STOP at each step of a send', () => {
     });
     await until(async () => (await db.admin`select 1 from consents where their_address = ${it.phone}`).length === 1);
     assert.equal(acknowledged, false);
+    // A sender that has not heard of it may still send in this half second.
+    await it.heard;
     gate.open();
     await Promise.all([sent, stopped]);
     assert.deepEqual(await it.states(), [VOID, VOID], 'it waits for another try');
