@@ -1146,9 +1146,9 @@ begin
   left join written w on w.id = s.part_id
   left join forward on true;
 
-  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
-  from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean)
-  join outbound_parts p on p.id = s.part_id
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope, p.sending_at)
+  from json_to_recordset(p_statuses) s (part_id uuid, provider_id text, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id and p.provider_id = s.provider_id
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
@@ -1160,6 +1160,17 @@ begin
 end $function$;
 grant execute on function apply_statuses(json,text) to darkspere_web;
 grant execute on function apply_statuses(json,text) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.before_bulk(p_line conversations)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  select coalesce(min(p.position) - 1, p_line.out_seq) from outbound_parts p
+  where p.conversation_id = p_line.id and p.state = 'queued' and p.position > coalesce((
+    select other.position from outbound_parts other
+    where other.conversation_id = p_line.id and not (other.kind = 'proactive' and other.state in ('queued', 'void'))
+    order by other.position desc limit 1), 0)
+$function$;
 
 CREATE OR REPLACE FUNCTION public.begin_probe(p_agent uuid, p_pool text, p_for interval)
  RETURNS boolean
@@ -2545,7 +2556,8 @@ begin
   end if;
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', turn, 'kind', 'operator', 'body', p_body, 'parts', p_parts)), p_pacing);
-  select p.message_id into posted from outbound_parts p where p.conversation_id = c.id and p.position = c.out_seq + 1;
+  select p.message_id into posted from outbound_parts p
+  where p.conversation_id = c.id and p.kind = 'operator' order by p.position desc limit 1;
 
   update conversations set more = p_more, outage_told_at = null where id = c.id;
   if holder is not null then
@@ -2573,7 +2585,7 @@ AS $function$
 $function$;
 grant execute on function operator_totals() to darkspere_web;
 
-CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text)
+CREATE OR REPLACE FUNCTION public.opt_out(p_channel text, p_ours text, p_theirs text, p_scope text, p_tried timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
@@ -2583,12 +2595,42 @@ begin
   insert into consents (channel, scope, their_address, state, source)
   values (p_channel, coalesce(p_scope, p_ours), p_theirs, 'out', 'carrier')
   on conflict (channel, scope, their_address) do update set state = 'out', source = 'carrier', changed_at = clock_timestamp()
-  where consents.state <> 'out';
+  where consents.state <> 'out' and consents.changed_at <= p_tried;
   if found then
     covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
     perform 1 from conversations c where c.id = any (covered) order by c.id for update;
     perform stop_conversations(covered);
   end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.pass_bulk(p_replies json)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+AS $function$
+declare
+  passing uuid[] := array(
+    select c.id from json_to_recordset(p_replies) r (conversation_id uuid, kind text)
+    join conversations c on c.id = r.conversation_id
+    join outbound_parts latest on latest.conversation_id = c.id and latest.position = c.out_seq
+    where r.kind <> 'proactive' and latest.kind = 'proactive' and before_bulk(c) < c.out_seq);
+begin
+  if passing = '{}' then
+    return passing;
+  end if;
+  -- All by their ids, like those who claim. A claim may be faster: its part stays where it is.
+  perform 1 from outbound_parts p
+  where p.id = any (array(
+    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > before_bulk(c)
+    where c.id = any (passing)))
+  order by p.id for update;
+  update conversations c set out_seq = before_bulk(c), out_head = least(c.out_head, before_bulk(c) + 1) where c.id = any (passing);
+  -- In two steps, because no two parts may have one position in between either.
+  update outbound_parts p set position = -p.position
+  from conversations c where c.id = any (passing) and p.conversation_id = c.id and p.position > c.out_seq;
+  update outbound_parts p set position = json_array_length(r.parts) - p.position
+  from json_to_recordset(p_replies) r (conversation_id uuid, parts json)
+  where r.conversation_id = any (passing) and p.conversation_id = r.conversation_id and p.position < 0;
+  return passing;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.post_message(p_agent uuid, p_conversation uuid, p_in_reply_to uuid, p_key text, p_body text, p_parts json, p_more text, p_scope text, p_pacing boolean)
@@ -2674,16 +2716,18 @@ begin
   perform queue_replies(json_build_array(json_build_object(
     'conversation_id', c.id, 'turn_id', t.id, 'kind', case when t.id is null then 'proactive' else 'reply' end,
     'body', p_body, 'parts', p_parts)), p_pacing);
-  -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
-  select max(send_at) - interval '10 hours' into room_at
-  from outbound_parts where conversation_id = c.id and position > c.out_seq and kind = 'proactive';
-  if room_at > clock_timestamp() then
-    raise exception sqlstate 'DS001' using message = 'sender_busy';
-  end if;
-  -- Its turn in line may come when the person sleeps.
-  room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
-  if wakes and room_at is not null then
-    raise exception sqlstate 'DS001' using message = 'quiet_hours';
+  if p_in_reply_to is null then
+    -- A carrier's own queue holds ten hours, and an agent's news is stale long before.
+    select max(send_at) - interval '10 hours' into room_at
+    from outbound_parts where conversation_id = c.id and position > c.out_seq;
+    if room_at > clock_timestamp() then
+      raise exception sqlstate 'DS001' using message = 'sender_busy';
+    end if;
+    -- Its turn in line may come when the person sleeps.
+    room_at := quiet_until(null, c.their_address, room_at + interval '10 hours');
+    if wakes and room_at is not null then
+      raise exception sqlstate 'DS001' using message = 'quiet_hours';
+    end if;
   end if;
   select id into posted from messages where conversation_id = c.id and direction = 'out' and id >= id_at(now() - interval '1 hour')
   order by id desc limit 1;
@@ -2882,7 +2926,8 @@ AS $function$
 declare
   n int;
 begin
-  delete from webhook_receipts where received_at < clock_timestamp() - p_older_than;
+  delete from webhook_receipts where ctid = any (array(
+    select ctid from webhook_receipts where received_at < clock_timestamp() - p_older_than limit 50000));
   get diagnostics n = row_count;
   delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
@@ -2933,6 +2978,9 @@ CREATE OR REPLACE FUNCTION public.queue_replies(p_replies json, p_pacing boolean
  RETURNS uuid[]
  LANGUAGE plpgsql
 AS $function$
+declare
+  -- First, because the locks of the pacing come after those of parts.
+  passing uuid[] := pass_bulk(p_replies);
 begin
   with reply as materialized (
     select t.*, row_number() over () as place
@@ -2980,6 +3028,12 @@ begin
   update conversations c set out_seq = c.out_seq + added.n
   from (select conversation_id, count(*) as n from placed group by conversation_id) added
   where c.id = added.conversation_id;
+
+  if passing <> '{}' then
+    update conversations c set
+      out_seq = (select max(p.position) from outbound_parts p where p.conversation_id = c.id)
+    where c.id = any (passing);
+  end if;
 
   perform tell_watchers('reply', array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid))) where is_watched();
   return release_parts(array(select conversation_id from json_to_recordset(p_replies) t (conversation_id uuid)), p_hand_over);
@@ -3108,7 +3162,7 @@ begin
     select distinct on (s.part_id) s.* from json_to_recordset(p_sends)
       s (part_id uuid, attempts int, state text, provider_id text, segments int, error_code text, error_reason text,
          run_at_ms int, opted_out boolean)
-    order by s.part_id, s.state = 'accepted' desc
+    order by s.part_id, s.state = 'accepted' desc, s.attempts desc
   ), input as materialized (
     select n.*, p.state in ('sending', 'unknown') and p.attempts = n.attempts
         or p.state in ('queued', 'sending', 'unknown') and n.state = 'accepted' as counts,
@@ -3151,9 +3205,9 @@ begin
   )
   select touched into touched from again;
 
-  perform opt_out(c.channel, c.our_address, c.their_address, p_scope)
-  from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean)
-  join outbound_parts p on p.id = s.part_id
+  perform opt_out(c.channel, c.our_address, c.their_address, p_scope, p.sending_at)
+  from json_to_recordset(p_sends) s (part_id uuid, attempts int, opted_out boolean)
+  join outbound_parts p on p.id = s.part_id and p.attempts = s.attempts
   join conversations c on c.id = p.conversation_id
   where s.opted_out;
 
@@ -3238,7 +3292,10 @@ CREATE OR REPLACE FUNCTION public.release_notice(p_conversation uuid)
 AS $function$
   select graphile_worker.add_job('send', json_build_object('p', p.id),
     run_at := p.send_at, max_attempts := 1000, job_key := 'send:' || p.id, priority := -10 * c.priority)
-  from conversations c join outbound_parts p on p.conversation_id = c.id and p.position = c.out_seq
+  from conversations c
+  cross join lateral (
+    select * from outbound_parts p where p.conversation_id = c.id and p.kind = 'notice' order by p.position desc limit 1
+  ) p
   where c.id = p_conversation and p.position >= c.out_head and p.state = 'queued'
 $function$;
 
@@ -3511,6 +3568,33 @@ begin
   return rescued;
 end $function$;
 grant execute on function rescue_conversations(interval) to darkspere_worker;
+
+CREATE OR REPLACE FUNCTION public.rescue_parts(p_older_than interval)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  n int;
+begin
+  with lost as (
+    select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
+    from outbound_parts p join conversations c on c.id = p.conversation_id
+    where p.id >= id_at(clock_timestamp() - interval '1 hour') and p.id < id_at(clock_timestamp() - p_older_than)
+      and p.state in ('queued', 'sending', 'unknown') and (p.position < c.out_head or p.kind = 'notice')
+      and greatest(p.send_at, p.again_at, p.sending_at) < clock_timestamp() - p_older_than
+      and not exists (
+        select from graphile_worker._private_jobs j where j.key in ('send:' || p.id, 'settle:' || p.id))
+  ), added as (
+    select graphile_worker.add_job(task, json_build_object('p', id), max_attempts := 1000, job_key := task || ':' || id,
+      priority := -10 * priority)
+    from lost
+  )
+  select count(*) into n from added;
+  return n;
+end $function$;
+grant execute on function rescue_parts(interval) to darkspere_worker;
 
 CREATE OR REPLACE FUNCTION public.reserve_time(p_load json, p_pacing boolean, p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS TABLE(our_address text, is_bulk boolean, rate double precision, starts_at timestamp with time zone, part_times timestamp with time zone[])
@@ -3807,6 +3891,13 @@ begin
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
   where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
+  -- What has happened lies in the future too: a STOP would undo every START until then, answers would count as too fast, and an
+  -- outage as just told.
+  update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
+  update conversations set
+    answered_at = array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n),
+    outage_told_at = outage_told_at - step
+  where answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $function$;

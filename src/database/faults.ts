@@ -49,6 +49,11 @@ export function mayPass(error: unknown): boolean {
   return isOutage(error) || isRollback(error);
 }
 
+/** query_canceled: it took longer than a statement may (statement_timeout), or somebody cancelled it. */
+export function isCancelled(error: unknown): boolean {
+  return codeOf(error) === '57014';
+}
+
 const MAX_TRIES = 3;
 
 /** Does a statement again when the server rolled it back for the sake of others: nothing of it was written. */

@@ -8,7 +8,7 @@ import { probeNow, type ProbePayload as StagedProbePayload } from '../agents/sta
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred, findDeferral } from '../bridge/posts.ts';
-import { mayPass } from '../database/faults.ts';
+import { isCancelled, mayPass } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import type { ChatPayload, Chats } from '../inbox/agent-chat.ts';
 import { indexMessages } from '../inbox/index-messages.ts';
@@ -108,35 +108,39 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       }),
       // Tells an agent that asked for it of a session that has become its own or is over.
       'session-events': task<SessionEventsPayload>((payload) => sessionEvents.run(payload)),
-      'ensure-probes': task(async () => {
+      'ensure-probes': chore(async () => {
         await prober?.ensure();
       }),
-      'prune-health': task(async () => {
+      'prune-health': chore(async () => {
         await sql`select keep_health_history()`;
         await sql`select prune_health(), prune_chats()`;
       }),
       // What the console finds texts with is made here, behind the text path.
-      'index-messages': task(async (_payload, signal) => {
+      'index-messages': chore(async (_payload, signal) => {
         await indexMessages(sql, signal);
       }),
-      'end-idle-sessions': task(async () => {
+      'end-idle-sessions': chore(async () => {
         await sql`select end_idle_sessions()`;
       }),
-      'rescue-conversations': task(async () => {
-        const [row] = await sql<{ n: number }[]>`select rescue_conversations('5 minutes') as n`;
-        if (row && row.n > 0) logger.error({ conversations: row.n }, 'texts waited without a job; they have one now');
+      'rescue-conversations': chore(async () => {
+        const [row] = await sql<{ conversations: number; parts: number }[]>`
+          select rescue_conversations('5 minutes') as conversations, rescue_parts('5 minutes') as parts`;
+        if (row && row.conversations + row.parts > 0) logger.error(row, 'what waited without a job has one now');
       }),
-      'prune-receipts': task(async () => {
-        await sql`select prune_receipts()`;
+      'prune-receipts': chore(async () => {
+        for (let pruned = 1; pruned > 0; ) {
+          const [row] = await sql<{ n: number }[]>`select prune_receipts() as n`;
+          pruned = row!.n;
+        }
       }),
       // A job that was tried a thousand times is dead: the library keeps it for ever, and its conversation seems to have one.
-      'prune-jobs': task(async () => {
+      'prune-jobs': chore(async () => {
         const dead = await sql`
           delete from graphile_worker._private_jobs where attempts >= max_attempts and locked_at is null returning id`;
         if (dead.length > 0)
           logger.error({ source: 'jobs', jobs: dead.length }, 'jobs that never succeeded were removed');
       }),
-      'rotate-partitions': task(async () => {
+      'rotate-partitions': chore(async () => {
         await sql`select ensure_partitions(), drop_old_partitions(), prune_replays()`;
       }),
     },
@@ -149,15 +153,23 @@ const LOOK_AGAIN_MS = 250;
  * A job that meets a database that is away waits for it: the library would try again after e^attempts seconds, long after it is
  * back. All of these may be begun anew; the one that ends with the process is taken over like any other.
  */
-function task<P>(handler: (payload: P, signal: AbortSignal | undefined) => Promise<void>): Task {
+function task<P>(
+  handler: (payload: P, signal: AbortSignal | undefined) => Promise<void>,
+  isWaitedFor: (error: unknown) => boolean = mayPass,
+): Task {
   return async (payload, { abortSignal }) => {
     for (;;) {
       try {
         return await handler(payload as P, abortSignal);
       } catch (error) {
-        if (!mayPass(error) || abortSignal?.aborted) throw error;
+        if (!isWaitedFor(error) || abortSignal?.aborted) throw error;
         await sleep(LOOK_AGAIN_MS);
       }
     }
   };
+}
+
+/** One that looks at all there is: where that takes longer than a statement may, it would again at once. The library tries later. */
+function chore(handler: (payload: unknown, signal: AbortSignal | undefined) => Promise<void>): Task {
+  return task(handler, (error) => mayPass(error) && !isCancelled(error));
 }

@@ -1,7 +1,9 @@
 // Jobs that the library gave up. It keeps them for ever, and the net under the mailbox takes each for a job that is still to run.
+// What has no job at all, the net finds.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { pino } from 'pino';
+import type { Sql } from '../../src/database/pools.ts';
 import { jobCatalogue } from '../../src/jobs/catalogue.ts';
 import { type Bridge, bridgeOf, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -18,10 +20,13 @@ describe('jobs that never succeeded', () => {
   after(() => db.drop());
 
   /** Runs a job of the housekeeping as a worker would. */
-  async function run(name: 'prune-jobs' | 'rescue-conversations'): Promise<void> {
+  async function run(
+    name: 'prune-jobs' | 'rescue-conversations' | 'prune-receipts' | 'end-takeover',
+    sql: Sql = db.pools.worker,
+  ): Promise<void> {
     const nobody = {} as never;
     const { work } = jobCatalogue({
-      sql: db.pools.worker,
+      sql,
       logger: pino({ base: null }, { write: (line: string) => void log.push(line) }),
       metrics: nobody,
       mailbox: nobody,
@@ -70,5 +75,43 @@ describe('jobs that never succeeded', () => {
     );
     assert.equal((await bridge.start(dead))?.texts[0]?.body, 'is anybody there?');
     assert.match(log.at(-1)!, /"level":50.*"conversations":1/);
+  });
+
+  test('the net gives a part a job that has none, and leaves those alone that have one or whose time has not come', async () => {
+    const parts = [];
+    for (const state of ['queued', 'sending', 'unknown', 'accepted', 'queued later', 'queued with a job']) {
+      const [part] = await bridge.parts(await bridge.answered(somebody(), [state]));
+      await db.admin`update outbound_parts set state = ${state.split(' ')[0]!} where id = ${part!.id}`;
+      if (state.endsWith('later'))
+        await db.admin`update outbound_parts set send_at = now() + interval '1 minute' where id = ${part!.id}`;
+      if (!state.endsWith('job'))
+        await db.admin`delete from graphile_worker._private_jobs where key = ${`send:${part!.id}`}`;
+      parts.push(part!);
+    }
+    const [queued, sending, unknown, , , withJob] = parts;
+    const rescue = async () => (await db.pools.worker`select rescue_parts('0 seconds') as n`)[0]!.n;
+    assert.equal(await rescue(), 3);
+    const jobs = await db.admin<{ key: string }[]>`
+      select key from graphile_worker._private_jobs where key ~ '^(send|settle):'`;
+    assert.deepEqual(
+      jobs.map(({ key }) => key).toSorted(),
+      [`send:${queued!.id}`, `send:${sending!.id}`, `send:${withJob!.id}`, `settle:${unknown!.id}`].toSorted(),
+    );
+    assert.equal(await rescue(), 0);
+  });
+
+  test('housekeeping that takes longer than a statement may is left to the library; what a text needs is tried at once', async () => {
+    let tries = 0;
+    /** As PostgreSQL says it at the first try: query_canceled. */
+    const overdue = (async () => {
+      tries += 1;
+      if (tries === 1)
+        throw Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' });
+      return [];
+    }) as unknown as Sql;
+    await assert.rejects(run('prune-receipts', overdue), { code: '57014' });
+    tries = 0;
+    await run('end-takeover', overdue);
+    assert.equal(tries, 2);
   });
 });

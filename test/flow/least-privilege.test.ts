@@ -128,6 +128,7 @@ const FUNCTIONS: Readonly<Record<RoleName, readonly string[]>> = {
     'release_trial',
     'renew_slots',
     'rescue_conversations',
+    'rescue_parts',
     'schedule_probe',
     'shift_times',
     'slots_in_use',

@@ -1,12 +1,14 @@
--- Forgets the ids of webhooks that no carrier delivers again (Twilio gives up within 15 s; people replay for days), and what
--- was counted in windows of pacing that are over, or in days that are. Gives the number of ids.
+-- Forgets the ids of webhooks that no carrier delivers again (Twilio gives up within 15 s; people replay for days), 50,000 at a
+-- time, and what was counted in windows of pacing that are over, or in days that are. Gives the number of ids: none when all is
+-- forgotten.
 create or replace function prune_receipts(p_older_than interval default '30 days')
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
   n int;
 begin
-  delete from webhook_receipts where received_at < clock_timestamp() - p_older_than;
+  delete from webhook_receipts where ctid = any (array(
+    select ctid from webhook_receipts where received_at < clock_timestamp() - p_older_than limit 50000));
   get diagnostics n = row_count;
   delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
@@ -40,6 +42,31 @@ begin
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $$;
 
+-- The net under the sends: parts of the last hour whose time was long ago, which are not at their end and have no job. Should
+-- never find any.
+create or replace function rescue_parts(p_older_than interval)
+returns int language plpgsql security definer set search_path = public, pg_temp
+as $$
+declare
+  n int;
+begin
+  with lost as (
+    select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
+    from outbound_parts p join conversations c on c.id = p.conversation_id
+    where p.id >= id_at(clock_timestamp() - interval '1 hour') and p.id < id_at(clock_timestamp() - p_older_than)
+      and p.state in ('queued', 'sending', 'unknown') and (p.position < c.out_head or p.kind = 'notice')
+      and greatest(p.send_at, p.again_at, p.sending_at) < clock_timestamp() - p_older_than
+      and not exists (
+        select from graphile_worker._private_jobs j where j.key in ('send:' || p.id, 'settle:' || p.id))
+  ), added as (
+    select graphile_worker.add_job(task, json_build_object('p', id), max_attempts := 1000, job_key := task || ':' || id,
+      priority := -10 * priority)
+    from lost
+  )
+  select count(*) into n from added;
+  return n;
+end $$;
+
 -- Ends sessions that went idle without another text.
 create or replace function end_idle_sessions()
 returns int language plpgsql security definer set search_path = public, pg_temp
@@ -62,5 +89,5 @@ begin
   return n;
 end $$;
 
-revoke execute on function prune_receipts(interval), shift_times(double precision), end_idle_sessions() from public;
-grant execute on function prune_receipts(interval), shift_times(double precision), end_idle_sessions() to darkspere_worker;
+revoke execute on function prune_receipts(interval), shift_times(double precision), rescue_parts(interval), end_idle_sessions() from public;
+grant execute on function prune_receipts(interval), shift_times(double precision), rescue_parts(interval), end_idle_sessions() to darkspere_worker;
