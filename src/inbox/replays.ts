@@ -5,7 +5,7 @@ import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { timeOf } from './cursor.ts';
 import type { AgentRef } from './message.ts';
-import { type Exchange, type Kept, toExchange } from './path-rows.ts';
+import { type Exchange, type Kept, keptColumns, toExchange } from './path-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import { type OperatorPolicy, type Refusal, refusal } from './takeover.ts';
 
@@ -107,8 +107,7 @@ async function callsOf(reader: Reader, replays: readonly Row[]): Promise<Map<str
   const rows = await rowsOf(
     reader,
     sql<(Kept & { replay_id: string })[]>`
-      select e.id, e.kind, e.turn_id, e.part_id, e.replay_id, a.name as agent_name, a.protocol, a.endpoint_url,
-        a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late
+      select ${keptColumns(sql)}, e.replay_id
       from exchanges e left join agent_registry a on a.id = e.agent_id
       where e.conversation_id = any (${[...new Set(begun.map((each) => each.conversation_id))]}::uuid[])
         and e.id >= id_at(${from}::timestamptz - interval '1 minute') and e.replay_id = any (${begun.map(({ id }) => id)}::uuid[])
