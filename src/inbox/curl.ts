@@ -11,7 +11,7 @@ export type CalledAgent = {
 };
 
 export type Called = CalledAgent & {
-  readonly kind: 'agent' | 'send' | 'find';
+  readonly kind: 'agent' | 'send';
   readonly target: string;
   readonly request: string;
 };
@@ -34,8 +34,6 @@ export function curlOf(called: Called): string {
 function commandOf(called: Called): string {
   const { kind, target, request } = called;
   switch (kind) {
-    case 'find':
-      return `curl -sS ${ACCOUNT} ${quoted(request === '' ? target : `${target}?${request}`)}`;
     case 'send': {
       // Reports on another message must not reach us as reports on this one.
       const form = request.replace(/(^|&)StatusCallback=[^&]*/, '');

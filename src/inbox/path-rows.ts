@@ -11,7 +11,7 @@ import type { ExchangeRow, Span, TextFate } from './span.ts';
 
 export type Exchange = {
   id: string;
-  kind: 'agent' | 'send' | 'find';
+  kind: 'agent' | 'send';
   attempt: number;
   target: string;
   http_status: number | null;
