@@ -6,6 +6,7 @@ import { assertReachableAddress, checkUrl, parseCidrs } from '../security/egress
 import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
 import type { Protocol } from './agent.ts';
+import { AGENT_KEY_PREFIX } from './registration.ts';
 
 export type ConfiguredAgent = {
   readonly url: string;
@@ -43,7 +44,7 @@ export async function keepConfiguredAgent(
   // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
   await sql`
     select keep_configured_agent(${newId()}, ${url.href}, ${agent.protocol}, ${metadata},
-      ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
+      ${hashKey(newApiKey(AGENT_KEY_PREFIX))}, ${secrets})`;
 }
 
 /** Without this, a demo agent that no longer runs would be asked first and fail. */

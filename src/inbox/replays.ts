@@ -1,5 +1,5 @@
 // Replays as operators see them: asked for, listed, and sent to the person on purpose.
-import { packText } from '../bridge/reply.ts';
+import { DEFAULT_MAX_SEGMENTS, packText } from '../bridge/reply.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
@@ -123,9 +123,6 @@ export type SendReplay = {
   readonly confirm?: string | undefined;
 };
 
-/** How long an answer may be where the number has no setting of its own, segments. */
-const MAX_SEGMENTS = 10;
-
 /**
  * Sends what a replay answered to the person, once; gives the message's id. It needs no takeover: what waits is still the
  * agent's to answer, or the operator's who has it. Throws not_found, conflict (not answered, or sent before), conversation_taken,
@@ -149,7 +146,8 @@ export async function sendReplay(
     );
   }
   // As the agent's answer would have been: within the number's budget, the rest for MORE.
-  const { body, parts, more } = packText(replay.reply ?? '', replay.max_segments ?? MAX_SEGMENTS, replay.media_urls);
+  const budget = replay.max_segments ?? DEFAULT_MAX_SEGMENTS;
+  const { body, parts, more } = packText(replay.reply ?? '', budget, replay.media_urls);
   const [row] = await retryRollbacks(
     () => sql<
       { verdict: 'ok' | 'unanswered' | 'sent_before' | Refusal; message_id: string; taken_by: string | null }[]
