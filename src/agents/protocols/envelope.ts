@@ -5,9 +5,17 @@ import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook, verifyWebhook } from '../../security/standard-webhooks.ts';
 import { type AgentCall, type AgentOutcome, type AgentResult, signingSecretsOf } from '../agent.ts';
-import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, saysLittle, storable } from './wire.ts';
-
-const MAX_MEDIA = 10;
+import {
+  exchange,
+  failed,
+  failureOfStatus,
+  MAX_MEDIA,
+  MAX_TEXT,
+  notJson,
+  parseJson,
+  saysLittle,
+  storable,
+} from './wire.ts';
 
 // Normalised: the text as it came may hold a NUL, which no database takes.
 const mediaUrl = z.url({ protocol: /^https$/, normalize: true }).max(2_000);

@@ -5,7 +5,17 @@ import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import type { Agent, AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
 import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
-import { exchange, failed, failureOfStatus, MAX_TEXT, notCalled, notJson, parseJson, storable } from './wire.ts';
+import {
+  exchange,
+  failed,
+  failureOfStatus,
+  MAX_TEXT,
+  misshapen,
+  notCalled,
+  notJson,
+  parseJson,
+  storable,
+} from './wire.ts';
 
 const path = z.string().min(1).max(200);
 
@@ -37,14 +47,7 @@ export type WebhookSettings = z.infer<typeof webhookSettings>;
 /** Posts the filled template and reads the reply. Never throws. */
 export async function callWebhook(call: AgentCall, http: Dispatcher): Promise<AgentResult> {
   const parsed = webhookSettings.safeParse(call.agent.metadata);
-  if (!parsed.success)
-    return {
-      outcome: failed(
-        'agent_contract',
-        `metadata.${parsed.error.issues[0]?.path.join('.')} of the agent is misshapen.`,
-      ),
-      exchange: notCalled(call),
-    };
+  if (!parsed.success) return { outcome: misshapen(parsed.error), exchange: notCalled(call) };
   const settings = parsed.data;
   const conversation = call.thread?.handle.conversation ?? call.sessionId;
   const { answer, exchange: record } = await exchange(

@@ -3,7 +3,7 @@
 import { type Artifact, type Message, type Part, Role, type StreamResponse, type Task, TaskState } from '@a2a-js/sdk';
 import type { AgentOutcome, Handle } from '../../agent.ts';
 import { handleIn } from '../template.ts';
-import { failed, MAX_TEXT, storable } from '../wire.ts';
+import { failed, isHttps, MAX_MEDIA, MAX_TEXT, storable } from '../wire.ts';
 
 /** The task as far as it is known. */
 export type Progress = {
@@ -135,8 +135,6 @@ function handleOf({ contextId, taskId }: Progress, isOpen: boolean): Handle {
   };
 }
 
-const MAX_MEDIA = 10;
-
 /** The first of several places that says something. */
 function replyOf(places: readonly (readonly Part[])[], handle: Handle): AgentOutcome {
   for (const parts of places) {
@@ -168,8 +166,4 @@ function contentOf(parts: readonly Part[]): { text: string; mediaUrls: string[] 
 /** Data for programs is no text for people, unless it is a text. */
 function dataText(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function isHttps(uri: string): boolean {
-  return uri.length <= 2_000 && URL.canParse(uri) && new URL(uri).protocol === 'https:';
 }

@@ -2,11 +2,10 @@
 import type { CallToolResult } from '@modelcontextprotocol/client';
 import type { AgentOutcome } from '../../agent.ts';
 import { at, handleIn, replyIn, textOf } from '../template.ts';
-import { failed, MAX_TEXT, parseJson, storable } from '../wire.ts';
+import { failed, isHttps, MAX_MEDIA, MAX_TEXT, parseJson, storable } from '../wire.ts';
 import type { McpSettings } from './settings.ts';
 import { CONVERSATION_FIELDS } from './tool-choice.ts';
 
-const MAX_MEDIA = 10;
 /** For what a text message cannot carry. */
 const ATTACHMENT = '[attachment]';
 
@@ -66,8 +65,4 @@ function contentOf(result: CallToolResult): { text: string; mediaUrls: string[] 
     else texts.push(ATTACHMENT);
   }
   return { text: texts.join('\n'), mediaUrls };
-}
-
-function isHttps(uri: string): boolean {
-  return uri.length <= 2_000 && URL.canParse(uri) && new URL(uri).protocol === 'https:';
 }
