@@ -3,19 +3,10 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
+import { withoutNul } from '../../text.ts';
 import type { Agent, AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
 import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
-import {
-  exchange,
-  failed,
-  failureOfStatus,
-  MAX_TEXT,
-  misshapen,
-  notCalled,
-  notJson,
-  parseJson,
-  storable,
-} from './wire.ts';
+import { exchange, failed, failureOfStatus, MAX_TEXT, misshapen, notCalled, notJson, parseJson } from './wire.ts';
 
 const path = z.string().min(1).max(200);
 
@@ -83,7 +74,7 @@ function read(answer: PostAnswer, settings: WebhookSettings, now: Date): AgentOu
   // Workflow engines answer with the list of their items.
   const value = Array.isArray(parsed.value) && parsed.value.length === 1 ? parsed.value[0] : parsed.value;
   const found = replyAt(value, settings);
-  const text = storable(found ?? '').trim();
+  const text = withoutNul(found ?? '').trim();
   if (text === '')
     return failed(
       'agent_contract',
@@ -98,7 +89,7 @@ function read(answer: PostAnswer, settings: WebhookSettings, now: Date): AgentOu
     text,
     mediaUrls: [],
     endSession: false,
-    ...(handle === null ? {} : { handle: { conversation: storable(handle) } }),
+    ...(handle === null ? {} : { handle: { conversation: withoutNul(handle) } }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { ZodError } from 'zod';
 import { now } from '../../clock.ts';
 import { DarkspereError, type ErrorCode } from '../../errors.ts';
 import { type PostAnswer, postJson, type Seen } from '../../security/post-json.ts';
+import { storable } from '../../text.ts';
 import type { AgentCall, AgentExchange, AgentOutcome, Approach } from '../agent.ts';
 
 export type Failed = Extract<AgentOutcome, { kind: 'failed' }>;
@@ -63,11 +64,6 @@ export function notCalled(call: AgentCall): AgentExchange {
 /** The part of an answer that is kept. */
 export function head(chunks: readonly Buffer[]): string {
   return storable(Buffer.concat(chunks).subarray(0, KEPT_RESPONSE).toString('utf8'));
-}
-
-/** PostgreSQL's text takes neither NUL nor half a surrogate pair. */
-export function storable(text: string): string {
-  return text.replaceAll('\0', '').toWellFormed();
 }
 
 /** A failure outcome; what may follow comes from the catalogue unless told otherwise. */
