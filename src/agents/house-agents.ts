@@ -1,23 +1,12 @@
 // Agents that come with the house: the one named in the environment, and the demo agent. They are ordinary rows of the
 // registry, marked by metadata.source, so that a start can bring them in line with its configuration.
+import type { AgentSettings } from '../config/agent.ts';
 import type { Sql } from '../database/pools.ts';
 import { newId } from '../ids.ts';
 import { assertReachableAddress, checkUrl, parseCidrs } from '../security/egress-rules.ts';
 import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
-import type { Protocol } from './agent.ts';
 import { AGENT_KEY_PREFIX } from './registration.ts';
-
-export type ConfiguredAgent = {
-  readonly url: string;
-  readonly protocol: Protocol;
-  /** Bearer credential for the endpoint, any protocol but `envelope`. */
-  readonly credential: string | null;
-  /** Standard Webhooks secret shared with the agent, protocol `envelope`. */
-  readonly signingSecret: string | null;
-  /** `model`, `instructions`. */
-  readonly metadata: Readonly<Record<string, string>>;
-};
 
 const SOURCE = 'environment';
 /** What stands in metadata.source of a demo agent, whose registration says it. */
@@ -29,7 +18,7 @@ export const DEMO_SOURCE = 'demo';
  */
 export async function keepConfiguredAgent(
   deps: { sql: Sql; secretBox: SecretBox; egressAllow: readonly string[] },
-  agent: ConfiguredAgent | null,
+  agent: AgentSettings | null,
 ): Promise<void> {
   const { sql } = deps;
   if (agent === null) {
