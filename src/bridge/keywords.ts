@@ -45,7 +45,7 @@ export function isYes(text: string): boolean {
   return /^\W*yes\W*$/i.test(text);
 }
 
-export type Choice =
+export type AgentChoice =
   | { readonly kind: 'list' }
   | { readonly kind: 'use'; readonly name: string }
   | { readonly kind: 'word'; readonly target: NumberWords[string] };
@@ -57,7 +57,7 @@ const LONGEST_NAME = 60;
  * The choice that a text makes, or null. The words of consent come first: whatever a number was given, STOP stays STOP. Whether
  * there is an agent of that name is for the caller to find out; "use my card" is a text like any other where there is none.
  */
-export function choiceOf(text: string, { isOffered, words }: AgentChoosing): Choice | null {
+export function choiceOf(text: string, { isOffered, words }: AgentChoosing): AgentChoice | null {
   if (text.length > LONGEST_NAME + 10 || keywordOf(text) !== null || isYes(text)) return null;
   const bare = bareWord(text);
   if (Object.hasOwn(words, bare)) return { kind: 'word', target: words[bare]! };

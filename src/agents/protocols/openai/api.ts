@@ -88,7 +88,7 @@ export function contextExceeded(answer: PostAnswer): boolean {
 }
 
 /** The failure that an answer's status means, with the endpoint's own code for it; null for 200–299. */
-export function failureOf(answer: PostAnswer, now: Date): Failed | null {
+export function failureOfAnswer(answer: PostAnswer, now: Date): Failed | null {
   const byStatus = failureOfStatus(answer, now);
   if (byStatus === null) return null;
   const code = codeName(errorOf(answer)?.code ?? '');

@@ -12,7 +12,7 @@ import {
   codeName,
   contextExceeded,
   errorOf,
-  failureOf,
+  failureOfAnswer,
   instructionsFor,
   LEAST_THINKING_TOKENS,
   type OpenaiSettings,
@@ -94,7 +94,7 @@ function result({ answer, exchange: record }: Exchanged, settings: OpenaiSetting
 }
 
 function read(answer: PostAnswer, settings: OpenaiSettings, now: Date): AgentOutcome {
-  const byStatus = failureOf(answer, now);
+  const byStatus = failureOfAnswer(answer, now);
   if (byStatus !== null) return byStatus;
   const parsed = parseJson(answer.bytes);
   if (parsed === null) return notJson(answer);
