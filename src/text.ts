@@ -10,3 +10,8 @@ export function storable(text: string): string {
   const clean = text.includes('\0') ? text.replaceAll('\0', '\uFFFD') : text;
   return clean.isWellFormed() ? clean : clean.toWellFormed();
 }
+
+/** The same for what an agent says: a NUL is left out, since U+FFFD would make a text message of it UCS-2, of twice the segments. */
+export function withoutNul(text: string): string {
+  return text.replaceAll('\0', '').toWellFormed();
+}

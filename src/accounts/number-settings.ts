@@ -2,7 +2,7 @@
 import type { Sql } from '../database/pools.ts';
 import type { PhoneNumbersRow } from '../database/tables.ts';
 import { campaignId } from './campaigns.ts';
-import { segmentsPerSecond } from './numbers.ts';
+import { type NumberWords, segmentsPerSecond } from './numbers.ts';
 
 type Columns = Pick<
   PhoneNumbersRow,
@@ -17,9 +17,6 @@ type Columns = Pick<
   | 'agent_choice'
   | 'required_capabilities'
 >;
-
-/** Bare word → what it leads to: any agent of a type, or the agent of a name. */
-export type NumberWords = Readonly<Record<string, { readonly type: string } | { readonly agent: string }>>;
 
 export type NumberSettings = Columns & {
   readonly address: string;

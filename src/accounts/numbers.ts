@@ -15,10 +15,13 @@ export type OurNumbers = {
   close(): void;
 };
 
+/** Bare word → what it leads to: any agent of a type, or the agent of a name. */
+export type NumberWords = Readonly<Record<string, { readonly type: string } | { readonly agent: string }>>;
+
 export type AgentChoosing = {
+  /** Whether AGENTS and USE mean anything. */
   readonly isOffered: boolean;
-  /** Bare word → any agent of a type, or the one of a name. */
-  readonly words: Readonly<Record<string, { readonly type: string } | { readonly agent: string }>>;
+  readonly words: NumberWords;
 };
 
 const NO_CHOICE: AgentChoosing = { isOffered: false, words: {} };
@@ -55,7 +58,7 @@ export function openNumbers(
   let choosing: ReadonlyMap<string, AgentChoosing> = new Map();
   let isRead = false;
   const read = async () => {
-    const rows = await sql<{ address: string; agent_choice: boolean; keywords: AgentChoosing['words'] }[]>`
+    const rows = await sql<{ address: string; agent_choice: boolean; keywords: NumberWords }[]>`
       select address, agent_choice, keywords from phone_numbers where is_active`;
     numbers = new Set(rows.map((row) => row.address));
     choosing = new Map(rows.map((row) => [row.address, { isOffered: row.agent_choice, words: row.keywords }]));

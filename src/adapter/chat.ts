@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, AgentOutcome } from '../agents/agent.ts';
 import type { Registry } from '../agents/registry.ts';
+import { DEFAULT_MAX_SEGMENTS } from '../bridge/reply.ts';
 import type { Turn } from '../bridge/store.ts';
 import { answerTurn, type TurnDeps } from '../bridge/turn.ts';
 import { now } from '../clock.ts';
@@ -58,8 +59,6 @@ export type Chat = {
 
 /** Questions that one process has open at once. */
 const MOST_AT_ONCE = 500;
-/** Agents are told the budget of a text message; an answer that is longer is given as it is. */
-const MAX_SEGMENTS = 10;
 
 type Reply = Extract<AgentOutcome, { kind: 'reply' }>;
 
@@ -165,7 +164,8 @@ function turnOf(question: Question, session: AdapterSession, agentType: string):
     agentId: session.agentId,
     agentType,
     requiredCapabilities: [],
-    maxSegments: MAX_SEGMENTS,
+    // Agents are told the budget of a text message; an answer that is longer is given as it is.
+    maxSegments: DEFAULT_MAX_SEGMENTS,
     texts: [{ id, body: question.message, media: [] }],
     leftOut: 0,
     hold: null,

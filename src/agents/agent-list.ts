@@ -5,6 +5,7 @@ import { isUuid } from '../ids.ts';
 import type { AgentStatus, Circuit, Protocol } from './agent.ts';
 import { HEALTHY_SCORE } from './health.ts';
 import { DEMO_SOURCE } from './house-agents.ts';
+import { noSuchAgent } from './registration.ts';
 import type { Probe } from './staged-probe/stages.ts';
 
 export type ListedAgent = {
@@ -121,7 +122,7 @@ export async function readAgent(sql: Sql, agentId: string, owner: Owner = {}): P
       select c.id, c.outcome, c.error_code from agent_health_checks c where c.agent_id = agent.id order by c.id desc limit 1
     ) checked on true
     where agent.id = ${agentId} ${ownedBy(sql, owner)}`;
-  if (!row) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (!row) throw noSuchAgent();
   return row;
 }
 

@@ -1,11 +1,10 @@
 // Keys with which agents come to us, and how keys and signing secrets are changed: for a time two of each hold, so that an agent
 // never has to be out between the old one and the new one.
 import type { Sql } from '../database/pools.ts';
-import { DarkspereError } from '../errors.ts';
 import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
 import { newSigningSecret } from '../security/standard-webhooks.ts';
-import { AGENT_KEY_PREFIX, KEEP_OLD_SECONDS } from './registration.ts';
+import { AGENT_KEY_PREFIX, KEEP_OLD_SECONDS, noSuchAgent } from './registration.ts';
 
 export type KeyHolder = {
   readonly id: string;
@@ -87,7 +86,7 @@ export async function rotateAgentKey(
   const [row] = await sql<{ until: Date | null }[]>`
     select rotate_agent_key(${agentId}, ${hashOf(presented)}::bytea, ${hashKey(apiKey)},
       make_interval(secs => ${keepSeconds})) as until`;
-  if (!row?.until) throw gone();
+  if (!row?.until) throw noSuchAgent();
   return { apiKey, oldUntil: keepSeconds === 0 ? null : row.until };
 }
 
@@ -102,7 +101,7 @@ export async function rotateAgentSecret(
   const [row] = await deps.sql<{ until: Date | null }[]>`
     select rotate_agent_secret(${agentId}, ${hashOf(presented)}::bytea, ${sealed},
       make_interval(secs => ${keepSeconds})) as until`;
-  if (!row?.until) throw gone();
+  if (!row?.until) throw noSuchAgent();
   return { signingSecret, oldUntil: keepSeconds === 0 ? null : row.until };
 }
 
@@ -134,8 +133,4 @@ export async function retireOld(
       returning agent.id
     )
     select pg_notify('agents_changed', id::text) from changed`;
-}
-
-function gone(): DarkspereError {
-  return new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
 }

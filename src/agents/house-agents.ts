@@ -1,22 +1,12 @@
 // Agents that come with the house: the one named in the environment, and the demo agent. They are ordinary rows of the
 // registry, marked by metadata.source, so that a start can bring them in line with its configuration.
+import type { AgentSettings } from '../config/agent.ts';
 import type { Sql } from '../database/pools.ts';
 import { newId } from '../ids.ts';
 import { assertReachableAddress, checkUrl, parseCidrs } from '../security/egress-rules.ts';
 import { hashKey, newApiKey } from '../security/keys.ts';
 import type { SecretBox } from '../security/secrets.ts';
-import type { Protocol } from './agent.ts';
-
-export type ConfiguredAgent = {
-  readonly url: string;
-  readonly protocol: Protocol;
-  /** Bearer credential for the endpoint, any protocol but `envelope`. */
-  readonly credential: string | null;
-  /** Standard Webhooks secret shared with the agent, protocol `envelope`. */
-  readonly signingSecret: string | null;
-  /** `model`, `instructions`. */
-  readonly metadata: Readonly<Record<string, string>>;
-};
+import { AGENT_KEY_PREFIX } from './registration.ts';
 
 const SOURCE = 'environment';
 /** What stands in metadata.source of a demo agent, whose registration says it. */
@@ -28,7 +18,7 @@ export const DEMO_SOURCE = 'demo';
  */
 export async function keepConfiguredAgent(
   deps: { sql: Sql; secretBox: SecretBox; egressAllow: readonly string[] },
-  agent: ConfiguredAgent | null,
+  agent: AgentSettings | null,
 ): Promise<void> {
   const { sql } = deps;
   if (agent === null) {
@@ -43,7 +33,7 @@ export async function keepConfiguredAgent(
   // It never calls us with a key of its own, so nobody is shown the one that the column asks for.
   await sql`
     select keep_configured_agent(${newId()}, ${url.href}, ${agent.protocol}, ${metadata},
-      ${hashKey(newApiKey('dsp_agent_'))}, ${secrets})`;
+      ${hashKey(newApiKey(AGENT_KEY_PREFIX))}, ${secrets})`;
 }
 
 /** Without this, a demo agent that no longer runs would be asked first and fail. */

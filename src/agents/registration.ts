@@ -17,6 +17,9 @@ export const AGENT_KEY_PREFIX = 'dsp_agent_';
 /** How long a key or secret holds on after it was replaced, unless told otherwise. */
 export const KEEP_OLD_SECONDS = 86_400;
 
+/** Somebody else's looks like one that is not there. */
+export const noSuchAgent = () => new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+
 export type NewAgent = {
   readonly name: string;
   readonly type: string;
@@ -131,7 +134,7 @@ export async function updateAgent(
   const [now] = await sql<Current[]>`
     select registered_with, name, type, protocol, endpoint_url, capabilities, max_concurrent_sessions, version, metadata
     from agent_registry where id = ${agentId} and status <> 'deactivated'`;
-  if (!now) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (!now) throw noSuchAgent();
   if (by === 'itself' && now.registered_with === 'operator') refuseOtherRole(now, change);
   const url = change.endpointUrl === undefined ? null : checkUrl(change.endpointUrl, parseCidrs(deps.egressAllow));
   // Else whoever has the agent's key could have the credential sent to a host of theirs.

@@ -3,6 +3,7 @@
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import type { AgentStatus } from './agent.ts';
+import { noSuchAgent } from './registration.ts';
 
 /** Who says that an agent is draining, when it says so itself. */
 export const BY_ITSELF = 'agent';
@@ -66,7 +67,7 @@ export async function activateAgent(sql: Sql, agentId: string, by: 'operator' | 
     select pg_notify('agents_changed', id::text) from changed`;
   if (rows.length > 0) return;
   const [row] = await sql<{ status: AgentStatus }[]>`select status from agent_registry where id = ${agentId}`;
-  if (!row) throw gone();
+  if (!row) throw noSuchAgent();
   if (row.status !== 'deactivated') return;
   throw new DarkspereError('forbidden', 'An operator has deactivated this agent, and only an operator brings it back.');
 }
@@ -92,10 +93,8 @@ type Statement = ReturnType<typeof fresh>;
 async function changed(sql: Sql, update: Statement): Promise<void> {
   const rows = await sql`
     with changed as (${update}) select pg_notify('agents_changed', id::text) from changed`;
-  if (rows.length === 0) throw gone();
+  if (rows.length === 0) throw noSuchAgent();
 }
-
-const gone = () => new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
 
 export type Heartbeat = {
   /** 0 to 1. */
@@ -140,6 +139,6 @@ export async function noteHeartbeat(sql: Sql, agentId: string, beat: Heartbeat):
     select changed.*, case
       when was_not <> (draining_since is null) then pg_notify('agents_changed', id::text) end as told
     from changed`;
-  if (!row) throw gone();
+  if (!row) throw noSuchAgent();
   return row;
 }

@@ -4,7 +4,7 @@ import type { Inbound } from '../channels/channel.ts';
 import { toTextMessage } from '../channels/plain-text.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
-import { bareWord, type Choice } from './keywords.ts';
+import { type AgentChoice, bareWord } from './keywords.ts';
 import { chosenText, listText, packNotice } from './reply.ts';
 
 export type ChoiceDeps = { readonly sql: Sql; readonly optOutScope: string | null; readonly pacing: boolean };
@@ -22,7 +22,7 @@ const MOST_NAMES = 12;
 const LONGEST_NAME = 40;
 
 /** Handles a text that chooses; false when there is nobody to choose, and it is a text for the agent. Durable when it resolves. */
-export async function choose(deps: ChoiceDeps, text: Inbound, choice: Choice): Promise<boolean> {
+export async function choose(deps: ChoiceDeps, text: Inbound, choice: AgentChoice): Promise<boolean> {
   const offered = await deps.sql<Offered[]>`
     select * from agents_to_choose(${text.channel}, ${text.to}, ${text.from})`;
   const names = new Map(offered.toReversed().map((agent) => [bareWord(agent.name), agent]));
@@ -40,7 +40,7 @@ export async function choose(deps: ChoiceDeps, text: Inbound, choice: Choice): P
 async function followWord(
   deps: ChoiceDeps,
   text: Inbound,
-  target: Extract<Choice, { kind: 'word' }>['target'],
+  target: Extract<AgentChoice, { kind: 'word' }>['target'],
   offered: readonly Offered[],
 ): Promise<boolean> {
   if ('agent' in target)

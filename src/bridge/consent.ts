@@ -1,10 +1,11 @@
 // Keywords come before any agent: STOP, START, HELP, RESET and MORE, and those that choose an agent; each one transaction.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentChoosing } from '../accounts/numbers.ts';
 import type { Inbound } from '../channels/channel.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { choose } from './choice.ts';
-import { type Choosing, choiceOf, isYes, type Keyword, keywordOf } from './keywords.ts';
+import { choiceOf, isYes, type Keyword, keywordOf } from './keywords.ts';
 import { NOTICES, packNotice, packText } from './reply.ts';
 
 export type ConsentDeps = {
@@ -13,7 +14,7 @@ export type ConsentDeps = {
   readonly pacing: boolean;
   readonly maxSegments: number;
   /** How people may choose an agent at one of our numbers. */
-  choosing(ours: string): Choosing;
+  choosing(ours: string): AgentChoosing;
   /** How long a STOP waits for the record of sends that were under way, milliseconds. */
   readonly lastSendsMs?: number;
 };

@@ -1,4 +1,5 @@
 // What a text means before any agent sees it. Pure; the words are data.
+import type { AgentChoosing, NumberWords } from '../accounts/numbers.ts';
 
 export type Keyword = 'stop' | 'start' | 'help' | 'reset' | 'more';
 
@@ -44,21 +45,10 @@ export function isYes(text: string): boolean {
   return /^\W*yes\W*$/i.test(text);
 }
 
-/** What a word of a number leads to: any agent of a type, or the agent of a name. */
-export type WordTarget = { readonly type: string } | { readonly agent: string };
-
-/** How people may choose at a number who answers them. */
-export type Choosing = {
-  /** Whether AGENTS and USE mean anything. */
-  readonly isOffered: boolean;
-  /** By their bare form. */
-  readonly words: Readonly<Record<string, WordTarget>>;
-};
-
-export type Choice =
+export type AgentChoice =
   | { readonly kind: 'list' }
   | { readonly kind: 'use'; readonly name: string }
-  | { readonly kind: 'word'; readonly target: WordTarget };
+  | { readonly kind: 'word'; readonly target: NumberWords[string] };
 
 const LIST = 'AGENTS';
 const LONGEST_NAME = 60;
@@ -67,7 +57,7 @@ const LONGEST_NAME = 60;
  * The choice that a text makes, or null. The words of consent come first: whatever a number was given, STOP stays STOP. Whether
  * there is an agent of that name is for the caller to find out; "use my card" is a text like any other where there is none.
  */
-export function choiceOf(text: string, { isOffered, words }: Choosing): Choice | null {
+export function choiceOf(text: string, { isOffered, words }: AgentChoosing): AgentChoice | null {
   if (text.length > LONGEST_NAME + 10 || keywordOf(text) !== null || isYes(text)) return null;
   const bare = bareWord(text);
   if (Object.hasOwn(words, bare)) return { kind: 'word', target: words[bare]! };

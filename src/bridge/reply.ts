@@ -4,7 +4,9 @@ import { packReply, splitParts } from '../channels/segments.ts';
 import type { ReplyPart } from './store.ts';
 
 /** The carrier's limit of one message body, characters. */
-const MAX_CHARACTERS = 1600;
+export const MAX_CHARACTERS = 1600;
+/** How long a reply may be where no number's own setting applies, segments; a new number has the same (phone_numbers.max_segments). */
+export const DEFAULT_MAX_SEGMENTS = 10;
 const LONGEST_NOTICE_SEGMENTS = 4;
 
 /** Told when nobody can answer; honest, short, no vendor's name. */

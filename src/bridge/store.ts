@@ -162,7 +162,7 @@ export type ReplyPart = { readonly text: string; readonly segments: number; read
 
 /** One call to an agent or to the carrier, as `exchanges` keeps it. */
 export type Exchange = {
-  readonly kind: 'agent' | 'send' | 'find';
+  readonly kind: 'agent' | 'send';
   readonly agent_id: string | null;
   readonly attempt: number;
   readonly target: string;

@@ -3,7 +3,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** `mms` is `sms` with media; WhatsApp and others are kinds of their own because the same person has another address there. */
-export type ChannelKind = 'sms' | 'whatsapp';
+export const CHANNELS = ['sms', 'whatsapp'] as const;
+export type ChannelKind = (typeof CHANNELS)[number];
 
 /** A webhook exactly as it arrived. `path` is the raw path and query string, percent-encoding untouched. */
 export type RawWebhook = { readonly path: string; readonly body: Buffer; readonly headers: IncomingHttpHeaders };

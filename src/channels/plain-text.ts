@@ -14,7 +14,7 @@ export function toTextMessage(markdown: string): string {
  * `#1`, `5 > 3`) stays as it is: a marker counts only where nobody would write it by accident.
  */
 export function toPlainText(markdown: string): string {
-  const lines = readBlocks(storable(markdown).split('\n'));
+  const lines = readBlocks(withoutControls(markdown).split('\n'));
   return lines
     .join('\n')
     .replace(/\n{3,}/g, '\n\n')
@@ -125,7 +125,7 @@ function bulletAsDash(line: string): string {
 const TERMINAL_CODE = new RegExp(`${String.fromCharCode(0x1b)}\\[[0-?]{0,32}[ -/]{0,8}[@-~]`, 'g');
 
 /** What a database and a carrier can hold: no control characters but line ends, no terminal codes, no half pairs. */
-function storable(text: string): string {
+function withoutControls(text: string): string {
   return text
     .replace(TERMINAL_CODE, '')
     .replace(/\r\n?|[\v\f\x85\u2028\u2029]/g, '\n')
@@ -163,7 +163,7 @@ function each(characters: string, replacement: string): Record<string, string> {
  * other than a line feed, nor a lone surrogate.
  */
 export function toGsm7Friendly(text: string): string {
-  const clean = storable(text);
+  const clean = withoutControls(text);
   if (isGsm7(clean)) return clean;
   const mapped = clean
     .normalize('NFC')

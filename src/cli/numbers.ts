@@ -1,12 +1,7 @@
 // `darkspere numbers`: how our numbers behave.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import {
-  listNumbers,
-  type NumberChange,
-  type NumberSettings,
-  type NumberWords,
-  setNumber,
-} from '../accounts/number-settings.ts';
+import { listNumbers, type NumberChange, type NumberSettings, setNumber } from '../accounts/number-settings.ts';
+import type { NumberWords } from '../accounts/numbers.ts';
 import { bareWord, wordProblem } from '../bridge/keywords.ts';
 import { Capabilities } from '../http/contract/agents.ts';
 import { withDatabase } from './database.ts';

@@ -11,6 +11,7 @@ export type AgentSettings = {
   readonly credential: string | null;
   /** Standard Webhooks secret, protocol `envelope`. */
   readonly signingSecret: string | null;
+  /** `model`, `instructions`. */
   readonly metadata: Readonly<Record<string, string>>;
 };
 

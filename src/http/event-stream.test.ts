@@ -5,10 +5,9 @@ import { type TestContext, test } from 'node:test';
 import { pino } from 'pino';
 import { type EventSource, openEvents } from '../../test/support/event-source.ts';
 import { until } from '../../test/support/until.ts';
-import { createEventHub, type EventHubDeps, type LiveEvent } from './event-stream.ts';
+import type { LiveListener as Listener, LiveEvent } from '../inbox/live.ts';
+import { createEventHub, type EventHubDeps } from './event-stream.ts';
 import { createServer } from './server.ts';
-
-type Listener = (event: LiveEvent | 'reset') => void;
 
 async function start(t: TestContext, options: Partial<EventHubDeps> = {}) {
   const listeners = new Map<Listener, string | undefined>();

@@ -4,19 +4,9 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { now } from '../clock.ts';
 import { DarkspereError } from '../errors.ts';
+import type { LiveEvent, LiveFeed } from '../inbox/live.ts';
 import type { Principal } from '../security/principal.ts';
 import type { AgentEvent, ChangeEvent, PhoneEvent } from './contract.ts';
-
-export type LiveEvent = { readonly id: string; readonly change: ChangeEvent | AgentEvent };
-
-/** Changes of all processes, as they happen. */
-export type LiveFeed = {
-  /** What came after `lastEventId` first; `reset` when that is not known any more. Gives the function that ends it. */
-  subscribe(listener: (event: LiveEvent | 'reset') => void, lastEventId?: string): () => void;
-  /** Where it is now: what comes after this id has not been told yet. */
-  readonly position: string;
-  close(): Promise<void>;
-};
 
 export type EventHub = {
   /** Answers the request with the stream, until the client leaves. Throws rate_limited when there are too many. */
@@ -33,6 +23,7 @@ export type EventHub = {
 };
 
 export type EventHubDeps = {
+  /** Changes of all processes, as they happen. */
   readonly feed: LiveFeed;
   /** Events of the simulated carrier, where there is one; gives the function that ends it. */
   readonly watchPhones: ((listener: (event: PhoneEvent) => void) => () => void) | null;
@@ -78,8 +69,10 @@ export function createEventHub(deps: EventHubDeps): EventHub {
   };
   /** All clients get the same event one after the other, and it is put into words once. */
   const frameOf = (event: LiveEvent): string => {
-    const name = 'agent_id' in event.change ? 'agent' : 'change';
-    if (last?.event !== event) last = { event, frame: frame(name, event.change, event.id) };
+    // The compiler checks that what the feed tells is what the contract promises.
+    const change: ChangeEvent | AgentEvent = event.change;
+    const name = 'agent_id' in change ? 'agent' : 'change';
+    if (last?.event !== event) last = { event, frame: frame(name, change, event.id) };
     return last.frame;
   };
   const tellAll = (text: string): void => {

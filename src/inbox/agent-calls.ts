@@ -1,7 +1,7 @@
 // What an agent was asked and what it said, and the sessions it holds: the way from an agent to the conversations.
 import type { Protocol } from '../agents/agent.ts';
 import { before, timeOf } from './cursor.ts';
-import { type Exchange, type Kept, toExchange } from './path-rows.ts';
+import { type Exchange, type Kept, keptColumns, toExchange } from './path-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type AgentExchange = {
@@ -73,8 +73,7 @@ async function exchangesOf(reader: Reader, ids: readonly string[]): Promise<Agen
   const rows = await rowsOf(
     reader,
     sql<(Row & { protocol: Protocol })[]>`
-      select e.id, e.kind, e.turn_id, e.part_id, e.replay_id, a.name as agent_name, a.protocol, a.endpoint_url,
-        a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late, e.conversation_id, c.their_address,
+      select ${keptColumns(sql)}, e.replay_id, e.conversation_id, c.their_address,
         (select m.id from messages m
           where m.conversation_id = e.conversation_id and m.seq = t.from_seq and e.replay_id is null
             and m.id < e.id and m.id >= id_at(t.started_at - ${LOOK_BACK_HOURS} * interval '1 hour')

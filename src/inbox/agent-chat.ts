@@ -7,7 +7,7 @@ import type { Capacity, Place } from '../agents/capacity.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import { openAgent } from '../agents/registry.ts';
 import { agentExchange } from '../bridge/exchange.ts';
-import { replyBudget } from '../bridge/reply.ts';
+import { DEFAULT_MAX_SEGMENTS, replyBudget } from '../bridge/reply.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
@@ -58,8 +58,6 @@ const LOOK_EVERY_MS = 100;
 const JOB_MS = 10_000;
 /** So long a full agent is asked for a place. */
 const PLACE_MS = 2_000;
-/** What agents are told a reply may take: as at a number with no setting of its own. */
-const MAX_SEGMENTS = 10;
 
 /**
  * Asks an agent and waits for what it says; an agent that fails is an answer too. Throws `not_found`, `rate_limited`, or
@@ -142,7 +140,7 @@ export function createChats(deps: {
       text: started.message,
       media: [],
       history: started.history.map((entry): HistoryEntry => ({ ...entry, timestamp: new Date(entry.timestamp) })),
-      replyBudget: replyBudget(MAX_SEGMENTS),
+      replyBudget: replyBudget(DEFAULT_MAX_SEGMENTS),
       deadlines: deps.deadlines,
       signal: shutdown.signal,
       thread: handle === null || at === null ? null : { agentId: agent.id, handle, missed: null, at },

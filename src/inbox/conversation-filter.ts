@@ -1,5 +1,6 @@
 // Which conversations a list is about: as a condition, and, where few can fulfil it, as those few.
 import type postgres from 'postgres';
+import { CHANNELS } from '../channels/channel.ts';
 import { DarkspereError } from '../errors.ts';
 import { isDeferred } from './conversation.ts';
 import { NEWEST } from './cursor.ts';
@@ -342,7 +343,7 @@ async function byNumber(reader: Reader, { number }: ConversationFilter, most: nu
   const { sql } = reader;
   return idsOf(
     reader,
-    sql`select c.id from unnest(array['sms', 'mms', 'whatsapp', 'webchat']) kind (channel)
+    sql`select c.id from unnest(${[...CHANNELS]}::text[]) kind (channel)
       join conversations c on c.channel = kind.channel and c.our_address = ${number} limit ${most}`,
   );
 }

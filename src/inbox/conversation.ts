@@ -1,15 +1,15 @@
 // A conversation as operators see it: who, in what state, and what was said last.
+import type { ChannelKind } from '../channels/channel.ts';
 import type { AgentRef, Message } from './message.ts';
 import { readMessages } from './message-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import type { Takeover } from './takeover.ts';
 
 export type ConversationState = 'answering' | 'waiting' | 'held' | 'deferred' | 'taken_over' | 'opted_out' | 'idle';
-export type Channel = 'sms' | 'mms' | 'whatsapp' | 'webchat';
 
 export type Conversation = {
   id: string;
-  channel: Channel;
+  channel: ChannelKind;
   our_address: string;
   their_address: string;
   state: ConversationState;
@@ -42,7 +42,7 @@ export type ConversationDetail = Conversation & {
 
 export type ConversationRow = {
   readonly id: string;
-  readonly channel: Channel;
+  readonly channel: ChannelKind;
   readonly our_address: string;
   readonly their_address: string;
   readonly created_at: Date;

@@ -130,13 +130,9 @@ describe('a call as a command', () => {
   it('names the account by variables, and has no reports on it sent to us', () => {
     const target = 'https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json';
     const send = 'To=%2B1555&Body=it%27s&StatusCallback=%2Fwebhooks%3Fpart%3D1';
-    const [sent, found] = run([
-      curlOf({ kind: 'send', target, request: send, ...agent(null) }),
-      curlOf({ kind: 'find', target, request: 'To=%2B1555', ...agent(null) }),
-    ]);
+    const [sent] = run([curlOf({ kind: 'send', target, request: send, ...agent(null) })]);
     assert.equal(argumentOf(sent!, '-u'), 'AC1:token');
     assert.equal(argumentOf(sent!, '--data-raw'), 'To=%2B1555&Body=it%27s');
-    assert.ok(found!.includes(`${target}?To=%2B1555`));
   });
 
   it('carries the credential in the header that the agent wants it in, and no other header whatever is registered', () => {

@@ -1,6 +1,7 @@
 // A call as a command for a terminal: what was sent, byte for byte as far as it is kept, with `$VARIABLES` where a secret was.
 // What is in it came from strangers, so nothing of it may mean anything to the shell, nor to a terminal it is pasted into.
 import type { Protocol } from '../agents/agent.ts';
+import { KEPT_REQUEST } from '../agents/protocols/wire.ts';
 
 /** The agent that was called, as it is registered now; nulls: none was, or its row is gone. */
 export type CalledAgent = {
@@ -11,13 +12,11 @@ export type CalledAgent = {
 };
 
 export type Called = CalledAgent & {
-  readonly kind: 'agent' | 'send' | 'find';
+  readonly kind: 'agent' | 'send';
   readonly target: string;
   readonly request: string;
 };
 
-/** Of longer requests only the beginning is kept (src/agents/protocols/wire.ts). */
-const KEPT = 8_192;
 const JSON_TYPE = `-H 'content-type: application/json'`;
 const STREAMS = `-H 'accept: application/json, text/event-stream'`;
 const ACCOUNT = '-u "$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN"';
@@ -27,15 +26,15 @@ const BEARER = `-H "authorization: \${AGENT_CREDENTIAL:+Bearer $AGENT_CREDENTIAL
 /** Runs in bash as it is; what it needs is curl and, where an agent checks signatures, openssl. */
 export function curlOf(called: Called): string {
   const cut =
-    called.request.length >= KEPT ? '# Only the beginning of the request was kept: this is not all of it.\n' : '';
+    called.request.length >= KEPT_REQUEST
+      ? '# Only the beginning of the request was kept: this is not all of it.\n'
+      : '';
   return cut + commandOf(called);
 }
 
 function commandOf(called: Called): string {
   const { kind, target, request } = called;
   switch (kind) {
-    case 'find':
-      return `curl -sS ${ACCOUNT} ${quoted(request === '' ? target : `${target}?${request}`)}`;
     case 'send': {
       // Reports on another message must not reach us as reports on this one.
       const form = request.replace(/(^|&)StatusCallback=[^&]*/, '');

@@ -1,5 +1,5 @@
 // Messages with their turns and parts: three statements for any number of them.
-import { type Message, type MessageRow, type PartRow, type TurnRow, toMessage } from './message.ts';
+import { type Message, type MessageRow, type PartRow, type TurnRow, toMessage, turnColumns } from './message.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 export type Told = { readonly row: MessageRow; readonly turn: TurnRow | null; readonly parts: readonly PartRow[] };
@@ -66,8 +66,7 @@ async function turnsOf(reader: Reader, rows: readonly MessageRow[]): Promise<Tur
   const turns = await rowsOf(
     reader,
     sql<TurnRow[]>`
-      select t.id, t.conversation_id, t.from_seq, t.to_seq, t.state, t.agent_id, a.name as agent_name, t.attempts, t.error_code,
-        t.started_at, t.ended_at
+      select ${turnColumns(sql)}
       from (
         select t.* from json_to_recordset(${JSON.stringify(wanted)}::text::json)
           w (conversation uuid, since uuid, "from" bigint, "to" bigint)

@@ -2,6 +2,7 @@
 // its turn and its parts, as in the view message_log, which says the same in SQL.
 import type { Refusal } from '../bridge/ingest.ts';
 import { explainErrorCode } from '../channels/twilio/error-codes.ts';
+import type { Sql } from '../database/pools.ts';
 import { timeOf } from './cursor.ts';
 
 export type Direction = 'in' | 'out';
@@ -67,6 +68,12 @@ export type TurnRow = {
   readonly started_at: Date;
   readonly ended_at: Date | null;
 };
+
+/** Of turns `t` and their agents `a`, in the shape of TurnRow. */
+export function turnColumns(sql: Sql) {
+  return sql`t.id, t.conversation_id, t.from_seq, t.to_seq, t.state, t.agent_id, a.name as agent_name, t.attempts, t.error_code,
+    t.started_at, t.ended_at`;
+}
 
 export type PartRow = {
   readonly id: string;

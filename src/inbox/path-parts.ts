@@ -85,13 +85,12 @@ class PartWay {
   }
 
   private call(call: ExchangeRow, from: number): Draft {
-    const isFind = call.kind === 'find';
     const meaning = call.error_code === null ? null : explainErrorCode(call.error_code)?.meaning;
     const answer = call.http_status === null ? 'No answer' : `HTTP ${call.http_status}`;
     return {
       id: call.id,
-      kind: isFind ? 'find' : 'send',
-      name: this.named(isFind ? `Looked up at ${this.carrier}` : `Handed to ${this.carrier}`),
+      kind: 'send',
+      name: this.named(`Handed to ${this.carrier}`),
       shape: 'work',
       from,
       to: from + call.duration_ms,

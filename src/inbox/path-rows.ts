@@ -1,8 +1,9 @@
 // What the path of a message is drawn from.
+import type { Sql } from '../database/pools.ts';
 import { type Conversation, findConversation, listed } from './conversation.ts';
 import { type CalledAgent, curlOf } from './curl.ts';
 import { timeOf } from './cursor.ts';
-import { type Message, type PartRow, type TurnRow, toMessage } from './message.ts';
+import { type Message, type PartRow, type TurnRow, toMessage, turnColumns } from './message.ts';
 import { readTold, type Told } from './message-rows.ts';
 import { pathOf, totalOf } from './path.ts';
 import { type Reader, rowsOf } from './reader.ts';
@@ -10,7 +11,7 @@ import type { ExchangeRow, Span, TextFate } from './span.ts';
 
 export type Exchange = {
   id: string;
-  kind: 'agent' | 'send' | 'find';
+  kind: 'agent' | 'send';
   attempt: number;
   target: string;
   http_status: number | null;
@@ -35,6 +36,13 @@ export type Kept = ExchangeRow &
     readonly request: string;
     readonly response: string;
   };
+
+/** Of exchanges `e` and their agents `a`, in the shape of Kept. */
+export function keptColumns(sql: Sql) {
+  return sql`e.id, e.kind, e.turn_id, e.part_id, a.name as agent_name, a.protocol, a.endpoint_url,
+    a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request,
+    e.response, e.started_at, e.duration_ms, e.late`;
+}
 
 /** Texts of a burst that are read. */
 const MOST_RELATED = 60;
@@ -169,8 +177,7 @@ async function turnsOf(reader: Reader, { row, turn }: Told): Promise<TurnRow[]> 
   return rowsOf(
     reader,
     sql<TurnRow[]>`
-      select t.id, t.conversation_id, t.from_seq, t.to_seq, t.state, t.agent_id, a.name as agent_name, t.attempts, t.error_code,
-        t.started_at, t.ended_at
+      select ${turnColumns(sql)}
       from turns t left join agent_registry a on a.id = t.agent_id
       where t.conversation_id = ${row.conversation_id} and t.from_seq <= ${turn.to_seq} and t.to_seq >= ${turn.from_seq}
         and t.id <= ${turn.id} and t.id >= id_at(${turn.started_at}::timestamptz - make_interval(hours => ${LOOK_BACK_HOURS}))
@@ -191,8 +198,7 @@ async function exchangesOf(
   return rowsOf(
     reader,
     sql<Kept[]>`
-      select e.id, e.kind, e.turn_id, e.part_id, a.name as agent_name, a.protocol, a.endpoint_url,
-        a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late
+      select ${keptColumns(sql)}
       from exchanges e left join agent_registry a on a.id = e.agent_id
       where e.conversation_id = ${conversationId} and e.id >= id_at(${from}::timestamptz - interval '1 minute')
         and (e.turn_id = any (${turns.map((turn) => turn.id)}::uuid[])

@@ -1,11 +1,11 @@
 // Replays as operators see them: asked for, listed, and sent to the person on purpose.
-import { packText } from '../bridge/reply.ts';
+import { DEFAULT_MAX_SEGMENTS, packText } from '../bridge/reply.ts';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { timeOf } from './cursor.ts';
 import type { AgentRef } from './message.ts';
-import { type Exchange, type Kept, toExchange } from './path-rows.ts';
+import { type Exchange, type Kept, keptColumns, toExchange } from './path-rows.ts';
 import { type Reader, rowsOf } from './reader.ts';
 import { type OperatorPolicy, type Refusal, refusal } from './takeover.ts';
 
@@ -107,8 +107,7 @@ async function callsOf(reader: Reader, replays: readonly Row[]): Promise<Map<str
   const rows = await rowsOf(
     reader,
     sql<(Kept & { replay_id: string })[]>`
-      select e.id, e.kind, e.turn_id, e.part_id, e.replay_id, a.name as agent_name, a.protocol, a.endpoint_url,
-        a.metadata ->> 'api_key_header' as key_header, e.attempt, e.target, e.http_status, e.outcome, e.error_code, e.request, e.response, e.started_at, e.duration_ms, e.late
+      select ${keptColumns(sql)}, e.replay_id
       from exchanges e left join agent_registry a on a.id = e.agent_id
       where e.conversation_id = any (${[...new Set(begun.map((each) => each.conversation_id))]}::uuid[])
         and e.id >= id_at(${from}::timestamptz - interval '1 minute') and e.replay_id = any (${begun.map(({ id }) => id)}::uuid[])
@@ -123,9 +122,6 @@ export type SendReplay = {
   /** The person's number, typed by somebody who means it. */
   readonly confirm?: string | undefined;
 };
-
-/** How long an answer may be where the number has no setting of its own, segments. */
-const MAX_SEGMENTS = 10;
 
 /**
  * Sends what a replay answered to the person, once; gives the message's id. It needs no takeover: what waits is still the
@@ -150,7 +146,8 @@ export async function sendReplay(
     );
   }
   // As the agent's answer would have been: within the number's budget, the rest for MORE.
-  const { body, parts, more } = packText(replay.reply ?? '', replay.max_segments ?? MAX_SEGMENTS, replay.media_urls);
+  const budget = replay.max_segments ?? DEFAULT_MAX_SEGMENTS;
+  const { body, parts, more } = packText(replay.reply ?? '', budget, replay.media_urls);
   const [row] = await retryRollbacks(
     () => sql<
       { verdict: 'ok' | 'unanswered' | 'sent_before' | Refusal; message_id: string; taken_by: string | null }[]

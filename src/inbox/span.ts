@@ -3,7 +3,7 @@ import type { PartRow, TurnRow } from './message.ts';
 
 export type ExchangeRow = {
   readonly id: string;
-  readonly kind: 'agent' | 'send' | 'find';
+  readonly kind: 'agent' | 'send';
   readonly turn_id: string | null;
   readonly part_id: string | null;
   readonly agent_name: string | null;

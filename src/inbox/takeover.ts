@@ -1,6 +1,6 @@
 // An operator answers a conversation by hand; its agent stays silent until it is handed back, or until the operator has done
 // nothing for some time.
-import type { PackedReply } from '../bridge/reply.ts';
+import { MAX_CHARACTERS, type PackedReply } from '../bridge/reply.ts';
 import { toGsm7Friendly } from '../channels/plain-text.ts';
 import { splitParts } from '../channels/segments.ts';
 import { retryRollbacks } from '../database/faults.ts';
@@ -82,9 +82,7 @@ export async function endTakeover(sql: Sql, conversationId: string): Promise<boo
   return row?.ended ?? false;
 }
 
-/** What fits into one message of the carrier, characters. */
-const MAX_CHARACTERS = 1600;
-/** More than a text of twice that length has. */
+/** More than a text of twice MAX_CHARACTERS has. */
 const MAX_SEGMENTS = 100;
 
 /**

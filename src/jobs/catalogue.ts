@@ -4,7 +4,7 @@ import type { Task, TaskList } from 'graphile-worker';
 import type { HealthRecorder } from '../agents/health-recorder.ts';
 import type { ProbePayload, Prober } from '../agents/prober.ts';
 import type { SessionEvents, SessionEventsPayload } from '../agents/session-events.ts';
-import { probeNow, type ProbePayload as StagedProbePayload } from '../agents/staged-probe/request.ts';
+import { probeNow, type StagedProbePayload } from '../agents/staged-probe/request.ts';
 import type { Mailbox, TurnPayload } from '../bridge/mailbox.ts';
 import type { Outbound, SendPayload } from '../bridge/outbound.ts';
 import { closeDeferred, findDeferral } from '../bridge/posts.ts';

@@ -3,6 +3,7 @@ import { createConsent } from '../bridge/consent.ts';
 import { createDelivery } from '../bridge/delivery.ts';
 import { createIngest } from '../bridge/ingest.ts';
 import { createIntake } from '../bridge/intake.ts';
+import { DEFAULT_MAX_SEGMENTS as MAX_SEGMENTS } from '../bridge/reply.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
 import { phoneEvents } from '../http/api/simulator.ts';
 import { type ApiDeps, apiRoutes } from '../http/api.ts';
@@ -19,9 +20,6 @@ import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
 import { stillOpen } from '../security/sessions.ts';
 import { agentDeps, answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
-
-/** How long a reply may be when no number's own setting applies (MORE, posts by agents), segments. */
-const MAX_SEGMENTS = 10;
 
 /** Opens it; gives its URL. */
 export async function openGateway(shared: Shared): Promise<string> {

@@ -229,6 +229,11 @@ for (const dress of DRESSES) {
     assert.deepEqual([exchange.status, exchange.response], [200, '{"half":']);
   });
 
+  test(`${protocol}: what is kept shows where a byte was that no database takes`, async () => {
+    const { exchange } = await invoke(call(), raw('broken\0here'));
+    assert.equal(exchange.response, 'broken\uFFFDhere');
+  });
+
   test(`${protocol}: a cancelled call ends at once, at the agent too`, async () => {
     const controller = new AbortController();
     const { promise: closed, resolve } = Promise.withResolvers<void>();

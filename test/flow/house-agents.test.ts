@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { type ConfiguredAgent, keepConfiguredAgent, retireDemoAgents } from '../../src/agents/house-agents.ts';
+import { keepConfiguredAgent, retireDemoAgents } from '../../src/agents/house-agents.ts';
+import type { AgentSettings } from '../../src/config/agent.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 
-const AGENT: ConfiguredAgent = {
+const AGENT: AgentSettings = {
   url: 'http://127.0.0.1:9/chat',
   protocol: 'envelope',
   credential: null,
@@ -16,7 +17,7 @@ const AGENT: ConfiguredAgent = {
 describe('the agents of the house', () => {
   let db: TestDatabase;
   const secretBox = createSecretBox(randomBytes(32));
-  const keep = (agent: ConfiguredAgent | null, egressAllow = ['127.0.0.0/8']) =>
+  const keep = (agent: AgentSettings | null, egressAllow = ['127.0.0.0/8']) =>
     keepConfiguredAgent({ sql: db.pools.admin, secretBox, egressAllow }, agent);
   const rows = () => db.admin`
     select endpoint_url, protocol, status from agent_registry where metadata ->> 'source' = 'environment' order by id`;

@@ -40,7 +40,7 @@ describe('a replay', { concurrency: 4 }, () => {
     return { line, agent, ann, id: conversation.id as string, turns: turns.map((turn) => turn.id as string) };
   }
   const reader = () => ({ sql: world.database.pools.console, optOutScope: null, quietMs: 0 });
-  const ended = async (id: string): Promise<Replay> =>
+  const ended = async (id: string): Promise<Shape> =>
     until(
       async () => {
         const replay = await findReplay(reader(), id);
@@ -48,7 +48,7 @@ describe('a replay', { concurrency: 4 }, () => {
       },
       { what: 'the end of a replay' },
     );
-  const ask = async (turn: string, body: object = {}): Promise<Replay> => {
+  const ask = async (turn: string, body: object = {}): Promise<Shape> => {
     const answer = await operator('POST', `/v1/turns/${turn}/replays`, body);
     assert.equal(answer.status, 202, answer.text);
     return ended(answer.json.id);

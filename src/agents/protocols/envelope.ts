@@ -4,10 +4,9 @@ import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { signWebhook, verifyWebhook } from '../../security/standard-webhooks.ts';
+import { withoutNul } from '../../text.ts';
 import { type AgentCall, type AgentOutcome, type AgentResult, signingSecretsOf } from '../agent.ts';
-import { exchange, failed, failureOfStatus, MAX_TEXT, notJson, parseJson, saysLittle, storable } from './wire.ts';
-
-const MAX_MEDIA = 10;
+import { exchange, failed, failureOfStatus, MAX_MEDIA, MAX_TEXT, notJson, parseJson, saysLittle } from './wire.ts';
 
 // Normalised: the text as it came may hold a NUL, which no database takes.
 const mediaUrl = z.url({ protocol: /^https$/, normalize: true }).max(2_000);
@@ -118,7 +117,7 @@ function chat(call: AgentCall, value: unknown): AgentOutcome {
     return failed('agent_contract', 'in_reply_to is not the message_id of the request.');
   if (payload.session_id !== call.sessionId)
     return failed('agent_contract', 'payload.session_id is not the session of the request.');
-  const text = storable(payload.message).trim();
+  const text = withoutNul(payload.message).trim();
   if (text === '') return failed('agent_contract', 'payload.message is empty.');
   return { kind: 'reply', text, mediaUrls: payload.media ?? [], endSession: payload.end_session ?? false };
 }

@@ -7,8 +7,9 @@ import { now } from '../../clock.ts';
 import { DarkspereError } from '../../errors.ts';
 import { egressFetch } from '../../security/egress-fetch.ts';
 import { MAX_ANSWER_BYTES } from '../../security/post-json.ts';
+import { storable } from '../../text.ts';
 import type { AgentExchange, Approach } from '../agent.ts';
-import { type Failed, failed, failureOf, failureOfStatus, head, KEPT_REQUEST, storable } from './wire.ts';
+import { type Failed, failed, failureOf, failureOfStatus, head, KEPT_REQUEST } from './wire.ts';
 
 export type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>;
 

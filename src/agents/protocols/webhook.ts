@@ -3,9 +3,10 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
+import { withoutNul } from '../../text.ts';
 import type { Agent, AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
 import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
-import { exchange, failed, failureOfStatus, MAX_TEXT, notCalled, notJson, parseJson, storable } from './wire.ts';
+import { exchange, failed, failureOfStatus, MAX_TEXT, misshapen, notCalled, notJson, parseJson } from './wire.ts';
 
 const path = z.string().min(1).max(200);
 
@@ -37,14 +38,7 @@ export type WebhookSettings = z.infer<typeof webhookSettings>;
 /** Posts the filled template and reads the reply. Never throws. */
 export async function callWebhook(call: AgentCall, http: Dispatcher): Promise<AgentResult> {
   const parsed = webhookSettings.safeParse(call.agent.metadata);
-  if (!parsed.success)
-    return {
-      outcome: failed(
-        'agent_contract',
-        `metadata.${parsed.error.issues[0]?.path.join('.')} of the agent is misshapen.`,
-      ),
-      exchange: notCalled(call),
-    };
+  if (!parsed.success) return { outcome: misshapen(parsed.error), exchange: notCalled(call) };
   const settings = parsed.data;
   const conversation = call.thread?.handle.conversation ?? call.sessionId;
   const { answer, exchange: record } = await exchange(
@@ -80,7 +74,7 @@ function read(answer: PostAnswer, settings: WebhookSettings, now: Date): AgentOu
   // Workflow engines answer with the list of their items.
   const value = Array.isArray(parsed.value) && parsed.value.length === 1 ? parsed.value[0] : parsed.value;
   const found = replyAt(value, settings);
-  const text = storable(found ?? '').trim();
+  const text = withoutNul(found ?? '').trim();
   if (text === '')
     return failed(
       'agent_contract',
@@ -95,7 +89,7 @@ function read(answer: PostAnswer, settings: WebhookSettings, now: Date): AgentOu
     text,
     mediaUrls: [],
     endSession: false,
-    ...(handle === null ? {} : { handle: { conversation: storable(handle) } }),
+    ...(handle === null ? {} : { handle: { conversation: withoutNul(handle) } }),
   };
 }
 

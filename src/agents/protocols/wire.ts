@@ -1,15 +1,19 @@
 // What the protocols share: one call on the wire, its record, and what a status means.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { ZodError } from 'zod';
 import { now } from '../../clock.ts';
 import { DarkspereError, type ErrorCode } from '../../errors.ts';
 import { type PostAnswer, postJson, type Seen } from '../../security/post-json.ts';
+import { storable } from '../../text.ts';
 import type { AgentCall, AgentExchange, AgentOutcome, Approach } from '../agent.ts';
 
 export type Failed = Extract<AgentOutcome, { kind: 'failed' }>;
 
 /** Longest text taken from an agent, characters. A reply budget cuts it long before. */
 export const MAX_TEXT = 20_000;
+/** Most pictures of one answer: as many as a message of the carrier takes. */
+export const MAX_MEDIA = 10;
 
 /** What is kept of a call: characters of the question, bytes of the answer. */
 export const KEPT_REQUEST = 8_192;
@@ -62,11 +66,6 @@ export function head(chunks: readonly Buffer[]): string {
   return storable(Buffer.concat(chunks).subarray(0, KEPT_RESPONSE).toString('utf8'));
 }
 
-/** PostgreSQL's text takes neither NUL nor half a surrogate pair. */
-export function storable(text: string): string {
-  return text.replaceAll('\0', '').toWellFormed();
-}
-
 /** A failure outcome; what may follow comes from the catalogue unless told otherwise. */
 export function failed(
   code: ErrorCode,
@@ -80,6 +79,11 @@ export function failed(
     retry: more.retry ?? new DarkspereError(code).retry,
     afterMs: more.afterMs ?? null,
   };
+}
+
+/** The row of an agent that nobody checked has settings that this protocol cannot use. */
+export function misshapen({ issues }: ZodError): Failed {
+  return failed('agent_contract', `metadata.${issues[0]?.path.join('.')} of the agent is misshapen.`);
 }
 
 /** The outcome that an error of the wire means. */
@@ -123,6 +127,11 @@ export function retryAfterMs(headers: IncomingHttpHeaders, now: Date): number | 
   if (typeof text !== 'string') return null;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
   return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+}
+
+/** Whether it is an address that a person can be sent. */
+export function isHttps(uri: string): boolean {
+  return uri.length <= 2_000 && URL.canParse(uri) && new URL(uri).protocol === 'https:';
 }
 
 /** The body as JSON, or null when it is none. */

@@ -7,7 +7,7 @@ import { openAgent } from '../registry.ts';
 import { OPERATOR_LIMITS, type ProbeAgent } from './probe.ts';
 import type { Depth, Probe } from './stages.ts';
 
-export type ProbePayload = {
+export type StagedProbePayload = {
   readonly agent: string;
   readonly depth: Depth;
   /** When it was asked for; absent: now. */
@@ -35,7 +35,7 @@ export async function requestProbe(sql: Sql, agentId: string, depth: Depth, wait
 /** Probes an agent here and keeps what was found; null when there is no such agent. */
 export async function probeNow(
   deps: { readonly sql: Sql; readonly secretBox: SecretBox; readonly probe: ProbeAgent },
-  { agent: agentId, depth, at }: ProbePayload,
+  { agent: agentId, depth, at }: StagedProbePayload,
   signal?: AbortSignal,
 ): Promise<Probe | null> {
   const { sql } = deps;

@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { readAgent } from '../../agents/agent-list.ts';
 import { type Rotation, retireOld, rotateAgentKey, rotateAgentSecret } from '../../agents/credentials.ts';
+import { noSuchAgent } from '../../agents/registration.ts';
 import { activateAgent, deactivateAgent } from '../../agents/standing.ts';
 import type { Sql } from '../../database/pools.ts';
-import { DarkspereError } from '../../errors.ts';
 import type { Principal } from '../../security/principal.ts';
 import { bearerOf } from '../bearer.ts';
 import {
@@ -27,7 +27,7 @@ export const AgentParams = z.strictObject({ id });
 /** Throws `not_found` for an agent that is not the caller's: somebody else's looks like one that is not there. */
 export async function assertOwn(sql: Sql, principal: Principal, agentId: string): Promise<void> {
   if (principal.kind !== 'agent') return void (await readAgent(sql, agentId, principal));
-  if (principal.id !== agentId) throw new DarkspereError('not_found', 'There is no such agent, or it is not yours.');
+  if (principal.id !== agentId) throw noSuchAgent();
 }
 
 /** Adds them. Under /api/agents agents may call them with their own keys. */

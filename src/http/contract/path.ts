@@ -5,6 +5,7 @@ import { Conversation, Message } from './conversations.ts';
 
 export const Exchange = z.object({
   id,
+  // Nothing writes `find`: it was promised, and what clients may meet only grows.
   kind: z.enum(['agent', 'send', 'find']),
   attempt: z.number().int(),
   target: z.string(),

@@ -9,7 +9,7 @@ import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted, type Wire } from '../sdk-wire.ts';
 import { transcriptOf, wordsOf } from '../template.ts';
-import { type Failed, failed } from '../wire.ts';
+import { type Failed, failed, misshapen } from '../wire.ts';
 import { type AgentCard, clientFor, fetchCard, openA2aWire, streamsOf } from './client.ts';
 import { type A2aSettings, a2aSettings } from './settings.ts';
 import { after, isWorking, NOTHING, ofTask, outcomeOf, type Progress } from './task.ts';
@@ -36,8 +36,7 @@ type Attempt = {
 async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<AgentOutcome> {
   const { call, wire } = attempt;
   const settings = a2aSettings.safeParse(call.agent.metadata);
-  if (!settings.success)
-    return failed('agent_contract', `metadata.${settings.error.issues[0]?.path.join('.')} of the agent is misshapen.`);
+  if (!settings.success) return misshapen(settings.error);
   let client: Client | null = null;
   try {
     const card = cards.recall(call.agent) ?? (await orAborted(fetchCard(call, wire), wire.signal));

@@ -1,9 +1,10 @@
 // What an A2A agent has said so far: a message, or a task with its artifacts and states, from one answer or from a stream of
 // events. Pure.
 import { type Artifact, type Message, type Part, Role, type StreamResponse, type Task, TaskState } from '@a2a-js/sdk';
+import { withoutNul } from '../../../text.ts';
 import type { AgentOutcome, Handle } from '../../agent.ts';
 import { handleIn } from '../template.ts';
-import { failed, MAX_TEXT, storable } from '../wire.ts';
+import { failed, isHttps, MAX_MEDIA, MAX_TEXT } from '../wire.ts';
 
 /** The task as far as it is known. */
 export type Progress = {
@@ -130,12 +131,10 @@ function handleOf({ contextId, taskId }: Progress, isOpen: boolean): Handle {
   const context = handleIn(contextId);
   const task = isOpen ? handleIn(taskId) : null;
   return {
-    ...(context === null ? {} : { context: storable(context) }),
-    ...(task === null ? {} : { task: storable(task) }),
+    ...(context === null ? {} : { context: withoutNul(context) }),
+    ...(task === null ? {} : { task: withoutNul(task) }),
   };
 }
-
-const MAX_MEDIA = 10;
 
 /** The first of several places that says something. */
 function replyOf(places: readonly (readonly Part[])[], handle: Handle): AgentOutcome {
@@ -162,14 +161,10 @@ function contentOf(parts: readonly Part[]): { text: string; mediaUrls: string[] 
       else texts.push(content.value);
     } else texts.push('[attachment]');
   }
-  return { text: storable(texts.join('\n')).trim(), mediaUrls };
+  return { text: withoutNul(texts.join('\n')).trim(), mediaUrls };
 }
 
 /** Data for programs is no text for people, unless it is a text. */
 function dataText(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function isHttps(uri: string): boolean {
-  return uri.length <= 2_000 && URL.canParse(uri) && new URL(uri).protocol === 'https:';
 }

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
 import type { AgentMemory } from '../memory.ts';
 import { orAborted } from '../sdk-wire.ts';
-import { type Failed, failed } from '../wire.ts';
+import { type Failed, failed, misshapen } from '../wire.ts';
 import { type Connection, connect, type McpWire, openMcpWire } from './connection.ts';
 import { readResult } from './result.ts';
 import { type McpSettings, mcpSettings } from './settings.ts';
@@ -39,8 +39,7 @@ type Attempt = {
 async function answer(attempt: Attempt): Promise<AgentOutcome> {
   const { call, memory } = attempt;
   const settings = mcpSettings.safeParse(call.agent.metadata);
-  if (!settings.success)
-    return failed('agent_contract', `metadata.${settings.error.issues[0]?.path.join('.')} of the agent is misshapen.`);
+  if (!settings.success) return misshapen(settings.error);
   const known = memory.recall(call.agent);
   const { outcome, wasRefused } = await ask(attempt, settings.data, known, null);
   if (known === null || !wasRefused) return outcome;

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Approach } from '../../agent.ts';
 import { type About, type Meeting, meetOver, met } from '../meeting.ts';
-import { failed } from '../wire.ts';
+import { failed, misshapen } from '../wire.ts';
 import { connect, type McpWire, openMcpWire } from './connection.ts';
 import { choosePlan, failureOf, knownPlan, listTools } from './mcp.ts';
 import { mcpSettings } from './settings.ts';
@@ -21,8 +21,7 @@ export function meetMcp(approach: Approach, http: Dispatcher, about: About): Pro
 
 async function shakeHands(approach: Approach, wire: McpWire, about: About): Promise<Meeting['outcome']> {
   const settings = mcpSettings.safeParse(approach.agent.metadata);
-  if (!settings.success)
-    return failed('agent_contract', `metadata.${settings.error.issues[0]?.path.join('.')} of the agent is misshapen.`);
+  if (!settings.success) return misshapen(settings.error);
   const connection = await connect(approach, wire, settings.data, null);
   try {
     const { name = null, version = null } = connection.client.getServerVersion() ?? {};

@@ -1,12 +1,12 @@
 // From the result of a tool to what a person should read.
 import type { CallToolResult } from '@modelcontextprotocol/client';
+import { withoutNul } from '../../../text.ts';
 import type { AgentOutcome } from '../../agent.ts';
 import { at, handleIn, replyIn, textOf } from '../template.ts';
-import { failed, MAX_TEXT, parseJson, storable } from '../wire.ts';
+import { failed, isHttps, MAX_MEDIA, MAX_TEXT, parseJson } from '../wire.ts';
 import type { McpSettings } from './settings.ts';
 import { CONVERSATION_FIELDS } from './tool-choice.ts';
 
-const MAX_MEDIA = 10;
 /** For what a text message cannot carry. */
 const ATTACHMENT = '[attachment]';
 
@@ -21,7 +21,7 @@ export function readResult(result: CallToolResult, settings: McpSettings): Agent
       ? (replyIn(result.structuredContent) ?? replyIn(inText) ?? said)
       : firstText(sources, settings.reply);
   if (found === null) return failed('agent_contract', `The result of the tool has no text at "${settings.reply}".`);
-  const text = storable(found).trim();
+  const text = withoutNul(found).trim();
   if (text === '' && mediaUrls.length === 0) return failed('agent_contract', 'The result of the tool has no text.');
   if (text.length > MAX_TEXT)
     return failed('agent_contract', `The result of the tool is longer than ${MAX_TEXT} characters.`);
@@ -31,7 +31,7 @@ export function readResult(result: CallToolResult, settings: McpSettings): Agent
     text,
     mediaUrls,
     endSession: false,
-    ...(handle === null ? {} : { handle: { conversation: storable(handle) } }),
+    ...(handle === null ? {} : { handle: { conversation: withoutNul(handle) } }),
   };
 }
 
@@ -66,8 +66,4 @@ function contentOf(result: CallToolResult): { text: string; mediaUrls: string[] 
     else texts.push(ATTACHMENT);
   }
   return { text: texts.join('\n'), mediaUrls };
-}
-
-function isHttps(uri: string): boolean {
-  return uri.length <= 2_000 && URL.canParse(uri) && new URL(uri).protocol === 'https:';
 }

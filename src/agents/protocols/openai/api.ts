@@ -2,17 +2,9 @@
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import type { PostAnswer } from '../../../security/post-json.ts';
+import { withoutNul } from '../../../text.ts';
 import type { Agent, AgentCall, AgentOutcome } from '../../agent.ts';
-import {
-  type Exchanged,
-  exchange,
-  type Failed,
-  failed,
-  failureOfStatus,
-  MAX_TEXT,
-  parseJson,
-  storable,
-} from '../wire.ts';
+import { type Exchanged, exchange, type Failed, failed, failureOfStatus, MAX_TEXT, parseJson } from '../wire.ts';
 
 /** What may be set per agent at registration. */
 export const openaiSettings = z.object({
@@ -96,7 +88,7 @@ export function contextExceeded(answer: PostAnswer): boolean {
 }
 
 /** The failure that an answer's status means, with the endpoint's own code for it; null for 200–299. */
-export function failureOf(answer: PostAnswer, now: Date): Failed | null {
+export function failureOfAnswer(answer: PostAnswer, now: Date): Failed | null {
   const byStatus = failureOfStatus(answer, now);
   if (byStatus === null) return null;
   const code = codeName(errorOf(answer)?.code ?? '');
@@ -118,10 +110,10 @@ export function replyOf(
   why: string,
 ): AgentOutcome {
   // Reasoning models served without a parser put their thoughts before the answer.
-  const plain = storable(said.text)
+  const plain = withoutNul(said.text)
     .replace(/^\s*<think>[\s\S]*?(<\/think>|$)/, '')
     .trim();
-  const text = plain === '' ? storable(said.refusal).trim() : plain;
+  const text = plain === '' ? withoutNul(said.refusal).trim() : plain;
   if (text === '') return failed('agent_contract', `The answer has ${why}.`);
   if (text.length > MAX_TEXT) return failed('agent_contract', `The answer is longer than ${MAX_TEXT} characters.`);
   return { kind: 'reply', text: said.wasCut ? `${text} …` : text, mediaUrls: [], endSession: false };

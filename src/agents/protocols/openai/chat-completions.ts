@@ -11,7 +11,7 @@ import {
   ask,
   contextExceeded,
   errorOf,
-  failureOf,
+  failureOfAnswer,
   instructionsFor,
   LEAST_THINKING_TOKENS,
   type OpenaiSettings,
@@ -97,7 +97,7 @@ function request(call: AgentCall, settings: OpenaiSettings) {
 }
 
 function read(answer: PostAnswer, now: Date): AgentOutcome {
-  const byStatus = failureOf(answer, now);
+  const byStatus = failureOfAnswer(answer, now);
   if (byStatus !== null) return byStatus;
   const parsed = parseJson(answer.bytes);
   if (parsed === null) return notJson(answer);

@@ -3,15 +3,16 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { now } from '../../../clock.ts';
 import type { PostAnswer } from '../../../security/post-json.ts';
+import { withoutNul } from '../../../text.ts';
 import type { AgentCall, AgentOutcome, AgentResult } from '../../agent.ts';
 import { handleIn, historyOf, wordsOf } from '../template.ts';
-import { type Exchanged, failed, notJson, parseJson, storable } from '../wire.ts';
+import { type Exchanged, failed, notJson, parseJson } from '../wire.ts';
 import {
   ask,
   codeName,
   contextExceeded,
   errorOf,
-  failureOf,
+  failureOfAnswer,
   instructionsFor,
   LEAST_THINKING_TOKENS,
   type OpenaiSettings,
@@ -93,7 +94,7 @@ function result({ answer, exchange: record }: Exchanged, settings: OpenaiSetting
 }
 
 function read(answer: PostAnswer, settings: OpenaiSettings, now: Date): AgentOutcome {
-  const byStatus = failureOf(answer, now);
+  const byStatus = failureOfAnswer(answer, now);
   if (byStatus !== null) return byStatus;
   const parsed = parseJson(answer.bytes);
   if (parsed === null) return notJson(answer);
@@ -104,7 +105,9 @@ function read(answer: PostAnswer, settings: OpenaiSettings, now: Date): AgentOut
     return failed('agent_said_error', `The response is ${status}, code ${codeName(String(error?.code ?? 'missing'))}.`);
   const outcome = reply(shape.data, output);
   const handle = settings.extra.store === false ? null : handleIn(id);
-  return outcome.kind === 'reply' && handle !== null ? { ...outcome, handle: { response: storable(handle) } } : outcome;
+  return outcome.kind === 'reply' && handle !== null
+    ? { ...outcome, handle: { response: withoutNul(handle) } }
+    : outcome;
 }
 
 function reply(response: z.infer<typeof responseBody>, output: z.infer<typeof responseBody>['output']): AgentOutcome {
