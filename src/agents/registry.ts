@@ -71,12 +71,12 @@ export async function openAgent(
     select ${columnsOf(sql)}, clock_timestamp() as read_at from ${withCopies(sql)} where id = ${agentId}`;
   if (!row) return null;
   const { plain } = openSecrets(box, row, null);
-  const agent = { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 };
+  const agent = { ...columns(row), ...plain, metadata: row.metadata, callsInProgress: 0 };
   return { agent, lastProbe: row.last_probe as Probe | null, readAt: row.read_at };
 }
 
 export type Registry = {
-  /** Agents of a type, as of the last look; `activeSessions` is live. */
+  /** Agents of a type, as of the last look; `callsInProgress` is live. */
   agents(type: string): readonly Agent[];
   find(agentId: string): Agent | null;
   /** Changes the snapshot ahead of the table: health that this process has just learned. */
@@ -86,7 +86,7 @@ export type Registry = {
   close(): Promise<void>;
 };
 
-/** What a patch may change: a whole agent may be given, whose `activeSessions` is not its own. */
+/** What a patch may change: a whole agent may be given, whose `callsInProgress` is not its own. */
 const PATCHED = new Set([...Object.keys(WELL), 'lastFailureAt']);
 
 /**
@@ -120,11 +120,11 @@ export async function createRegistry(deps: {
   // One getter for all: with one each, every agent would have a shape of its own, and choosing among a thousand took ten times as
   // long (bench/route).
   const live = {
-    get activeSessions(): number {
+    get callsInProgress(): number {
       return deps.inUse((this as unknown as Agent).id);
     },
   };
-  const agentOf = (fields: Omit<Agent, 'activeSessions'>): Agent => Object.assign(Object.create(live), fields);
+  const agentOf = (fields: Omit<Agent, 'callsInProgress'>): Agent => Object.assign(Object.create(live), fields);
 
   const toAgent = (row: Row): Agent | null => {
     try {
