@@ -2,7 +2,8 @@
 // operator answers by hand.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type PostPolicy, postMessage } from '../../bridge/posts.ts';
+import type { TextPolicy } from '../../bridge/not-before.ts';
+import { postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
@@ -28,7 +29,7 @@ const body = z.strictObject({
 
 export type PostDeps = {
   readonly sql: Sql;
-  readonly policy: PostPolicy;
+  readonly policy: TextPolicy;
   /** Sends an operator's text and takes the conversation over; throws DarkspereError. */
   readonly operatorMessage: (
     conversationId: string,
