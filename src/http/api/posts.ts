@@ -7,6 +7,7 @@ import { postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
+import { type OperatorPolicy, sendAsOperator } from '../../inbox/takeover.ts';
 import { storableText } from '../contract/basics.ts';
 import { Accepted } from '../contract/operator.ts';
 import { route } from '../routes.ts';
@@ -30,13 +31,7 @@ const body = z.strictObject({
 export type PostDeps = {
   readonly sql: Sql;
   readonly policy: TextPolicy;
-  /** Sends an operator's text and takes the conversation over; throws DarkspereError. */
-  readonly operatorMessage: (
-    conversationId: string,
-    by: string,
-    text: string,
-    idempotencyKey: string | null,
-  ) => Promise<{ readonly messageId: string; readonly isNew: boolean }>;
+  readonly operatorPolicy: OperatorPolicy;
 };
 
 export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
@@ -69,7 +64,11 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
       if (principal.kind !== 'agent') {
         refuseAgentFields(in_reply_to, media, text);
         if (!isUuid(id)) throw new DarkspereError('not_found', 'There is no conversation with this id.');
-        const sent = await deps.operatorMessage(id, principal.name, text, idempotencyKey);
+        const sent = await sendAsOperator(
+          deps.sql,
+          { conversationId: id, by: principal.name, text, idempotencyKey },
+          deps.operatorPolicy,
+        );
         reply.code(sent.isNew ? 201 : 200);
         return { id: sent.messageId, status: 'queued' as const };
       }
