@@ -79,6 +79,8 @@ export type Registry = {
   /** Agents of a type, as of the last look; `callsInProgress` is live. */
   agents(type: string): readonly Agent[];
   find(agentId: string): Agent | null;
+  /** Also one that has registered since the last look: who is not there is looked for in the table. Rejects as `refresh` does. */
+  findFresh(agentId: string): Promise<Agent | null>;
   /** Changes the snapshot ahead of the table: health that this process has just learned. */
   patch(agentId: string, health: Partial<HealthState & Pick<Agent, 'lastFailureAt'>>): void;
   /** Reads the table now. A failure leaves the last snapshot in place and rejects. */
@@ -192,6 +194,8 @@ export async function createRegistry(deps: {
     if (!closed) refresh().catch(deps.onError);
   };
 
+  const find = (agentId: string): Agent | null => byId.get(agentId) ?? null;
+
   await refresh();
   const listening = await sql.listen('agents_changed', look, look);
   const timer = setInterval(look, deps.refreshMs);
@@ -199,7 +203,11 @@ export async function createRegistry(deps: {
 
   return {
     agents: (type) => byType.get(type) ?? [],
-    find: (agentId) => byId.get(agentId) ?? null,
+    find,
+    async findFresh(agentId) {
+      if (!byId.has(agentId)) await refresh();
+      return find(agentId);
+    },
     patch(agentId, health) {
       const agent = byId.get(agentId);
       if (agent === undefined) return;
