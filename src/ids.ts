@@ -13,7 +13,8 @@ const bytes = new Uint8Array(16);
  * A UUIDv7 (RFC 9562 §5.7) from this machine's clock. Ids that decide an order in the database are made there, by
  * `new_id()`; this one is for things whose order does not matter: agents, requests, traces.
  */
-export function newId(nowMs: number = Date.now()): string {
+export function newId(): string {
+  const nowMs = Date.now();
   randomFillSync(bytes);
   bytes[0] = nowMs / 2 ** 40;
   bytes[1] = nowMs / 2 ** 32;

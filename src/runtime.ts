@@ -2,49 +2,25 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answerers, answerersOfNumbers } from './agents/agent-list.ts';
 import { keepConfiguredAgent, retireDemoAgents } from './agents/house-agents.ts';
-import { createInvoke } from './agents/invoke.ts';
-import { createMeet } from './agents/meet.ts';
-import { createProber } from './agents/prober.ts';
-import { createSessionEvents } from './agents/session-events.ts';
-import { createProbe as createStagedProbe } from './agents/staged-probe/probe.ts';
-import { createCarrierStanding } from './bridge/carrier-standing.ts';
-import { createMailbox } from './bridge/mailbox.ts';
-import { createOutbound } from './bridge/outbound.ts';
-import { createSettle } from './bridge/settle.ts';
 import { openSpool } from './bridge/spool/spool.ts';
 import type { Channel } from './channels/channel.ts';
-import { withAgentsDown } from './channels/simulator/agents-down.ts';
 import { type Simulator, startSimulator } from './channels/simulator/simulator.ts';
 import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/twilio.ts';
-import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createOutage } from './database/outage.ts';
 import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
-import { agentRoutes } from './http/api/agents.ts';
-import { mediaLinker } from './http/media.ts';
-import { listen, type ServiceName } from './http/services.ts';
-import { createChats } from './inbox/agent-chat.ts';
-import { createReplayer } from './inbox/replay.ts';
-import { jobCatalogue } from './jobs/catalogue.ts';
-import { startEngine } from './jobs/engine.ts';
+import type { ServiceName } from './http/services.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { openAgentCalls } from './runtime/agent-calls.ts';
 import { openGateway } from './runtime/gateway.ts';
 import { openMcpAdapter } from './runtime/mcp-adapter.ts';
-import {
-  agentDeps,
-  answers,
-  NO_ANSWER,
-  type RuntimeOptions,
-  reasons,
-  type Shared,
-  service,
-} from './runtime/process.ts';
+import type { RuntimeOptions, Shared } from './runtime/process.ts';
+import { openRegistration } from './runtime/registration.ts';
 import { openStorage } from './runtime/storage.ts';
+import { openWorker } from './runtime/worker.ts';
 import { createEgress } from './security/guarded-fetch.ts';
 import { linkKey } from './security/links.ts';
 import { loadOrCreateSecret } from './security/registration-secret.ts';
@@ -63,11 +39,6 @@ export type Runtime = {
   /** Readiness off, running work finished or given back, everything closed in reverse. */
   stop(): Promise<void>;
 };
-
-/** How long a stop waits for sends under way. */
-const IDLE_MS = 5_000;
-/** Of the time for stopping, this share is left to running turns before they are given back. */
-const DRAIN_SHARE = 0.7;
 
 /** Starts the parts of this process; throws the first thing that stands in the way, with everything closed again. */
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -112,15 +83,15 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     const registrationSecret = parts.includes('agent-registration')
       ? (config.registrationSecret ?? (await loadOrCreateSecret(config.dataDir)))
       : null;
-    const urls: Runtime['urls'] = {
-      ...(carrier.simulator ? { simulator: carrier.simulator.url } : {}),
-      ...(parts.includes('gateway') ? { gateway: await openGateway(shared) } : {}),
-      ...(parts.includes('agent-registration')
-        ? { agentRegistration: await openRegistration(shared, registrationSecret) }
-        : {}),
-      ...(parts.includes('mcp-adapter') ? { mcpAdapter: await openMcpAdapter(shared) } : {}),
-      ...(parts.includes('worker') ? { worker: await openWorker(shared) } : {}),
-    };
+    const urls: Runtime['urls'] = carrier.simulator ? { simulator: carrier.simulator.url } : {};
+    if (parts.includes('gateway')) urls.gateway = await openGateway(shared);
+    if (parts.includes('agent-registration'))
+      urls.agentRegistration = await openRegistration(shared, registrationSecret);
+    if (parts.includes('mcp-adapter') || parts.includes('worker')) {
+      const calls = await openAgentCalls(shared);
+      if (parts.includes('mcp-adapter')) urls.mcpAdapter = await openMcpAdapter(shared, calls);
+      if (parts.includes('worker')) urls.worker = await openWorker(shared, calls);
+    }
     return {
       urls,
       simulator: carrier.simulator,
@@ -187,115 +158,6 @@ async function openSimulator(config: Config, stack: AsyncDisposableStack) {
     simulator,
     account: { accountSid, authTokens: [authToken], apiUrl: simulator.url, messagingServiceSid: null },
   };
-}
-
-async function openRegistration(shared: Shared, registrationSecret: string | null): Promise<string> {
-  const { config, pools } = shared;
-  const app = service(shared, 'agent-registration', {
-    check: async () => reasons(await answers(pools.web), NO_ANSWER),
-  });
-  await agentRoutes(app, { ...agentDeps(shared), registrationSecret });
-  return listen(app, 'agentRegistration', config);
-}
-
-async function openWorker(shared: Shared): Promise<string> {
-  const { config, pools, logger, metrics, stack, channel, optOutScope } = shared;
-  const sql = pools.worker;
-  const onError = (error: unknown) => {
-    if (!shared.outage.noticed(error))
-      logger.warn({ error: messageOf(error) }, 'agents or conversations could not be read or written');
-  };
-  const { poolId, capacity, registry, admission, health, http: agentHttp } = await openAgentCalls(shared, onError);
-
-  const standing = createCarrierStanding({ logger, metrics });
-  const app = service(shared, 'worker', {
-    check: async () => reasons(await answers(sql), NO_ANSWER),
-    notes: async () => standing.notes(),
-  });
-  const url = await listen(app, 'worker', config);
-
-  const { agentDeadlines: deadlines, turnMs, quietMs, pacing } = config;
-  const mediaLinks = mediaLinker({ key: shared.mediaKey, publicUrl: config.publicUrl });
-  const outbound = createOutbound({ sql, channel, optOutScope, poolId, standing, logger, metrics });
-  const callHttp = shared.simulator ? withAgentsDown(agentHttp, shared.simulator.faults) : agentHttp;
-  const sessionEvents = createSessionEvents({ registry, http: callHttp, logger });
-  // A database that is away for good must not hold the stop, nor an agent that hangs: what is not recorded is looked up at the next
-  // start.
-  stack.defer(async () => {
-    const idle = Promise.all([outbound.idle(), sessionEvents.idle()]);
-    await Promise.race([idle, sleep(IDLE_MS, undefined, { ref: false })]);
-    sessionEvents.stop();
-  });
-  const invoke = createInvoke(callHttp);
-  const mailbox = createMailbox({
-    sql,
-    logger,
-    quietMs,
-    pacing,
-    registry,
-    admission,
-    capacity,
-    health,
-    invoke,
-    deadlines,
-    turnMs,
-    metrics,
-    clock: systemClock,
-    sendNow: outbound.sendNow,
-    mediaLinks,
-  });
-  const replays = createReplayer({ sql, registry, capacity, invoke, deadlines, mediaLinks });
-  const chats = createChats({ sql, secretBox: shared.secretBox, capacity, invoke, deadlines });
-  const stagedProbes = {
-    sql,
-    secretBox: shared.secretBox,
-    probe: createStagedProbe({ http: agentHttp, egressAllow: config.egressAllow }),
-  };
-  const catchUp = () => void mailbox.catchUp().catch(onError);
-  const hear = (notice: string) => {
-    mailbox.cancel(notice);
-    outbound.cancel(notice);
-  };
-  const listening = await sql.listen('darkspere_cancel', hear, catchUp);
-  stack.defer(() => listening.unlisten());
-  const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
-  stack.defer(() => interrupts.unlisten());
-  const prober =
-    config.probeMs === null
-      ? null
-      : createProber({ sql, poolId, registry, health, meet: createMeet(agentHttp), intervalMs: config.probeMs });
-  const settle = createSettle({ sql, channel, outbound, logger });
-  const engine = await startEngine({
-    connection: shared.connection,
-    poolId,
-    logger,
-    outage: shared.outage,
-    concurrency: config.concurrency,
-    tasks: jobCatalogue({
-      sql,
-      logger,
-      metrics,
-      mailbox,
-      replays,
-      chats,
-      stagedProbes,
-      outbound,
-      settle,
-      health,
-      prober,
-      sessionEvents,
-      pacing,
-    }),
-    onDeadPool: () => metrics.poolsRescued.inc(),
-  });
-  const giveUp = () => {
-    mailbox.stop();
-    replays.stop();
-    chats.stop();
-    prober?.stop();
-  };
-  stack.defer(() => engine.stop(config.shutdownMs * DRAIN_SHARE, giveUp));
-  return url;
 }
 
 /** An address for somebody who never signed in; null when somebody is, or while the database is away. */

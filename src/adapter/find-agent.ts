@@ -7,10 +7,7 @@ import { DarkspereError } from '../errors.ts';
 /** An agent that may be asked, one that has just registered too. Throws not_found (`agent_id`) for one that is not there or is switched off. */
 export async function findAgent(deps: { readonly sql: Sql; readonly registry: Registry }, id: string): Promise<Agent> {
   const { sql, registry } = deps;
-  const known = registry.find(id);
-  if (known !== null) return known;
-  await registry.refresh();
-  const found = registry.find(id);
+  const found = await registry.findFresh(id);
   if (found !== null) return found;
   const [off] = await sql`
     select from agent_registry where id = ${id} and disabled_at is not null and status <> 'deactivated'`;

@@ -21,7 +21,7 @@ export type Agent = HealthState & {
   /** Calls at once, over all processes. */
   readonly maxConcurrentSessions: number;
   /** Calls under way: this process's as they are, those of others as of a second ago. */
-  readonly activeSessions: number;
+  readonly callsInProgress: number;
   /** Smoothed time to answer, milliseconds. */
   readonly responseMs: number;
   readonly p99Ms: number | null;

@@ -31,6 +31,8 @@ const LARGEST_BLOCK = 64;
 const PEAK_LEFT = 0.8;
 /** For so long after somebody asked, what becomes free is theirs. */
 const WANTED_MS = 2_000;
+/** Between looks of an operator's call for a place. */
+const LOOK_AGAIN_MS = 250;
 
 type Block = {
   /** May be used at once; fewer than are used after the limit was lowered. */
@@ -243,4 +245,21 @@ export async function createCapacity(deps: {
       await renew().catch(onError);
     },
   };
+}
+
+/**
+ * A place for a call of an operator's; null when there is none within `ms` or before `signal` ends. People who wait come first: it
+ * takes a place that is free for a moment, or none.
+ */
+export async function takeWithin(
+  { take, roomAt }: Pick<Capacity, 'take' | 'roomAt'>,
+  agent: Agent,
+  ms: number,
+  signal: AbortSignal,
+): Promise<Place | null> {
+  for (let leftMs = ms; ; leftMs -= LOOK_AGAIN_MS) {
+    const place = await take(agent);
+    if (place !== null || leftMs <= 0 || signal.aborted) return place;
+    await roomAt(new Set([agent.id]), Math.min(leftMs, LOOK_AGAIN_MS), signal);
+  }
 }

@@ -40,7 +40,7 @@ const ASKED_BESIDE: ReadonlySet<Protocol> = new Set(['envelope', 'openai', 'webh
 export function createProber(deps: {
   readonly sql: Sql;
   readonly poolId: string;
-  readonly registry: Pick<Registry, 'find' | 'refresh'>;
+  readonly registry: Pick<Registry, 'find' | 'findFresh'>;
   readonly health: HealthRecorder;
   readonly meet: Meet;
   /** Between probes of an agent that is well, milliseconds. */
@@ -81,11 +81,7 @@ export function createProber(deps: {
       const [taken] = await sql<{ is: boolean }[]>`
         select begin_probe(${agentId}, ${poolId}, ${LEASE_SECONDS} * interval '1 second') as is`;
       if (!taken!.is) return;
-      let agent = registry.find(agentId);
-      if (agent === null) {
-        await registry.refresh();
-        agent = registry.find(agentId);
-      }
+      const agent = await registry.findFresh(agentId);
       if (agent === null) return;
       const { finding, durationMs } = await look(agent);
       const nextAt = new Date(now().getTime() + nextMs(agentId, finding));

@@ -208,7 +208,7 @@ function asAgent(input: NewAgent & { readonly id: string }, signingSecret: strin
   return {
     ...input,
     ...WELL,
-    activeSessions: 0,
+    callsInProgress: 0,
     responseMs: 0,
     p99Ms: null,
     lastFailureAt: null,

@@ -71,14 +71,16 @@ export async function openAgent(
     select ${columnsOf(sql)}, clock_timestamp() as read_at from ${withCopies(sql)} where id = ${agentId}`;
   if (!row) return null;
   const { plain } = openSecrets(box, row, null);
-  const agent = { ...columns(row), ...plain, metadata: row.metadata, activeSessions: 0 };
+  const agent = { ...columns(row), ...plain, metadata: row.metadata, callsInProgress: 0 };
   return { agent, lastProbe: row.last_probe as Probe | null, readAt: row.read_at };
 }
 
 export type Registry = {
-  /** Agents of a type, as of the last look; `activeSessions` is live. */
+  /** Agents of a type, as of the last look; `callsInProgress` is live. */
   agents(type: string): readonly Agent[];
   find(agentId: string): Agent | null;
+  /** Also one that has registered since the last look: who is not there is looked for in the table. Rejects as `refresh` does. */
+  findFresh(agentId: string): Promise<Agent | null>;
   /** Changes the snapshot ahead of the table: health that this process has just learned. */
   patch(agentId: string, health: Partial<HealthState & Pick<Agent, 'lastFailureAt'>>): void;
   /** Reads the table now. A failure leaves the last snapshot in place and rejects. */
@@ -86,7 +88,7 @@ export type Registry = {
   close(): Promise<void>;
 };
 
-/** What a patch may change: a whole agent may be given, whose `activeSessions` is not its own. */
+/** What a patch may change: a whole agent may be given, whose `callsInProgress` is not its own. */
 const PATCHED = new Set([...Object.keys(WELL), 'lastFailureAt']);
 
 /**
@@ -120,11 +122,11 @@ export async function createRegistry(deps: {
   // One getter for all: with one each, every agent would have a shape of its own, and choosing among a thousand took ten times as
   // long (bench/route).
   const live = {
-    get activeSessions(): number {
+    get callsInProgress(): number {
       return deps.inUse((this as unknown as Agent).id);
     },
   };
-  const agentOf = (fields: Omit<Agent, 'activeSessions'>): Agent => Object.assign(Object.create(live), fields);
+  const agentOf = (fields: Omit<Agent, 'callsInProgress'>): Agent => Object.assign(Object.create(live), fields);
 
   const toAgent = (row: Row): Agent | null => {
     try {
@@ -192,6 +194,8 @@ export async function createRegistry(deps: {
     if (!closed) refresh().catch(deps.onError);
   };
 
+  const find = (agentId: string): Agent | null => byId.get(agentId) ?? null;
+
   await refresh();
   const listening = await sql.listen('agents_changed', look, look);
   const timer = setInterval(look, deps.refreshMs);
@@ -199,7 +203,11 @@ export async function createRegistry(deps: {
 
   return {
     agents: (type) => byType.get(type) ?? [],
-    find: (agentId) => byId.get(agentId) ?? null,
+    find,
+    async findFresh(agentId) {
+      if (!byId.has(agentId)) await refresh();
+      return find(agentId);
+    },
     patch(agentId, health) {
       const agent = byId.get(agentId);
       if (agent === undefined) return;

@@ -21,16 +21,16 @@ const later = (seconds: number) => new Date(now.getTime() + seconds * 1000);
 
 test('health, then room, then speed', () => {
   assert.equal(chosen([agent('a', { healthScore: 90 }), agent('b')]), 'b');
-  assert.equal(chosen([agent('a', { activeSessions: 5 }), agent('b')]), 'b');
+  assert.equal(chosen([agent('a', { callsInProgress: 5 }), agent('b')]), 'b');
   assert.equal(chosen([agent('a', { responseMs: 200 }), agent('b')]), 'b');
   assert.equal(chosen([agent('b'), agent('a')]), 'a');
 });
 
 test('a full agent is taken only when no healthy one has room', () => {
-  const full = agent('a', { activeSessions: 10 });
+  const full = agent('a', { callsInProgress: 10 });
   assert.equal(chosen([full, agent('b', { healthScore: 70 })]), 'b');
   assert.equal(chosen([full, agent('b', { healthScore: 60, coolingUntil: later(1) })]), 'a');
-  assert.equal(chosen([agent('a', { activeSessions: 2, trickle: 2 }), agent('b', { healthScore: 70 })]), 'b');
+  assert.equal(chosen([agent('a', { callsInProgress: 2, trickle: 2 }), agent('b', { healthScore: 70 })]), 'b');
 });
 
 const choice = (agents: Agent[], more: Partial<Wish> = {}) => {
@@ -96,7 +96,7 @@ const anyAgent = fc
     probeFailures: fc.nat(3),
     status: fc.constantFrom('registered', 'active', 'degraded', 'disabled', 'deactivated'),
     healthScore: fc.integer({ min: 0, max: 100 }),
-    activeSessions: fc.integer({ min: 0, max: 20 }),
+    callsInProgress: fc.integer({ min: 0, max: 20 }),
     responseMs: fc.integer({ min: 0, max: 5_000 }),
     coolingUntil: fc.option(fc.integer({ min: -60, max: 60 }).map(later)),
     capabilities: fc.subarray(['x', 'y', 'z']),

@@ -54,7 +54,7 @@ export function hasRoom(agent: Agent): boolean {
 /** Of the calls it takes at once, the share that is free; while it is trusted with a trickle, of that. */
 function freeShare(agent: Agent): number {
   const most = Math.min(agent.maxConcurrentSessions, agent.trickle ?? agent.maxConcurrentSessions);
-  return Math.max(0, 1 - agent.activeSessions / most);
+  return Math.max(0, 1 - agent.callsInProgress / most);
 }
 
 /**

@@ -31,7 +31,7 @@ async function toldAgent(t: TestContext, mayAnswer: Promise<void> = Promise.reso
   });
   const agent = someAgent('ada', { endpointUrl: `http://127.0.0.1:${port}/`, signingSecret: newSigningSecret() });
   const events = createSessionEvents({
-    registry: { find: (id) => (id === agent.id ? agent : null), refresh: async () => {} },
+    registry: { findFresh: async (id) => (id === agent.id ? agent : null) },
     http,
     logger: pino({ base: null }, { write: (line: string) => void log.push(line) }),
   });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { Agent, Deadlines } from './agent.ts';
+import type { Deadlines } from './agent.ts';
 import { type Notice, notifyEnvelope } from './protocols/envelope-notice.ts';
 import type { Registry } from './registry.ts';
 
@@ -45,7 +45,7 @@ const GATHER_MS = 20;
  * is not told.
  */
 export function createSessionEvents(deps: {
-  readonly registry: Pick<Registry, 'find' | 'refresh'>;
+  readonly registry: Pick<Registry, 'findFresh'>;
   readonly http: Dispatcher;
   readonly logger: Logger;
 }): SessionEvents {
@@ -67,16 +67,9 @@ export function createSessionEvents(deps: {
     lines.delete(key);
   }
 
-  /** Whoever was deactivated or disabled meanwhile is not in the registry, and is told nothing. */
-  async function find(agentId: string): Promise<Agent | null> {
-    const known = registry.find(agentId);
-    if (known !== null) return known;
-    await registry.refresh();
-    return registry.find(agentId);
-  }
-
   async function tell(payload: SessionEventsPayload): Promise<void> {
-    const agent = await find(payload.agent);
+    // Whoever was deactivated or disabled meanwhile is not in the registry, and is told nothing.
+    const agent = await registry.findFresh(payload.agent);
     if (agent?.protocol !== 'envelope') return;
     for (const notice of noticesOf(payload)) {
       const failure = await notifyEnvelope({ agent, deadlines: DEADLINES, signal: shutdown.signal }, http, notice);

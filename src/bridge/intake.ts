@@ -19,6 +19,7 @@ import type { Entry } from './spool/record.ts';
 import type { ReplayDeps } from './spool/replay.ts';
 import type { Spool } from './spool/spool.ts';
 import type { StatusOutcome } from './store.ts';
+import { withinTime } from './within-time.ts';
 
 export type IntakeDeps = ReplayDeps & {
   /** Null: what the database does not take is refused. */
@@ -54,8 +55,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   const store = { text: (text: Inbound) => storeText(deps, text), status: deps.delivery.apply };
   if (spool === null) {
     return {
-      text: (text) => withinTime(store.text(text)),
-      status: (report) => withinTime(store.status(report)),
+      text: (text) => withinTime(store.text(text), TOTAL_MS),
+      status: (report) => withinTime(store.status(report), TOTAL_MS),
       async close() {},
     };
   }
@@ -98,13 +99,13 @@ export function createIntake(deps: IntakeDeps): Intake {
     async text(text) {
       if (deps.consent.isStop(text)) return takeStop(text);
       const entry = { kind: 'text', text } as const;
-      if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry));
+      if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry), TOTAL_MS);
       return take(entry, () => store.text(text));
     },
     async status(report) {
       // Reports need no order: states only move forward.
       const entry = { kind: 'status', report } as const;
-      return breaker.isOpen ? withinTime(keep(entry)) : take(entry, () => store.status(report));
+      return breaker.isOpen ? withinTime(keep(entry), TOTAL_MS) : take(entry, () => store.status(report));
     },
     close: drain.close,
   };
@@ -116,17 +117,4 @@ async function storeText({ consent, ingest }: ReplayDeps, text: Inbound): Promis
   const taken = await ingest.take(text);
   if (taken === null) return 'duplicate';
   return taken.refused === null ? 'stored' : 'refused';
-}
-
-/** @throws DarkspereError `storage_unavailable` when it takes longer. */
-export async function withinTime<T>(work: Promise<T>, ms = TOTAL_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DarkspereError('storage_unavailable')), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

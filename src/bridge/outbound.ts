@@ -11,7 +11,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { CarrierStanding } from './carrier-standing.ts';
 import { sendExchange } from './exchange.ts';
 import { createSlots, SlotsClosed } from './slots.ts';
-import { type ClaimedPart, claimParts, recordSends, type SendRecord, type VoidedPart } from './store.ts';
+import { blankRecord, type ClaimedPart, claimParts, recordSends, type SendRecord, type VoidedPart } from './store.ts';
 
 export type OutboundDeps = {
   readonly sql: Sql;
@@ -226,27 +226,11 @@ function toPart(claimed: ClaimedPart): Part {
   };
 }
 
-function blank(claimed: ClaimedPart): SendRecord {
-  return {
-    part_id: claimed.part_id,
-    conversation_id: claimed.conversation_id,
-    attempts: claimed.attempts,
-    state: 'accepted',
-    provider_id: null,
-    segments: null,
-    error_code: null,
-    error_reason: null,
-    run_at_ms: null,
-    opted_out: false,
-    exchanges: [],
-  };
-}
-
 function toRecord(claimed: ClaimedPart, outcome: SendOutcome): SendRecord {
-  const base = blank(claimed);
+  const base = blankRecord(claimed.part_id, claimed);
   switch (outcome.kind) {
     case 'accepted':
-      return { ...base, provider_id: outcome.providerId, segments: outcome.segments };
+      return { ...base, state: 'accepted', provider_id: outcome.providerId, segments: outcome.segments };
     case 'withheld':
       // Claimed again at once: then it is void, or leaves after all.
       return { ...base, state: 'queued', run_at_ms: 0 };

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
+import { notBefore, type TextPolicy } from './not-before.ts';
 import { FALLBACK_TEXT, packAnswer, packNotice } from './reply.ts';
 
 export type Post = {
@@ -13,12 +14,6 @@ export type Post = {
   readonly text: string;
   readonly mediaUrls: readonly string[];
   readonly idempotencyKey: string | null;
-};
-
-export type PostPolicy = {
-  readonly optOutScope: string | null;
-  readonly pacing: boolean;
-  readonly maxSegments: number;
 };
 
 type Verdict =
@@ -45,7 +40,7 @@ const LOOK_AGAIN_MS = 50;
 export async function postMessage(
   sql: Sql,
   post: Post,
-  policy: PostPolicy,
+  policy: TextPolicy,
 ): Promise<{ messageId: string; isNew: boolean }> {
   const packed = packAnswer(post.text, post.mediaUrls, await budgetOf(sql, post.conversationId, policy));
   if (!packed) {
@@ -71,25 +66,12 @@ export async function postMessage(
   if (verdict === 'turn_running') {
     throw new DarkspereError('conflict', 'The call that this answers is still open. Answer it with 202 first.');
   }
-  if (verdict === 'sender_busy' || verdict === 'quiet_hours') throw notBefore(verdict, row.free_at!);
+  if (verdict === 'sender_busy' || verdict === 'quiet_hours') throw notBefore(verdict, row.free_at!, 'charged');
   throw new DarkspereError(verdict);
 }
 
-const WHY_LATER = {
-  sender_busy: 'Texts of agents’ own wait for this number for ten hours already.',
-  quiet_hours: 'It is, or would be, night where the person lives.',
-} as const;
-
-function notBefore(verdict: keyof typeof WHY_LATER, freeAt: Date): DarkspereError {
-  return new DarkspereError(
-    verdict,
-    `${WHY_LATER[verdict]} Post again after ${freeAt.toISOString()}; nothing was charged.`,
-    { facts: { retryAfterSeconds: Math.max(1, Math.ceil((freeAt.getTime() - Date.now()) / 1000)) } },
-  );
-}
-
 /** Segments that a text on this conversation's number may have. */
-async function budgetOf(sql: Sql, conversationId: string, policy: PostPolicy): Promise<number> {
+async function budgetOf(sql: Sql, conversationId: string, policy: TextPolicy): Promise<number> {
   const [number] = await sql<{ max_segments: number }[]>`
     select n.max_segments from conversations c join phone_numbers n on n.address = c.our_address
     where c.id = ${conversationId}`;

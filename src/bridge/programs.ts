@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
+import { notBefore, type TextPolicy } from './not-before.ts';
 import { type PackedReply, packAnswer } from './reply.ts';
 
 export type Program = { readonly id: string; readonly name: string };
@@ -16,12 +17,6 @@ export type ProgramText = {
     | { readonly kind: 'send'; readonly from: string | null; readonly address: string };
   readonly text: string;
   readonly idempotencyKey: string | null;
-};
-
-export type ProgramPolicy = {
-  readonly optOutScope: string | null;
-  readonly pacing: boolean;
-  readonly maxSegments: number;
 };
 
 export type Queued = {
@@ -55,7 +50,7 @@ type Row = {
 const FIRST_TEXT_END = 'Reply STOP to opt out.';
 
 /** Queues it; with the same key it is one text, however often. Throws what `Refused` names, or invalid_request (`text`, `from`). */
-export async function textAsProgram(sql: Sql, wanted: ProgramText, policy: ProgramPolicy): Promise<Queued> {
+export async function textAsProgram(sql: Sql, wanted: ProgramText, policy: TextPolicy): Promise<Queued> {
   const { program, to, idempotencyKey } = wanted;
   const place = to.kind === 'reply' ? await replyPlace(sql, to.conversationId) : await sendPlace(sql, program, to);
   const packed = pack(wanted.text, place, policy);
@@ -113,7 +108,7 @@ async function sendPlace(sql: Sql, program: Program, to: Extract<ProgramText['to
   return { ours: first.ours, maxSegments: first.max_segments, isNew: first.newest === null };
 }
 
-function pack(text: string, place: Place, policy: ProgramPolicy): PackedReply {
+function pack(text: string, place: Place, policy: TextPolicy): PackedReply {
   const maxSegments = place.maxSegments ?? policy.maxSegments;
   const whole = place.isNew && !/\bSTOP\b/.test(text) ? `${text.trimEnd()}\n${FIRST_TEXT_END}` : text;
   const words = packAnswer(text, [], maxSegments);
@@ -129,19 +124,8 @@ function pack(text: string, place: Place, policy: ProgramPolicy): PackedReply {
 function refusal(verdict: Refused, freeAt: Date | null): DarkspereError {
   if (verdict === 'not_found')
     return new DarkspereError('not_found', 'There is no such conversation or number of ours.');
-  if (freeAt === null) return new DarkspereError(verdict);
-  const retryAfterSeconds = Math.max(1, Math.ceil((freeAt.getTime() - Date.now()) / 1000));
-  return new DarkspereError(
-    verdict,
-    `${MESSAGES[verdict] ?? ''}Try again after ${freeAt.toISOString()}; nothing was sent.`,
-    {
-      facts: { retryAfterSeconds },
-    },
-  );
+  // A text that is more than a whole day's budget has no such time.
+  const isLater = verdict === 'quiet_hours' || verdict === 'program_budget_spent' || verdict === 'sender_busy';
+  if (isLater && freeAt !== null) return notBefore(verdict, freeAt, 'sent');
+  return new DarkspereError(verdict);
 }
-
-const MESSAGES: Partial<Record<Refused, string>> = {
-  quiet_hours: 'It is, or would be, night where the person lives. ',
-  program_budget_spent: 'This key, or this person, has had as many texts as may be within 24 hours. ',
-  sender_busy: 'Texts that nobody has asked for wait for this number for ten hours already. ',
-};

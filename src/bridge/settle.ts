@@ -6,7 +6,7 @@ import type { Sql } from '../database/pools.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Outbound, SendPayload } from './outbound.ts';
-import { findUnknownPart, type SendRecord, type UnknownPart } from './store.ts';
+import { blankRecord, findUnknownPart, type SendRecord, type UnknownPart } from './store.ts';
 
 export type SettleDeps = {
   readonly sql: Sql;
@@ -31,40 +31,23 @@ export function createSettle(deps: SettleDeps): (payload: SendPayload) => Promis
     if (!part) return;
     // Whether the database's clock was set since anybody looked is seen here before the age is believed.
     follow(part.now);
+    const record = (known: Pick<SendRecord, 'state'> & Partial<SendRecord>) =>
+      deps.outbound.record({ ...blankRecord(p, part), ...known });
     let found: SentMessage | undefined;
     try {
       found = match(part, await list(deps.channel, part));
     } catch (error) {
       deps.logger.warn({ part: p, error: messageOf(error) }, 'the carrier could not be asked about a part');
-      await deps.outbound.record(
-        part.is_worthless
-          ? outcome(p, part, {
-              state: 'failed',
-              error_code: 'unknown_outcome',
-              error_reason: 'the carrier could not be asked',
-            })
-          : outcome(p, part, {
-              state: 'unknown',
-              error_reason: 'the carrier could not be asked',
-              run_at_ms: Math.min(UNREACHABLE_MS.most, Math.max(UNREACHABLE_MS.least, Math.round(part.age_ms / 10))),
-            }),
-      );
-      return;
+      const error_reason = 'the carrier could not be asked';
+      if (part.is_worthless) return record({ state: 'failed', error_code: 'unknown_outcome', error_reason });
+      const againMs = Math.min(UNREACHABLE_MS.most, Math.max(UNREACHABLE_MS.least, Math.round(part.age_ms / 10)));
+      return record({ state: 'unknown', error_reason, run_at_ms: againMs });
     }
-    if (found) {
-      await deps.outbound.record(
-        outcome(p, part, { state: 'accepted', provider_id: found.providerId, segments: found.segments }),
-      );
-    } else if (Math.min(part.age_ms, steadyMs()) < graceMs) {
-      // Too young, or the database's clock was set ahead meanwhile: then nobody knows how old it is.
-      await deps.outbound.record(
-        outcome(p, part, { state: 'unknown', error_reason: 'not at the carrier yet', run_at_ms: LOOK_AGAIN_MS }),
-      );
-    } else {
-      await deps.outbound.record(
-        outcome(p, part, { state: 'queued', error_reason: 'the carrier never had it', run_at_ms: 0 }),
-      );
-    }
+    if (found) return record({ state: 'accepted', provider_id: found.providerId, segments: found.segments });
+    // Too young, or the database's clock was set ahead meanwhile: then nobody knows how old it is.
+    if (Math.min(part.age_ms, steadyMs()) < graceMs)
+      return record({ state: 'unknown', error_reason: 'not at the carrier yet', run_at_ms: LOOK_AGAIN_MS });
+    return record({ state: 'queued', error_reason: 'the carrier never had it', run_at_ms: 0 });
   };
 }
 
@@ -100,24 +83,4 @@ function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage
 function wordsOf(text: string): string {
   const words = text.normalize('NFKC').replace(/[^\p{Letter}\p{Number}]/gu, '');
   return words === '' ? text.trim() : words;
-}
-
-function outcome(
-  partId: string,
-  part: UnknownPart,
-  result: Partial<SendRecord> & Pick<SendRecord, 'state'>,
-): SendRecord {
-  return {
-    part_id: partId,
-    conversation_id: part.conversation_id,
-    attempts: part.attempts,
-    provider_id: null,
-    segments: null,
-    error_code: null,
-    error_reason: null,
-    run_at_ms: null,
-    opted_out: false,
-    exchanges: [],
-    ...result,
-  };
 }

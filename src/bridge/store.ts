@@ -312,6 +312,25 @@ export type SendRecord = {
   readonly exchanges: readonly Exchange[];
 };
 
+/** A record in which nothing is known yet of a part but whose it is. */
+export function blankRecord(
+  partId: string,
+  { conversation_id, attempts }: Pick<SendRecord, 'conversation_id' | 'attempts'>,
+): Omit<SendRecord, 'state'> {
+  return {
+    part_id: partId,
+    conversation_id,
+    attempts,
+    provider_id: null,
+    segments: null,
+    error_code: null,
+    error_reason: null,
+    run_at_ms: null,
+    opted_out: false,
+    exchanges: [],
+  };
+}
+
 export async function recordSends(sql: Sql, records: readonly SendRecord[], optOutScope: string | null): Promise<void> {
   await sql`select record_sends(${json(records)}::text::json, ${optOutScope})`;
 }

@@ -39,7 +39,7 @@ export async function answerTurn(
   }
 }
 
-function ended(turn: Turn, attempts: Attempts): Omit<TurnEnd, 'state'> {
+function ended(turn: Turn, attempts: Pick<Attempts, 'count' | 'exchanges'>): Omit<TurnEnd, 'state'> {
   return {
     conversation_id: turn.conversationId,
     turn_id: turn.turnId,
@@ -90,7 +90,7 @@ function deferred(turn: Turn, agent: Agent, attempts: Attempts, clock: Clock): T
   };
 }
 
-function fellBack(turn: Turn, attempts: Attempts): TurnEnd {
+function fellBack(turn: Turn, attempts: Pick<Attempts, 'count' | 'exchanges' | 'lastError'>): TurnEnd {
   return {
     ...ended(turn, attempts),
     state: 'fell_back',
@@ -111,21 +111,5 @@ export function interrupted(turn: Turn, end: TurnEnd): TurnEnd {
 
 /** For a turn that broke workers again and again: told that nobody can answer, without another try. */
 export function abandonTurn(turn: Turn): TurnEnd {
-  return {
-    conversation_id: turn.conversationId,
-    turn_id: turn.turnId,
-    session_id: turn.sessionId,
-    epoch: turn.epoch,
-    state: 'fell_back',
-    agent_id: null,
-    agent_was: turn.agentId,
-    attempts: 0,
-    error_code: 'internal_error',
-    kind: 'fallback',
-    more: null,
-    end_session: false,
-    deferred_until: null,
-    exchanges: [],
-    ...packNotice(FALLBACK_TEXT),
-  };
+  return fellBack(turn, { count: 0, exchanges: [], lastError: 'internal_error' });
 }

@@ -93,7 +93,7 @@ export const ADAPTER: Described = {
 };
 
 /** Writes down every route that is added from now on, and serves the document. */
-export async function openApiRoutes(app: FastifyInstance, described: Described = GATEWAY): Promise<void> {
+export async function openApiRoutes(app: FastifyInstance, described: Described): Promise<void> {
   const { credentials } = described;
   // A route says what may open it anywhere; where a service knows no sessions, none does.
   const opens = (requirement: object) =>

@@ -33,7 +33,7 @@ export type RouteDeclaration<
   B extends z.ZodType | undefined,
   A extends Answers,
 > = {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** With `:name` for parameters. */
   readonly path: `/${string}`;
   /** One line, like a heading. */

@@ -3,7 +3,7 @@
 // agents' secrets, and it is from where they are that agents are reached.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, AgentOutcome, AgentResult, Deadlines, Handle, HistoryEntry } from '../agents/agent.ts';
-import type { Capacity, Place } from '../agents/capacity.ts';
+import { type Capacity, takeWithin } from '../agents/capacity.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import { openAgent } from '../agents/registry.ts';
 import { agentExchange } from '../bridge/exchange.ts';
@@ -111,16 +111,8 @@ export function createChats(deps: {
   const { sql, capacity } = deps;
   const shutdown = new AbortController();
 
-  /** People who wait come first: it takes a place that is free for a moment, or none. */
-  async function placeAt(agent: Agent): Promise<Place | null> {
-    const place = await capacity.take(agent);
-    if (place !== null) return place;
-    await capacity.roomAt(new Set([agent.id]), PLACE_MS, shutdown.signal);
-    return capacity.take(agent);
-  }
-
   async function ask(agent: Agent, started: Started): Promise<Result> {
-    const place = await placeAt(agent);
+    const place = await takeWithin(capacity, agent, PLACE_MS, shutdown.signal);
     if (place === null) return failedWithoutCall('agent_full', 'All places at the agent are taken by texts.');
     try {
       return resultOf(agent, await deps.invoke(callOf(agent, started)));

@@ -3,7 +3,7 @@
 // been made up, and the agent may be one that was taken out for a reason.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Agent, AgentResult, Deadlines } from '../agents/agent.ts';
-import type { Capacity, Place } from '../agents/capacity.ts';
+import { type Capacity, takeWithin } from '../agents/capacity.ts';
 import type { InvokeAgent } from '../agents/invoke.ts';
 import type { Registry } from '../agents/registry.ts';
 import { agentExchange } from '../bridge/exchange.ts';
@@ -54,15 +54,15 @@ type End = {
 
 /** Between tries to write down what an agent said, while the database is away. */
 const AGAIN_MS = 250;
-/** So often a full agent is asked for a place. */
-const PLACE_TRIES = 40;
+/** So long a full agent is asked for a place. */
+const PLACE_MS = 10_000;
 
 export function createReplayer(deps: ReplayDeps): Replayer {
   const { sql, registry } = deps;
   const shutdown = new AbortController();
 
   async function ask(agent: Agent, replayId: string, started: Started): Promise<AgentResult | null> {
-    const place = await placeAt(agent);
+    const place = await takeWithin(deps.capacity, agent, PLACE_MS, shutdown.signal);
     if (place === null) return null;
     try {
       return await deps.invoke({
@@ -90,25 +90,6 @@ export function createReplayer(deps: ReplayDeps): Replayer {
     }
   }
 
-  /** People who wait come first: a replay takes a place that is free for a moment, or none. */
-  async function placeAt(agent: Agent): Promise<Place | null> {
-    for (let tries = 0; tries < PLACE_TRIES; tries++) {
-      const place = await deps.capacity.take(agent);
-      if (place !== null) return place;
-      await deps.capacity.roomAt(new Set([agent.id]), AGAIN_MS, shutdown.signal);
-      shutdown.signal.throwIfAborted();
-    }
-    return null;
-  }
-
-  async function find(agentId: string): Promise<Agent | null> {
-    const known = registry.find(agentId);
-    if (known) return known;
-    // Registered a moment ago, perhaps.
-    await registry.refresh();
-    return registry.find(agentId);
-  }
-
   /** Written for sure: asking once more because the database was away for a moment would be another answer. */
   async function finish(replayId: string, attempt: number, end: End): Promise<void> {
     for (;;) {
@@ -129,7 +110,7 @@ export function createReplayer(deps: ReplayDeps): Replayer {
       shutdown.signal.throwIfAborted();
       const [started] = await sql<Started[]>`select * from start_replay(${r})`;
       if (!started) return;
-      const agent = await find(started.agent_id);
+      const agent = await registry.findFresh(started.agent_id);
       if (!agent) {
         await finish(r, started.attempt, failed('agent_none'));
         return;

@@ -15,7 +15,6 @@ import { mcpEndpoint } from '../http/mcp/endpoint.ts';
 import { listen } from '../http/services.ts';
 import { createLiveFeed } from '../inbox/live.ts';
 import { createOverview } from '../inbox/overview.ts';
-import { sendAsOperator } from '../inbox/takeover.ts';
 import { createEgress } from '../security/guarded-fetch.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
 import { stillOpen } from '../security/sessions.ts';
@@ -69,7 +68,6 @@ function apiDeps(shared: Shared): ApiDeps {
   stack.defer(() => events.close());
   const pictures = createEgress({ allow: config.egressAllow, connectMs: config.agentDeadlines.connectMs });
   stack.defer(() => pictures.destroy());
-  const operatorPolicy = { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes };
   const reader = { sql: pools.console, optOutScope, quietMs: config.quietMs };
   return {
     sql,
@@ -85,9 +83,7 @@ function apiDeps(shared: Shared): ApiDeps {
     guesses: createGuessLimit(),
     mediaKey: shared.mediaKey,
     policy: { optOutScope, pacing: config.pacing, maxSegments: MAX_SEGMENTS },
-    operatorPolicy,
-    operatorMessage: (conversationId, by, text, idempotencyKey) =>
-      sendAsOperator(sql, { conversationId, by, text, idempotencyKey }, operatorPolicy),
+    operatorPolicy: { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes },
   };
 }
 

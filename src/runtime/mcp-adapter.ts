@@ -4,24 +4,17 @@ import { createAgentCounts } from '../adapter/status.ts';
 import { createInvoke } from '../agents/invoke.ts';
 import { createMeet } from '../agents/meet.ts';
 import { now, systemClock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
 import { adapterRoutes } from '../http/mcp-adapter.ts';
 import { listen } from '../http/services.ts';
 import { createGuessLimit } from '../security/guess-limit.ts';
-import { openAgentCalls } from './agent-calls.ts';
-import { answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
-
-/** Of the time for stopping, this share is left to questions under way. */
-const DRAIN_SHARE = 0.7;
+import type { AgentCalls } from './agent-calls.ts';
+import { answers, DRAIN_SHARE, NO_ANSWER, reasons, type Shared, service } from './process.ts';
 
 /** Opens it; gives its URL. */
-export async function openMcpAdapter(shared: Shared): Promise<string> {
-  const { config, pools, logger, metrics, stack } = shared;
+export async function openMcpAdapter(shared: Shared, calls: AgentCalls): Promise<string> {
+  const { config, pools, metrics, stack } = shared;
   const sql = pools.worker;
-  const onError = (error: unknown) => {
-    if (!shared.outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'agents could not be read or written');
-  };
-  const { registry, capacity, admission, health, http } = await openAgentCalls(shared, onError);
+  const { registry, capacity, admission, health, http } = calls;
   const app = service(shared, 'mcp-adapter', {
     check: async () => reasons((await answers(sql)) && (await answers(pools.web)), NO_ANSWER),
   });

@@ -51,6 +51,9 @@ export function agentDeps({ config, pools, secretBox, stack }: Shared): AgentDep
   return { sql: pools.web, secretBox, egressAllow, probe: createProbe({ http, egressAllow }) };
 }
 
+/** Of the time for stopping, this share is left to turns and questions under way before they are given back or cut off. */
+export const DRAIN_SHARE = 0.7;
+
 export const NO_ANSWER = 'the database does not answer';
 
 /** A server with the routes that every service has, closed with the rest. `isPublic`: it faces the internet. */

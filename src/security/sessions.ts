@@ -7,10 +7,8 @@ import type { Principal } from './principal.ts';
 
 /** How long a login address works. */
 export const LOGIN_MINUTES = 15;
-/** A session ends after this long without a request. */
-export const IDLE_DAYS = 7;
-/** And after this long in any case (redeem_login_token). */
-export const SESSION_DAYS = 30;
+/** A session ends after this long without a request, and after 30 days in any case (redeem_login_token). */
+const IDLE_DAYS = 7;
 
 const LOGIN_PREFIX = 'dsl_';
 const SESSION_PREFIX = 'dss_';

@@ -128,7 +128,7 @@ describe('agents on a real database', () => {
     const { agentId } = await add('load');
     await using capacity = disposable(await createCapacity({ sql: db.pools.worker, poolId: 'here', onError }));
     await using registry = disposable(await openRegistry(capacity.inUse));
-    const load = () => registry.agents('load')[0]!.activeSessions;
+    const load = () => registry.agents('load')[0]!.callsInProgress;
     const take = async () => (await capacity.take(registry.find(agentId)!))!;
     const places = [await take(), await take()];
     assert.equal(load(), 2);

@@ -42,7 +42,7 @@ describe('capacity and circuits over processes', () => {
       endpointUrl: 'http://a',
       capabilities: [],
       maxConcurrentSessions: most,
-      activeSessions: 0,
+      callsInProgress: 0,
       responseMs: 0,
       p99Ms: null,
       lastFailureAt: null,

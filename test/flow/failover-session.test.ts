@@ -97,7 +97,7 @@ describe('failing a session over by hand', () => {
     circuit: fc.constantFrom<Circuit>('closed', 'closed', 'open', 'half_open'),
     healthScore: fc.constantFrom(60, 70, 85, 100),
     responseMs: fc.constantFrom(10, 20),
-    activeSessions: fc.constantFrom(0, 1, 2),
+    callsInProgress: fc.constantFrom(0, 1, 2),
     capabilities: fc.constantFrom(['x'], ['x', 'y'], []),
     isCooling: fc.boolean(),
     trickle: fc.constantFrom(null, null, 1),
@@ -123,10 +123,10 @@ describe('failing a session over by hand', () => {
             trickle: row.trickle,
             cooling_until: row.isCooling ? coolingUntil : null,
           });
-          if (row.activeSessions > 0)
+          if (row.callsInProgress > 0)
             await db.admin`
               insert into agent_slots (agent_id, pool_id, slots, in_use, valid_until)
-              values (${id}, 'p', 2, ${row.activeSessions}, clock_timestamp() + interval '1 minute')`;
+              values (${id}, 'p', 2, ${row.callsInProgress}, clock_timestamp() + interval '1 minute')`;
           agents.push({
             ...WELL,
             ...row,

@@ -2,6 +2,7 @@
 // nothing that others could use.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { call, keyHolder } from '../support/operator.ts';
 import { type Behaviour, HANG } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -93,6 +94,23 @@ describe('agents without room', () => {
     const moved = await world.sql`select new_agent, reason from session_failovers where old_agent = ${own.id}`;
     assert.deepEqual([...moved], [{ new_agent: other.id, reason: 'agent_full' }]);
     end('bob');
+  });
+
+  test('texts and programs that ask through one process do not take an agent’s places from each other', async () => {
+    const line = await world.line();
+    const { behaviour, end } = gated();
+    const agent = await line.agent(behaviour);
+    const ann = line.person();
+    await ann.text('text');
+    const { key } = await keyHolder(world, ['chat']);
+    const question = { message: 'question', agent_id: agent.id };
+    const asked = call(world.urls.mcpAdapter!, 'POST', '/mcp/chat', question, { authorization: `Bearer ${key}` });
+    await until(() => agent.calls.length === 2);
+    const reserved = await world.sql`select pool_id from agent_slots where agent_id = ${agent.id}`;
+    assert.equal(reserved.length, 1);
+    for (const message of ['text', 'question']) end(message);
+    assert.equal((await ann.next()).body, 'heard text');
+    assert.equal((await asked).json.message, 'heard question');
   });
 
   test('whom an agent that failed for a moment has failed is answered by it, while the other one stays full', async () => {

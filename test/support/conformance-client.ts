@@ -33,7 +33,7 @@ async function ask(metadata: Record<string, unknown>): Promise<void> {
       endpointUrl: url,
       capabilities: [],
       maxConcurrentSessions: 1,
-      activeSessions: 0,
+      callsInProgress: 0,
       responseMs: 0,
       p99Ms: null,
       lastFailureAt: null,

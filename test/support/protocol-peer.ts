@@ -88,7 +88,7 @@ export async function startPeer() {
       endpointUrl: `http://127.0.0.1:${port}/v1`,
       capabilities: [],
       maxConcurrentSessions: 10,
-      activeSessions: 0,
+      callsInProgress: 0,
       responseMs: 0,
       p99Ms: null,
       lastFailureAt: null,

@@ -12,7 +12,7 @@ export function someAgent(id: string, more: Partial<Agent> = {}): Agent {
     endpointUrl: 'https://agent.example/',
     capabilities: [],
     maxConcurrentSessions: 10,
-    activeSessions: 0,
+    callsInProgress: 0,
     responseMs: 100,
     p99Ms: null,
     lastFailureAt: null,

@@ -3,6 +3,7 @@
 import { DarkspereError, messageOf } from '../../errors.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { withinTime } from '../within-time.ts';
 import type { Breaker } from './breaker.ts';
 import { type ReplayDeps, replay } from './replay.ts';
 import type { Segment, Spool } from './spool.ts';
@@ -83,7 +84,8 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
     if (content === null) return true;
     while (progress.done < content.found.length) {
       const chunk = content.found.slice(progress.done, progress.done + CHUNK);
-      const refused = await inTime(replay(chunk, deps)).catch((error) => {
+      // A connection that went silent must not hold the rest for ever: tried again, what it wrote after all is a duplicate.
+      const refused = await withinTime(replay(chunk, deps), CHUNK_MS, 'It takes too long.').catch((error) => {
         breaker.open(error);
         return null;
       });
@@ -131,17 +133,4 @@ function createAlarm() {
       isRung = false;
     },
   };
-}
-
-/** A connection that went silent must not hold the rest for ever: tried again, what it wrote after all is a duplicate. */
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DarkspereError('storage_unavailable', 'It takes too long.')), CHUNK_MS);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

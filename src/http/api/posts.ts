@@ -2,10 +2,12 @@
 // operator answers by hand.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type PostPolicy, postMessage } from '../../bridge/posts.ts';
+import type { TextPolicy } from '../../bridge/not-before.ts';
+import { postMessage } from '../../bridge/posts.ts';
 import type { Sql } from '../../database/pools.ts';
 import { DarkspereError } from '../../errors.ts';
 import { isUuid } from '../../ids.ts';
+import { type OperatorPolicy, sendAsOperator } from '../../inbox/takeover.ts';
 import { storableText } from '../contract/basics.ts';
 import { Accepted } from '../contract/operator.ts';
 import { route } from '../routes.ts';
@@ -28,14 +30,8 @@ const body = z.strictObject({
 
 export type PostDeps = {
   readonly sql: Sql;
-  readonly policy: PostPolicy;
-  /** Sends an operator's text and takes the conversation over; throws DarkspereError. */
-  readonly operatorMessage: (
-    conversationId: string,
-    by: string,
-    text: string,
-    idempotencyKey: string | null,
-  ) => Promise<{ readonly messageId: string; readonly isNew: boolean }>;
+  readonly policy: TextPolicy;
+  readonly operatorPolicy: OperatorPolicy;
 };
 
 export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
@@ -68,7 +64,11 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
       if (principal.kind !== 'agent') {
         refuseAgentFields(in_reply_to, media, text);
         if (!isUuid(id)) throw new DarkspereError('not_found', 'There is no conversation with this id.');
-        const sent = await deps.operatorMessage(id, principal.name, text, idempotencyKey);
+        const sent = await sendAsOperator(
+          deps.sql,
+          { conversationId: id, by: principal.name, text, idempotencyKey },
+          deps.operatorPolicy,
+        );
         reply.code(sent.isNew ? 201 : 200);
         return { id: sent.messageId, status: 'queued' as const };
       }

@@ -1,6 +1,6 @@
 // What a tool of the MCP server is, and what tools share.
 import { z } from 'zod';
-import type { PostPolicy } from '../../bridge/posts.ts';
+import type { TextPolicy } from '../../bridge/not-before.ts';
 import type { Sql } from '../../database/pools.ts';
 import type { Reader } from '../../inbox/reader.ts';
 import type { Principal, Scope } from '../../security/principal.ts';
@@ -9,7 +9,7 @@ import { storableText } from '../contract/basics.ts';
 export type ToolDeps = {
   readonly sql: Sql;
   readonly reader: Omit<Reader, 'signal'>;
-  readonly policy: PostPolicy;
+  readonly policy: TextPolicy;
 };
 
 /** One call of a tool. */
