@@ -3,7 +3,7 @@ import { createConsent } from '../bridge/consent.ts';
 import { createDelivery } from '../bridge/delivery.ts';
 import { createIngest } from '../bridge/ingest.ts';
 import { createIntake } from '../bridge/intake.ts';
-import { DEFAULT_MAX_SEGMENTS as MAX_SEGMENTS } from '../bridge/reply.ts';
+import { DEFAULT_MAX_SEGMENTS } from '../bridge/reply.ts';
 import type { Spool } from '../bridge/spool/spool.ts';
 import { phoneEvents } from '../http/api/simulator.ts';
 import { type ApiDeps, apiRoutes } from '../http/api.ts';
@@ -30,7 +30,7 @@ export async function openGateway(shared: Shared): Promise<string> {
       sql: pools.web,
       optOutScope,
       pacing,
-      maxSegments: MAX_SEGMENTS,
+      maxSegments: DEFAULT_MAX_SEGMENTS,
       choosing: numbers.choosing,
     }),
     ingest: createIngest({ sql: pools.web, quietMs, optOutScope, ourNumbers: numbers.current }),
@@ -82,7 +82,7 @@ function apiDeps(shared: Shared): ApiDeps {
     consoleUrl: config.consoleUrl,
     guesses: createGuessLimit(),
     mediaKey: shared.mediaKey,
-    policy: { optOutScope, pacing: config.pacing, maxSegments: MAX_SEGMENTS },
+    policy: { optOutScope, pacing: config.pacing, maxSegments: DEFAULT_MAX_SEGMENTS },
     operatorPolicy: { optOutScope, pacing: config.pacing, takeoverMinutes: config.takeoverMinutes },
   };
 }
