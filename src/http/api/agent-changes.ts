@@ -61,8 +61,8 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     ...mine,
     method: 'POST',
     path: `${base}/:id/deactivate`,
-    summary: 'Take an agent out for good',
-    description: 'Its key opens nothing any more and it is asked nothing. Texts go to others.',
+    summary: 'Take an agent out, until it is activated again',
+    description: 'It is asked nothing, and its key opens nothing but `activate`. Texts go to others.',
     answers: { 200: Changed },
     handle: async ({ params, principal }) => {
       await assertOwn(sql, principal, params.id);
