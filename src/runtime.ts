@@ -24,8 +24,8 @@ import type { Config } from './config.ts';
 import { createOutage } from './database/outage.ts';
 import type { Sql } from './database/pools.ts';
 import { messageOf } from './errors.ts';
-import { agentRoutes } from './http/api/agents.ts';
 import { mediaLinker } from './http/media.ts';
+import { registrationRoutes } from './http/registration.ts';
 import { listen, type ServiceName } from './http/services.ts';
 import { createChats } from './inbox/agent-chat.ts';
 import { createReplayer } from './inbox/replay.ts';
@@ -194,7 +194,7 @@ async function openRegistration(shared: Shared, registrationSecret: string | nul
   const app = service(shared, 'agent-registration', {
     check: async () => reasons(await answers(pools.web), NO_ANSWER),
   });
-  await agentRoutes(app, { ...agentDeps(shared), registrationSecret });
+  await registrationRoutes(app, { ...agentDeps(shared), registrationSecret });
   return listen(app, 'agentRegistration', config);
 }
 
