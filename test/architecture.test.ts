@@ -157,6 +157,15 @@ describe('imports', () => {
     assert.deepEqual(circles, []);
   });
 
+  it('of the product take nothing from the tests: their doubles are in test/support', () => {
+    const offences = SOURCES.flatMap((path) =>
+      importsOf(read(path))
+        .filter((name) => /^node:(assert|test)/.test(name) || resolveImport(path, name).startsWith('test/'))
+        .map((name) => `${path} → ${name}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+
   it('of examples and of the SDK stay out of the product: they stand for the programs of others', () => {
     const outside = FILES.filter((path) => /^(examples|sdk|create-darkspere-agent)\/.*\.(ts|mjs)$/.test(path));
     const offences = outside.flatMap((path) =>
