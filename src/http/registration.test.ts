@@ -70,7 +70,7 @@ const REFUSED: [string, unknown, string][] = [
   ['a tool that is no text', { ...good, protocol: 'mcp', metadata: { tool: 7 } }, 'metadata.tool'],
   ['an era that never was', { ...good, protocol: 'mcp', metadata: { era: '2027' } }, 'metadata.era'],
   [
-    'a name that stands for nothing',
+    'a name that is not known',
     { ...good, protocol: 'mcp', metadata: { arguments: { q: '{{txt}}' } } },
     'metadata.arguments',
   ],
