@@ -147,9 +147,9 @@ export const RegistrationQuery = z.strictObject({
 const done = { success: z.literal(true), agent_id: id, message: z.string() };
 export const Registered = z.object({
   ...done,
-  /** Shown this once. */
+  /** Shown only once. */
   api_key: z.string(),
-  /** Shown this once. */
+  /** Shown only once. */
   signing_secret: z.string(),
   /** Null: it was not looked at. */
   probe: AgentProbe.nullable(),
