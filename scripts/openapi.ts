@@ -3,16 +3,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
-import { type AgentRoutesDeps, agentRoutes } from '../src/http/api/agents.ts';
 import { type ApiDeps, apiRoutes } from '../src/http/api.ts';
 import { type AdapterDeps, adapterRoutes } from '../src/http/mcp-adapter.ts';
+import { type RegistrationDeps, registrationRoutes } from '../src/http/registration.ts';
 import { createServer } from '../src/http/server.ts';
 
 // No route is ever called here, so none of them gets what it works with.
 const DOCUMENTS: Readonly<Record<string, (app: FastifyInstance) => Promise<void>>> = {
   'docs/reference/openapi.json': (app) => apiRoutes(app, { agents: {} } as ApiDeps),
   'docs/reference/openapi-mcp-adapter.json': (app) => adapterRoutes(app, {} as AdapterDeps),
-  'docs/reference/openapi-registration.json': (app) => agentRoutes(app, {} as AgentRoutesDeps),
+  'docs/reference/openapi-registration.json': (app) => registrationRoutes(app, {} as RegistrationDeps),
 };
 
 for (const [name, routes] of Object.entries(DOCUMENTS)) {

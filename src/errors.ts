@@ -62,7 +62,7 @@ export const CATALOGUE = {
     category: 'validation',
     status: 400,
     retry: 'never',
-    title: 'The request cannot be served as HTTP has it: a range that is not there, a condition that does not hold.',
+    title: 'What the headers ask for cannot be served: a range that is not there, a condition that does not hold.',
     fix: 'The status and the message say what is wrong with it. Correct the headers.',
   },
   not_found: {
@@ -359,8 +359,8 @@ export const CATALOGUE = {
     category: 'authentication',
     status: 403,
     retry: 'never',
-    title: 'The agent was deactivated: its key opens nothing but its way back.',
-    fix: 'An operator activates it again (`npx darkspere agents activate`), or the agent itself where it left by itself. Registered anew, one that an operator has ended is disabled until an operator enables it.',
+    title: 'The agent was deactivated: until it is activated again its key opens nothing.',
+    fix: 'An agent that deactivated itself may activate itself (POST /api/agents/{id}/activate). If an operator did it, only an operator can: `npx darkspere agents activate`. Registered again, it stays disabled until an operator enables it.',
   },
   registration_secret_invalid: {
     category: 'authentication',
@@ -381,7 +381,7 @@ export const CATALOGUE = {
     status: 422,
     retry: 'never',
     title:
-      'The agent was looked at before it is asked by texts, and one stage failed: dns, tcp, tls, http, handshake or echo.',
+      'The agent was probed before any text is sent to it, and one stage failed: dns, tcp, tls, http, handshake or echo.',
     fix: 'The message names the stage and what to correct. An agent that registers before it listens adds `?probe=skip`.',
   },
   probe_unanswered: {
@@ -409,7 +409,8 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 429,
     retry: 'same',
-    title: 'Texts of agents’ own wait for this number for more than ten hours already; nothing was charged.',
+    title:
+      'More than ten hours of texts that agents and programs began are already queued for this number; nothing was charged.',
     fix: 'Post again after the time in the message and in Retry-After, or raise the limits of the number and its campaign (`darkspere numbers`, `darkspere campaigns`).',
   },
   turn_closed: {
@@ -452,8 +453,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 429,
     retry: 'same',
-    title:
-      'The key has sent as much as it may within 24 hours, or programs have texted this person as often as they may.',
+    title: 'The key, or this person, has reached the limit for 24 hours.',
     fix: 'Wait for the time in the message, or raise the limits: `npx darkspere mcp limits`.',
   },
   idempotency_key_reused: {

@@ -157,6 +157,15 @@ describe('imports', () => {
     assert.deepEqual(circles, []);
   });
 
+  it('of the product take nothing from the tests: their doubles are in test/support', () => {
+    const offences = SOURCES.flatMap((path) =>
+      importsOf(read(path))
+        .filter((name) => /^node:(assert|test)/.test(name) || resolveImport(path, name).startsWith('test/'))
+        .map((name) => `${path} → ${name}`),
+    );
+    assert.deepEqual(offences, []);
+  });
+
   it('of examples and of the SDK stay out of the product: they stand for the programs of others', () => {
     const outside = FILES.filter((path) => /^(examples|sdk|create-darkspere-agent)\/.*\.(ts|mjs)$/.test(path));
     const offences = outside.flatMap((path) =>
@@ -429,6 +438,23 @@ describe('papers', () => {
         if (!known.includes(named!)) offences.push(`${path}: ${named}`);
       }
     }
+    assert.deepEqual(offences, []);
+  });
+
+  it('of a folder of src name every file beside them, and the tables that the folder owns', () => {
+    const offences: string[] = [];
+    const ofFolders = papers.filter((path) => /^src\/.*\/README\.md$/.test(path));
+    for (const path of ofFolders) {
+      const page = read(path);
+      const beside = SOURCES.filter((source) => resolveImport(source, './README.md') === path);
+      const names = beside.map((source) => source.split('/').at(-1)!);
+      const owned = new Set(/This folder owns ([^.]*)\./.exec(page)?.[1]?.match(/\w+(?=`)/g));
+      const isOwned = (table: string) => OWNERS[table] === domainOf(path);
+      for (const name of names) if (!page.includes(`\`${name}\``)) offences.push(`${path} lacks ${name}`);
+      for (const table of new Set([...owned, ...Object.keys(OWNERS)]))
+        if (owned.has(table) !== isOwned(table)) offences.push(`${path}: ${table}`);
+    }
+    assert.ok(ofFolders.length > 3);
     assert.deepEqual(offences, []);
   });
 });

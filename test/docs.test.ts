@@ -31,6 +31,14 @@ describe('generated references', () => {
     const config = readFileSync(join(ROOT, 'docs/reference/config.md'), 'utf8');
     for (const name of NAMES) assert.ok(config.includes(`<a id="${name}"></a>`), name);
   });
+
+  it('have every shape that the stream of events names in prose', () => {
+    const text = readFileSync(join(ROOT, 'docs/reference/openapi.json'), 'utf8');
+    const { schemas } = JSON.parse(text).components;
+    const named = [...text.matchAll(/\(([A-Z]\w+Event)\)/g)].map((match) => match[1]!);
+    assert.equal(named.length, 4);
+    for (const name of named) assert.ok(name in schemas, name);
+  });
 });
 
 describe('.env.example', () => {

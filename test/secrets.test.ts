@@ -34,8 +34,6 @@ const HARMLESS: Readonly<Record<string, string>> = {
   "scripts/docs.ts: a literal under the name of a secret: secret: 'text, 16 characters or more'": 'the same',
   "scripts/docs.ts: a literal under the name of a secret: secrets: 'list of texts, 16 characters or more each'":
     'the same',
-  "src/channels/simulator/scripted-customer.ts: a literal under the name of a secret: TOKEN = 'a token that only this test knows'":
-    'of a server that only tests start',
   'src/ids.ts: a literal under the name of a secret: token: `prefix`': 'a comment',
 };
 

@@ -31,7 +31,12 @@ export const AGENT_LOOKS: Readonly<Record<Agent['status'] | 'draining' | 'off', 
     tone: 'text-hand',
     means: 'It gets no new sessions while others can take them; those that it has go on.',
   },
-  deactivated: { word: 'Removed', icon: CircleSlash, tone: 'text-ink-3', means: 'Its owner took it away.' },
+  deactivated: {
+    word: 'Removed',
+    icon: CircleSlash,
+    tone: 'text-ink-3',
+    means: 'By an operator, or it left by itself: it is asked nothing until it is brought back.',
+  },
 };
 
 export function agentLook({ status, disabled, draining }: Pick<Agent, 'status' | 'disabled' | 'draining'>): Look {

@@ -53,7 +53,7 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
     word: 'Keyword',
     icon: Check,
     tone: 'text-ink-3',
-    means: 'STOP, START, HELP, RESET or MORE: handled without an agent.',
+    means: 'STOP, START, HELP, RESET, MORE, AGENTS, USE or a word of the number’s own: handled without an agent.',
   },
   with_operator: {
     word: 'With an operator',
@@ -82,7 +82,7 @@ export const MESSAGE_LOOKS: Readonly<Record<MessageState, Look>> = {
     word: 'Failed',
     icon: CircleAlert,
     tone: 'text-bad',
-    means: 'The carrier refused it for good, or could not be asked for an hour whether it has it.',
+    means: 'The carrier refused it for good, or could not be asked about it for as long as it was worth sending.',
   },
   undelivered: {
     word: 'Not delivered',

@@ -51,7 +51,7 @@ export type Membership = {
   post(conversationId: string, reply: string | Reply, options?: PostOptions): Promise<{ id: string; status: string }>;
   /** Tells Darkspere that the agent takes no new sessions, and says no more after it. */
   sayDraining(): Promise<void>;
-  /** Takes the agent out for good: the next start registers another one. */
+  /** Takes the agent out: the next start registers another one. */
   leave(): Promise<void>;
   /** Ends the heartbeats; the agent stays registered. */
   stop(): void;

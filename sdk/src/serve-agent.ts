@@ -27,7 +27,7 @@ export type Agent = {
   post(conversationId: string, reply: string | Reply, options?: PostOptions): Promise<{ id: string; status: string }>;
   /** Takes nothing new, finishes what runs, and stops. The agent stays registered. */
   stop(): Promise<void>;
-  /** Stops, and takes the agent out of Darkspere for good. */
+  /** Stops, and takes the agent out of Darkspere. */
   leave(): Promise<void>;
 };
 

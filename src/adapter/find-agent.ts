@@ -4,7 +4,7 @@ import type { Registry } from '../agents/registry.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 
-/** An agent that may be asked, one that has just registered too. Throws not_found (`agent_id`) for one that is not there or is switched off. */
+/** An agent that may be asked, one that has just registered too. Throws not_found (`agent_id`) for one that is not there or is disabled. */
 export async function findAgent(deps: { readonly sql: Sql; readonly registry: Registry }, id: string): Promise<Agent> {
   const { sql, registry } = deps;
   const found = await registry.findFresh(id);
@@ -14,7 +14,7 @@ export async function findAgent(deps: { readonly sql: Sql; readonly registry: Re
   throw new DarkspereError(
     'not_found',
     off
-      ? 'agent_id: this agent is switched off: it is asked nothing until an operator switches it on again.'
+      ? 'agent_id: this agent is disabled; an operator enables it: `npx darkspere agents enable`.'
       : 'agent_id: there is no agent with this id, or it has left.',
     { param: 'agent_id' },
   );

@@ -60,6 +60,8 @@ export type AgentInFull = ListedAgent & {
   readonly old_secret_until: Date | null;
   readonly updated_at: Date;
   readonly deactivated_at: Date | null;
+  /** The operator or key that did it; null: the agent itself, or a start whose configuration no longer names it. */
+  readonly deactivated_by: string | null;
   readonly last_probe: Probe | null;
 };
 
@@ -112,8 +114,8 @@ export async function findAgents(
 /** One agent, a deactivated one too. Throws `not_found`, also for one of somebody else. */
 export async function readAgent(sql: Sql, agentId: string, owner: Owner = {}): Promise<AgentInFull> {
   const [row] = await sql<AgentInFull[]>`
-    select ${listed(sql)}, metadata, reported_sessions, cooling_until, updated_at, deactivated_at, last_probe,
-      probe_failures, circuit_opened_at, trickle, checked.outcome as last_check, checked.error_code as last_check_error,
+    select ${listed(sql)}, metadata, reported_sessions, cooling_until, updated_at, deactivated_at,
+      deactivated_by, last_probe, probe_failures, circuit_opened_at, trickle, checked.outcome as last_check, checked.error_code as last_check_error,
       id_time(checked.id) as last_check_at,
       case when old_key_until > now() then old_key_until end as old_key_until,
       case when old_secret_until > now() then old_secret_until end as old_secret_until

@@ -70,7 +70,7 @@ export type AgentCall = Approach & {
   readonly thread: Thread | null;
   /** The agent says that it is at work and will take longer. */
   onProgress(): void;
-  /** An operator asks once more to see what would be said: the answer goes to nobody. */
+  /** A rehearsal (replay, chat, staged probe): the answer goes to nobody. */
   readonly isReplay?: boolean;
 };
 

@@ -139,7 +139,7 @@ function rated(state: HealthState, healthScore: number): HealthState {
   return { ...state, healthScore, status: statusOf(state, healthScore) };
 }
 
-/** Only its owner deactivates an agent, and only its owner brings it back. */
+/** `deactivated` is somebody’s word, which health never changes. */
 function statusOf(state: HealthState, healthScore: number): AgentStatus {
   if (state.status === 'deactivated') return state.status;
   const { consecutiveFailures, probeFailures, trickle } = state;

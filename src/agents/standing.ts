@@ -38,8 +38,8 @@ export async function enableAgent(sql: Sql, agentId: string): Promise<void> {
 }
 
 /**
- * Takes an agent out for good: its key opens nothing and it is asked nothing any more. Twice is once. `by`: the operator; null: the
- * agent itself, which may come back. Throws `not_found`.
+ * Takes an agent out until it is activated again: its key opens nothing else and it is asked nothing. Twice is once. `by`: the
+ * operator; null: the agent itself, which may come back by itself. Throws `not_found`.
  */
 export async function deactivateAgent(sql: Sql, agentId: string, by: string | null): Promise<void> {
   await changed(

@@ -81,7 +81,7 @@ export function addAgentCommands(program: Command, onCode: (code: number) => voi
     },
   );
 
-  one('deactivate', 'take an agent out for good: its key opens nothing any more; no list shows it').action(
+  one('deactivate', 'take an agent out, until it is activated again: its key opens nothing, no list shows it').action(
     async (nameOrId: string, { json }: { json: boolean }) => {
       onCode(await act(nameOrId, json, (sql, id) => deactivateAgent(sql, id, BY)));
     },
@@ -260,6 +260,10 @@ function described(agent: AgentInFull): string {
     [
       'drained by',
       agent.draining_by === null ? 'nobody' : [agent.draining_by, agent.drain_reason].filter(Boolean).join(': '),
+    ],
+    [
+      'deactivated by',
+      agent.deactivated_at === null ? 'nobody' : (agent.deactivated_by ?? 'itself, or the configuration'),
     ],
     ['score', String(agent.health_score)],
     ['failures in a row', String(agent.consecutive_failures)],

@@ -342,7 +342,7 @@ export const VARIABLES = {
     kind: { is: 'integer', min: 0, max: 3_600, unit: 'seconds' },
     default: '30',
     description:
-      'Between looks at an agent that nobody has texted meanwhile; sooner after failures. 0: agents are judged by their calls alone.',
+      'Time between probes of an agent that nobody has texted meanwhile; shorter after failures. 0: agents are judged by their calls alone.',
   },
   DARKSPERE_EGRESS_ALLOW: {
     section: 'Agents',

@@ -151,9 +151,9 @@ function tidied(document: Document): Document {
     }
   };
   visit(document.paths);
-  // What the stream of events carries is in no answer.
-  if ('/v1/events' in document.paths)
-    visit(['ChangeEvent', 'PhoneEvent', 'BeatEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` })));
+  // What the stream carries is in no answer.
+  const events = ['ChangeEvent', 'AgentEvent', 'PhoneEvent', 'BeatEvent'];
+  if ('/v1/events' in document.paths) visit(events.map((name) => ({ $ref: `#/components/schemas/${name}` })));
   const nameOf = (name: string): string => {
     const short = name.replace(/Input$/, '');
     return name.endsWith('Input') && !used.has(short) ? short : name;

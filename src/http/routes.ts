@@ -79,7 +79,7 @@ declare module 'fastify' {
 
 const NO_QUERY = z.strictObject({});
 
-/** Adds a route to a server on which `apiRoutes` prepared what callers are known by. */
+/** Adds a route to a server on which `prepareAccess` prepared what callers are known by. */
 export function route<
   S extends Scope | 'anyone',
   A extends Answers,
@@ -116,9 +116,9 @@ export function route<
     },
     ...(before === undefined ? {} : { preValidation: before }),
     handler: async (request, reply) => {
-      // What is said to one caller is nobody else's to keep. Pictures have their own.
       // A request that a test injects has no real socket.
       if (declared.isSlow) request.raw.socket.setTimeout?.(0);
+      // What is said to one caller is nobody else's to keep. Pictures have their own.
       reply.code(usual).headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
       const given = await declared.handle({
         params: request.params as Parsed<P>,

@@ -1,5 +1,5 @@
 // The registration service: agents come, change and leave by themselves.
-import { agentRoutes } from '../http/api/agents.ts';
+import { registrationRoutes } from '../http/registration.ts';
 import { listen } from '../http/services.ts';
 import { agentDeps, answers, NO_ANSWER, reasons, type Shared, service } from './process.ts';
 
@@ -9,6 +9,6 @@ export async function openRegistration(shared: Shared, registrationSecret: strin
   const app = service(shared, 'agent-registration', {
     check: async () => reasons(await answers(pools.web), NO_ANSWER),
   });
-  await agentRoutes(app, { ...agentDeps(shared), registrationSecret });
+  await registrationRoutes(app, { ...agentDeps(shared), registrationSecret });
   return listen(app, 'agentRegistration', config);
 }

@@ -197,6 +197,19 @@ describe('agents that cannot be read', () => {
     await row(page, 'reader').waitFor();
   });
 
+  test('of one that was removed its page says by whom, and that it left by itself where it did', async (t) => {
+    const { id } = await world.agent(() => 'hello', { name: 'removed' });
+    const { call } = await signIn(world);
+    await call('POST', `/v1/agents/${id}/deactivate`);
+    const page = await openConsole(t, world, { path: `/agents/${id}`, viewport: WIDE });
+    const standing = (words: RegExp) => page.getByRole('status').filter({ hasText: words }).waitFor();
+    await standing(/^Removed by operator · .* · only operators bring it back$/);
+    await assertAccessible(page);
+    await world.sql`update agent_registry set deactivated_by = null where id = ${id}`;
+    await page.reload();
+    await standing(/^Removed · .* · it left by itself/);
+  });
+
   test('of an agent, each panel fails alone', async (t) => {
     const { id } = await world.agent(() => 'hello', { name: 'panels' });
     const page = await openConsole(t, world, { viewport: WIDE });

@@ -117,7 +117,7 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     assert.deepEqual(await status(), { draining: false, drain_reason: null, disabled_reason: null, disabled_by: null });
   });
 
-  test('takes one out for good, and brings it back by its id', async () => {
+  test('takes one out, says who did, and brings it back by its id', async () => {
     const { agentId, apiKey } = await add('leaver');
     // An operator's word on it from before does not hide that it is gone.
     await darkspere('disable', 'leaver', '--reason', 'broken');
@@ -125,7 +125,9 @@ describe('darkspere agents', { concurrency: 2 }, () => {
     assert.equal((await findAgentByKey(db.pools.web, apiKey))?.isDeactivated, true);
     assert.ok(!(await darkspere('list')).said.includes('leaver'));
     assert.match((await darkspere('activate', 'leaver')).complained, /There is no agent leaver/);
+    assert.match((await darkspere('show', agentId)).said, /^deactivated by +the command line$/m);
     assert.match((await darkspere('activate', agentId)).said, /^leaver .* disabled \(broken\) /m);
+    assert.match((await darkspere('show', agentId)).said, /^deactivated by +nobody$/m);
     assert.match((await darkspere('enable', 'leaver')).said, /^leaver .* active /m);
     assert.equal((await findAgentByKey(db.pools.web, apiKey))?.isDeactivated, false);
   });

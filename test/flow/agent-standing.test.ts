@@ -180,9 +180,12 @@ describe('members of the registration service', () => {
       const { key, at, id } = await joined(agent);
       const operator = await keyHolder(world, ['read', 'write']);
       assert.equal((await operator.call('POST', `/v1/agents/${id}/deactivate`)).status, 200);
-      const statusOf = async (which: string) => (await operator.call('GET', `/v1/agents/${which}`)).json.status;
+      const detailOf = async (which: string) => (await operator.call('GET', `/v1/agents/${which}`)).json;
+      const statusOf = async (which: string) => (await detailOf(which)).status;
       assert.equal(codeOf(await api('POST', `${at}/activate`, undefined, key)), '403 forbidden');
       assert.equal(await statusOf(id), 'deactivated');
+      const { name } = (await operator.call('GET', '/v1/session')).json;
+      assert.deepEqual([(await detailOf(id)).deactivated_by, name.startsWith('test ')], [name, true]);
 
       const again = await joined(agent);
       assert.notEqual(again.id, id);
@@ -197,10 +200,12 @@ describe('members of the registration service', () => {
       assert.equal(await statusOf(third.id), 'active');
       // Whoever left by itself and was never switched off is welcome.
       await api('POST', `${third.at}/deactivate`, undefined, third.key);
+      assert.equal((await detailOf(third.id)).deactivated_by, null);
       assert.equal(await statusOf((await joined(agent)).id), 'active');
 
       assert.equal((await operator.call('POST', `/v1/agents/${id}/activate`)).status, 200);
-      assert.equal(await statusOf(id), 'active');
+      const back = await detailOf(id);
+      assert.deepEqual([back.status, back.deactivated_by], ['active', null]);
     });
 
     test('an agent that left by itself and was then ended by an operator stays ended', async (t) => {

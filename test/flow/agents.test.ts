@@ -10,7 +10,7 @@ import { createHealthRecorder } from '../../src/agents/health-recorder.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
 import { requestProbe } from '../../src/agents/staged-probe/request.ts';
-import { agentRoutes } from '../../src/http/api/agents.ts';
+import { registrationRoutes } from '../../src/http/registration.ts';
 import { createServer } from '../../src/http/server.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -222,7 +222,7 @@ describe('agents on a real database', () => {
   test('POST /api/agents/register answers 201 with secrets that work', async () => {
     const server = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
     const probe = async () => assert.fail('it was to be skipped');
-    await agentRoutes(server, { ...deps(), probe, registrationSecret: 'the-registration-secret' });
+    await registrationRoutes(server, { ...deps(), probe, registrationSecret: 'the-registration-secret' });
     const response = await server.inject({
       method: 'POST',
       url: '/api/agents/register?probe=skip',

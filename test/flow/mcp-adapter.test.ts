@@ -147,7 +147,7 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
     }
   });
 
-  test('an agent that an operator has switched off is said to be, and is not asked', async () => {
+  test('an agent that an operator has disabled is said to be, and is not asked', async () => {
     const agent = await world.agent(() => 'Hello.', { type: newType() });
     await disableAgent(world.sql, agent.id, 'a test', 'It quotes wrong prices');
     const { post } = await program();
@@ -158,7 +158,7 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
       const body = { agent_id: agent.id, ...(path === '/mcp/chat' ? { message: 'Hello?' } : {}) };
       const answer = await post(path, body);
       assert.equal(codeOf(answer), '404 not_found', path);
-      assert.match(answer.json.error.message, /^agent_id: this agent is switched off/);
+      assert.match(answer.json.error.message, /^agent_id: this agent is disabled; .*agents enable/);
     }
     assert.equal(agent.calls.length, asked);
   });

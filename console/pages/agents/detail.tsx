@@ -94,25 +94,40 @@ function Head({ agent }: { agent: AgentDetail }) {
 }
 
 /** Why texts do not go to it as usual, where somebody has said so. */
-function Standing({ agent: { disabled, draining, status } }: { agent: AgentDetail }) {
-  if (status === 'deactivated') return null;
-  const said = disabled ?? draining;
+function Standing({ agent }: { agent: AgentDetail }) {
+  const said = standingOf(agent);
   if (said === null) return null;
-  const at = 'at' in said ? said.at : said.since;
-  const by = said.by === 'agent' ? 'by its own word' : `by ${said.by}`;
+  const isLeaving = said.word === 'Draining';
   return (
-    <p role="status" className={`border-t border-line px-4 py-2 @xl:px-6 ${disabled ? 'bg-sunk' : 'bg-hand-soft'}`}>
-      <span className={`font-medium ${disabled ? '' : 'text-hand'}`}>{disabled ? 'Switched off' : 'Draining'}</span>{' '}
-      {by}
+    <p role="status" className={`border-t border-line px-4 py-2 @xl:px-6 ${isLeaving ? 'bg-hand-soft' : 'bg-sunk'}`}>
+      <span className={`font-medium ${isLeaving ? 'text-hand' : ''}`}>{said.word}</span>
+      {said.by !== null && ` by ${said.by}`}
       {said.reason !== null && <>: “{said.reason}”</>}
       <span className="text-ink-2">
+        {said.at !== null && (
+          <>
+            {' · '}
+            <Ago at={said.at} inSentence />
+          </>
+        )}
         {' · '}
-        <Ago at={at} inSentence />
-        {' · '}
-        {disabled ? 'it is asked nothing until it is switched on' : 'sessions that it has go on'}
+        {said.means}
       </span>
     </p>
   );
+}
+
+function standingOf({ status, deactivated_at, deactivated_by, disabled, draining }: AgentDetail) {
+  if (status === 'deactivated') {
+    const byItself = 'it left by itself, or the configuration no longer names it';
+    const means = deactivated_by === null ? byItself : 'only operators bring it back';
+    return { word: 'Removed', by: deactivated_by, at: deactivated_at, reason: null, means };
+  }
+  if (disabled) return { word: 'Switched off', ...disabled, means: 'it is asked nothing until it is switched on' };
+  if (draining === null) return null;
+  const { since: at, reason } = draining;
+  const by = draining.by === 'agent' ? 'its own word' : draining.by;
+  return { word: 'Draining', by, at, reason, means: 'sessions that it has go on' };
 }
 
 const WINDOWS = [

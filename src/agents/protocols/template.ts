@@ -1,8 +1,9 @@
 // Requests in the words of an agent that is not ours: a JSON template with the names below between double braces.
+import { z } from 'zod';
 import type { AgentCall } from '../agent.ts';
 
 /** The names a template may use, and what each stands for. */
-export const TEMPLATE_NAMES = [
+const TEMPLATE_NAMES = [
   'text',
   'conversationId',
   'from',
@@ -18,11 +19,13 @@ type Name = (typeof TEMPLATE_NAMES)[number];
 const PLACEHOLDER = /\{\{\s*([A-Za-z]+)\s*\}\}/g;
 const WHOLE = /^\{\{\s*([A-Za-z]+)\s*\}\}$/;
 
-/** The names in a template that stand for nothing. */
-export function unknownNames(template: unknown): string[] {
-  const found = [...JSON.stringify(template).matchAll(PLACEHOLDER)].map((match) => match[1]!);
-  return [...new Set(found)].filter((name) => !TEMPLATE_NAMES.some((known) => known === name));
-}
+/** A template as it may be registered. */
+export const templateSetting = z.record(z.string(), z.unknown()).superRefine((template, context) => {
+  const used = new Set([...JSON.stringify(template).matchAll(PLACEHOLDER)].map((match) => match[1]!));
+  const unknown = [...used].filter((name) => !isName(name));
+  if (unknown.length > 0)
+    context.addIssue(`uses {{${unknown.join('}}, {{')}}}, but the known names are ${TEMPLATE_NAMES.join(', ')}`);
+});
 
 /** The template with its names filled in; one that stands alone keeps its type, so `{{history}}` is a list. */
 export function fill(template: unknown, call: AgentCall, conversation: string): unknown {

@@ -5,7 +5,7 @@ import { now } from '../../clock.ts';
 import type { PostAnswer } from '../../security/post-json.ts';
 import { withoutNul } from '../../text.ts';
 import type { Agent, AgentCall, AgentOutcome, AgentResult } from '../agent.ts';
-import { at, fill, handleIn, replyIn, textOf, unknownNames } from './template.ts';
+import { at, fill, handleIn, replyIn, templateSetting, textOf } from './template.ts';
 import { exchange, failed, failureOfStatus, MAX_TEXT, misshapen, notCalled, notJson, parseJson } from './wire.ts';
 
 const path = z.string().min(1).max(200);
@@ -13,10 +13,7 @@ const path = z.string().min(1).max(200);
 /** What may be set per agent at registration. */
 export const webhookSettings = z.object({
   /** What is posted, with {{names}}. */
-  body: z.record(z.string(), z.unknown()).superRefine((template, context) => {
-    const unknown = unknownNames(template);
-    if (unknown.length > 0) context.addIssue(`uses {{${unknown.join('}}, {{')}}}, which stands for nothing`);
-  }),
+  body: templateSetting,
   /** Where in the answer the reply is; of several paths the first that leads to a text. */
   reply: z.union([path, z.array(path).min(1).max(10)]).optional(),
   /** Where in the answer the handle is that names the conversation from now on. */

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import twilio from 'twilio';
-import { type Hit, PERSON, startLine, statusesOf, type TestLine, TOKEN } from './scripted-customer.ts';
+import {
+  type Hit,
+  PERSON,
+  startLine,
+  statusesOf,
+  type TestLine,
+  TOKEN,
+} from '../../../test/support/scripted-customer.ts';
 
 let line: TestLine;
 

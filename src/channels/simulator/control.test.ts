@@ -1,7 +1,7 @@
 // The control API's part in faults: what a script of another language needs.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { PERSON, startLine, type TestLine } from './scripted-customer.ts';
+import { PERSON, startLine, type TestLine } from '../../../test/support/scripted-customer.ts';
 
 let line: TestLine;
 

@@ -1,10 +1,18 @@
 // What a client of the REST API sees of each fault: on the wire, and as an outcome of our own client.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import {
+  ACCOUNT,
+  OURS,
+  PERSON,
+  startLine,
+  statusesOf,
+  type TestLine,
+  TOKEN,
+} from '../../../test/support/scripted-customer.ts';
 import type { Part } from '../channel.ts';
 import { createTwilioChannel, createTwilioDispatcher } from '../twilio/twilio.ts';
 import type { FaultPlan } from './faults.ts';
-import { ACCOUNT, OURS, PERSON, startLine, statusesOf, type TestLine, TOKEN } from './scripted-customer.ts';
 
 const PART: Part = {
   id: '01990000-0000-7000-8000-000000000002',

@@ -15,7 +15,7 @@ import {
   statusesOf,
   type TestLine,
   TOKEN,
-} from './scripted-customer.ts';
+} from '../../../test/support/scripted-customer.ts';
 import type { Simulator, SimulatorOptions } from './simulator.ts';
 
 /** The client as it is on npm; only the host it connects to is another. */

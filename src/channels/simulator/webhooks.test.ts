@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import twilio from 'twilio';
-import { readConnectionSettings } from './connection-settings.ts';
 import {
   type Hit,
   OURS,
@@ -12,7 +11,8 @@ import {
   startReceiver,
   type TestLine,
   TOKEN,
-} from './scripted-customer.ts';
+} from '../../../test/support/scripted-customer.ts';
+import { readConnectionSettings } from './connection-settings.ts';
 
 let line: TestLine;
 

@@ -3,8 +3,15 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import {
+  ACCOUNT,
+  OURS,
+  PERSON,
+  startLine,
+  statusesOf,
+  type TestLine,
+} from '../../../test/support/scripted-customer.ts';
 import { readInbound } from '../twilio/inbound.ts';
-import { ACCOUNT, OURS, PERSON, startLine, statusesOf, type TestLine } from './scripted-customer.ts';
 import { createWindows } from './whatsapp.ts';
 
 let line: TestLine;

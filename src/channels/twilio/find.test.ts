@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { Dispatcher } from 'undici';
-import { json, startScriptedApi } from './scripted-api.ts';
+import { json, startScriptedApi } from '../../../test/support/scripted-api.ts';
 import { createTwilioChannel, createTwilioDispatcher } from './twilio.ts';
 
 const ACCOUNT = `AC${'1'.repeat(32)}`;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Agent } from 'undici';
+import { startScriptedApi } from '../../../test/support/scripted-api.ts';
 import type { Channel } from '../channel.ts';
 import { MAX_MEDIA_BYTES } from './media.ts';
-import { startScriptedApi } from './scripted-api.ts';
 import { createTwilioChannel } from './twilio.ts';
 
 const PICTURE = Buffer.from('not really a picture');

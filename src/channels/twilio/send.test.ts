@@ -3,8 +3,8 @@ import type { LookupFunction } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Dispatcher, Pool } from 'undici';
+import { json, type Script, startScriptedApi } from '../../../test/support/scripted-api.ts';
 import type { Part, SendOutcome } from '../channel.ts';
-import { json, type Script, startScriptedApi } from './scripted-api.ts';
 import { createTwilioChannel, createTwilioDispatcher, type TwilioOptions } from './twilio.ts';
 
 const ACCOUNT = `AC${'1'.repeat(32)}`;

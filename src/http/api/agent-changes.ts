@@ -61,8 +61,8 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     ...mine,
     method: 'POST',
     path: `${base}/:id/deactivate`,
-    summary: 'Take an agent out for good',
-    description: 'Its key opens nothing any more and it is asked nothing. Texts go to others.',
+    summary: 'Take an agent out, until it is activated again',
+    description: 'It is asked nothing, and its key opens nothing but `activate`. Texts go to others.',
     answers: { 200: Changed },
     handle: async ({ params, principal }) => {
       await assertOwn(sql, principal, params.id);
@@ -93,7 +93,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     path: `${base}/:id/rotate-key`,
     summary: 'Give an agent a new API key',
     description:
-      'Shown this once. The key before holds for a day more, or for `keep_old_for_seconds`. An agent keeps the key that it asks with, so one that never got the answer can ask again. Of several copies behind one address the one that asks changes its own key; an operator changes it for all.',
+      'Shown only once. The key before it holds for a day more, or for `keep_old_for_seconds`. An agent keeps the key that it asks with, so one that never got the answer can ask again. Of several copies behind one address the one that asks changes its own key; an operator changes it for all.',
     body: RotateBody,
     answers: { 200: RotatedKey },
     handle: async ({ params, body, principal, request }) => {
@@ -109,7 +109,7 @@ export function agentChangeRoutes(app: FastifyInstance, deps: AgentDeps, base: '
     path: `${base}/:id/rotate-secret`,
     summary: 'Give an agent a new signing secret',
     description:
-      'Shown this once. For a day, or for `keep_old_for_seconds`, calls carry two signatures, one with each secret, as Standard Webhooks has it.',
+      'Shown only once. For a day, or for `keep_old_for_seconds`, calls carry two signatures, one with each secret, as Standard Webhooks has it.',
     body: RotateBody,
     answers: { 200: RotatedSecret },
     handle: async ({ params, body, principal, request }) => {

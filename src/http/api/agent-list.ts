@@ -90,6 +90,7 @@ export function detailOf(agent: AgentInFull, mayChange: boolean): AgentDetail {
     old_secret_until: iso(agent.old_secret_until),
     updated_at: agent.updated_at.toISOString(),
     deactivated_at: iso(agent.deactivated_at),
+    deactivated_by: agent.deactivated_by,
     last_probe: agent.last_probe,
   };
 }

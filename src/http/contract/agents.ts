@@ -92,6 +92,10 @@ export const AgentDetail = Agent.extend({
   old_secret_until: time.nullable(),
   updated_at: time,
   deactivated_at: time.nullable(),
+  deactivated_by: z.string().nullable().meta({
+    description:
+      'The operator or key that took it out; then only operators bring it back. Null: nobody has, it left by itself, or the configuration no longer names it.',
+  }),
   last_probe: AgentProbe.nullable(),
 });
 
@@ -143,9 +147,9 @@ export const RegistrationQuery = z.strictObject({
 const done = { success: z.literal(true), agent_id: id, message: z.string() };
 export const Registered = z.object({
   ...done,
-  /** Shown this once. */
+  /** Shown only once. */
   api_key: z.string(),
-  /** Shown this once. */
+  /** Shown only once. */
   signing_secret: z.string(),
   /** Null: it was not looked at. */
   probe: AgentProbe.nullable(),

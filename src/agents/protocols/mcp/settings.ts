@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { unknownNames } from '../template.ts';
+import { templateSetting } from '../template.ts';
 
 const path = z.string().min(1).max(200);
 
@@ -8,13 +8,7 @@ export const mcpSettings = z.object({
   /** The tool to call; absent: it is found by the rules of `tool-choice.ts`. */
   tool: z.string().min(1).max(200).optional(),
   /** Its arguments, with {{names}}; absent: they are found in its schema. */
-  arguments: z
-    .record(z.string(), z.unknown())
-    .superRefine((template, context) => {
-      const unknown = unknownNames(template);
-      if (unknown.length > 0) context.addIssue(`uses {{${unknown.join('}}, {{')}}}, which stands for nothing`);
-    })
-    .optional(),
+  arguments: templateSetting.optional(),
   /** Where in the result the reply is. */
   reply: path.optional(),
   /** Where in the result the handle is that names the conversation from now on. */

@@ -210,8 +210,8 @@ test('a list of ten thousand tools is named by its first ones, and what a name s
   assert.ok(choice.refusal.length < 300);
 });
 
-test('a template with a name that stands for nothing is refused', () => {
+test('a template with a name that is not known is refused, and those that are known are said', () => {
   const parsed = mcpSettings.safeParse({ arguments: { a: ['{{txt}}', '{{text}}'] } });
   assert.equal(parsed.success, false);
-  assert.match(parsed.error?.issues[0]?.message ?? '', /\{\{txt\}\}/);
+  assert.match(parsed.error?.issues[0]?.message ?? '', /\{\{txt\}\}, but the known names are text, /);
 });

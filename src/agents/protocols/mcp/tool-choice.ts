@@ -76,7 +76,7 @@ export function chooseTool<T extends ListedTool>(tools: readonly T[], settings: 
     const [first] = tools;
     const why = tools.length === 1 && first !== undefined ? planArguments(first, settings) : null;
     return {
-      refusal: `No tool of the server takes a text that can be told apart${typeof why === 'string' ? `: ${why}` : '.'} It has ${names(tools)}. Name one in metadata.tool, with metadata.arguments.`,
+      refusal: `No tool clearly takes a text message${typeof why === 'string' ? `: ${why}` : '.'} The server has ${names(tools)}. Name one in metadata.tool, with metadata.arguments.`,
     };
   }
   const best = Math.min(...usable.map(({ name }) => rankOf(name)));

@@ -1,4 +1,4 @@
-// For the tests of this folder: a carrier that answers exactly as told, and remembers what it was asked.
+// For the tests of channels/twilio: a carrier that answers exactly as told, and remembers what it was asked.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

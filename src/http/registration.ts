@@ -1,15 +1,18 @@
-// /api/agents/*: how an agent joins, and stays known.
+// /api/agents/*, the registration service: how an agent joins, and stays known.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { agentStats, readAgent } from '../../agents/agent-list.ts';
-import { findAgentByKey, noteCopy } from '../../agents/credentials.ts';
-import { noteHeartbeat } from '../../agents/standing.ts';
-import { DarkspereError } from '../../errors.ts';
-import { API_KEY_PREFIX } from '../../security/api-keys.ts';
-import { createGuessLimit } from '../../security/guess-limit.ts';
-import { sameSecret } from '../../security/keys.ts';
-import { mayDo } from '../../security/principal.ts';
-import { authenticate, prepareAccess } from '../authentication.ts';
-import { bearerOf } from '../bearer.ts';
+import { agentStats, readAgent } from '../agents/agent-list.ts';
+import { findAgentByKey, noteCopy } from '../agents/credentials.ts';
+import { noteHeartbeat } from '../agents/standing.ts';
+import { DarkspereError } from '../errors.ts';
+import { API_KEY_PREFIX } from '../security/api-keys.ts';
+import { createGuessLimit } from '../security/guess-limit.ts';
+import { sameSecret } from '../security/keys.ts';
+import { mayDo } from '../security/principal.ts';
+import { type AgentDeps, registerFrom } from './api/agent-bodies.ts';
+import { AgentParams, agentChangeRoutes, assertOwn, done, iso } from './api/agent-changes.ts';
+import { withoutQuery } from './api/agent-list.ts';
+import { authenticate, prepareAccess } from './authentication.ts';
+import { bearerOf } from './bearer.ts';
 import {
   AgentStats,
   HeartbeatAnswer,
@@ -18,15 +21,12 @@ import {
   RegisteredAgent,
   RegistrationBody,
   RegistrationQuery,
-} from '../contract/agents.ts';
-import { apiDocsRoutes } from '../docs.ts';
-import { openApiRoutes, REGISTRATION } from '../openapi.ts';
-import { route } from '../routes.ts';
-import { type AgentDeps, registerFrom } from './agent-bodies.ts';
-import { AgentParams, agentChangeRoutes, assertOwn, done, iso } from './agent-changes.ts';
-import { withoutQuery } from './agent-list.ts';
+} from './contract/agents.ts';
+import { apiDocsRoutes } from './docs.ts';
+import { openApiRoutes, REGISTRATION } from './openapi.ts';
+import { route } from './routes.ts';
 
-export type AgentRoutesDeps = AgentDeps & {
+export type RegistrationDeps = AgentDeps & {
   /** Null: nobody can register with one, only operators with their keys. */
   readonly registrationSecret: string | null;
   /** Wall time in milliseconds, for tests of the limit. */
@@ -34,7 +34,7 @@ export type AgentRoutesDeps = AgentDeps & {
 };
 
 /** Adds the API of the registration service. Errors leave as DarkspereError for the server's handler. */
-export async function agentRoutes(app: FastifyInstance, deps: AgentRoutesDeps): Promise<void> {
+export async function registrationRoutes(app: FastifyInstance, deps: RegistrationDeps): Promise<void> {
   const { sql } = deps;
   // Of its own: agents whose keys hold no more must not keep themselves from registering again.
   const secrets = createGuessLimit(deps.nowMs);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Simulator, type SimulatorOptions, startSimulator } from './simulator.ts';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/channels/simulator/simulator.ts';
 
 export const ACCOUNT = `AC${'0'.repeat(32)}`;
 export const TOKEN = 'a token that only this test knows';

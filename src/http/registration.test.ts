@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { createProbe } from '../../agents/staged-probe/probe.ts';
-import type { Sql } from '../../database/pools.ts';
-import { createEgress } from '../../security/guarded-fetch.ts';
-import { createSecretBox } from '../../security/secrets.ts';
-import { createServer } from '../server.ts';
-import { agentRoutes } from './agents.ts';
+import { createProbe } from '../agents/staged-probe/probe.ts';
+import type { Sql } from '../database/pools.ts';
+import { createEgress } from '../security/guarded-fetch.ts';
+import { createSecretBox } from '../security/secrets.ts';
+import { registrationRoutes } from './registration.ts';
+import { createServer } from './server.ts';
 
 // What is refused must be refused before the database is asked: this one is never called.
 const noDatabase = (() => {
@@ -17,7 +17,7 @@ const resolve = async () => ['93.184.216.34'];
 
 async function app(more: { nowMs?: () => number; registrationSecret?: string | null } = {}) {
   const server = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
-  await agentRoutes(server, {
+  await registrationRoutes(server, {
     sql: noDatabase,
     secretBox: createSecretBox(Buffer.alloc(32, 1)),
     egressAllow: [],
@@ -70,7 +70,7 @@ const REFUSED: [string, unknown, string][] = [
   ['a tool that is no text', { ...good, protocol: 'mcp', metadata: { tool: 7 } }, 'metadata.tool'],
   ['an era that never was', { ...good, protocol: 'mcp', metadata: { era: '2027' } }, 'metadata.era'],
   [
-    'a name that stands for nothing',
+    'a name that is not known',
     { ...good, protocol: 'mcp', metadata: { arguments: { q: '{{txt}}' } } },
     'metadata.arguments',
   ],
