@@ -1214,7 +1214,7 @@ AS $function$
     select m.*, (row_number() over (order by m.id) - 1) / p_block as block
     from (
       select m.id, m.body, m.provider_id from messages m
-      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      where m.id > indexed_until() and m.id < id_at(now() - interval '1 minute')
       order by m.id limit p_blocks * p_block
     ) m
   ) m
@@ -2405,7 +2405,7 @@ CREATE OR REPLACE FUNCTION public.last_texted(c conversations)
  STABLE
 AS $function$
   select id_time(m.id) from messages m
-  where m.conversation_id = c.id and m.direction = 'in' and m.id >= id_at(clock_timestamp() - coalesce(
+  where m.conversation_id = c.id and m.direction = 'in' and m.id >= id_at(now() - coalesce(
     (select n.session_idle from phone_numbers n where n.address = c.our_address), interval '24 hours'))
   order by m.id desc limit 1
 $function$;
@@ -2612,7 +2612,7 @@ declare
     select c.id from json_to_recordset(p_replies) r (conversation_id uuid, kind text)
     join conversations c on c.id = r.conversation_id
     join outbound_parts latest on latest.conversation_id = c.id and latest.position = c.out_seq
-    where r.kind <> 'proactive' and latest.kind = 'proactive' and before_bulk(c) < c.out_seq);
+    where r.kind <> 'proactive' and case when latest.kind = 'proactive' then before_bulk(c) < c.out_seq end);
 begin
   if passing = '{}' then
     return passing;
@@ -2620,7 +2620,10 @@ begin
   -- All by their ids, like those who claim. A claim may be faster: its part stays where it is.
   perform 1 from outbound_parts p
   where p.id = any (array(
-    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > before_bulk(c)
+    select p.id from conversations c
+    -- `offset 0`: once for each conversation, not for each of its parts.
+    cross join lateral (select before_bulk(c) as place offset 0) bulk
+    join outbound_parts p on p.conversation_id = c.id and p.position > bulk.place
     where c.id = any (passing)))
   order by p.id for update;
   update conversations c set out_seq = before_bulk(c), out_head = least(c.out_head, before_bulk(c) + 1) where c.id = any (passing);
@@ -2860,7 +2863,7 @@ CREATE OR REPLACE FUNCTION public.prune_chats()
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-  delete from agent_chats where id < id_at(clock_timestamp() - interval '1 hour')
+  delete from agent_chats where id < id_at(now() - interval '1 hour')
 $function$;
 grant execute on function prune_chats() to darkspere_worker;
 
@@ -2908,7 +2911,7 @@ declare
 begin
   -- The clock was set back: what came since then belongs into blocks that were closed without it.
   delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
-    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+    and to_id >= id_at(now() - interval '1 minute');
   -- Retention has dropped the messages.
   delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
     and to_id < oldest;
@@ -2927,7 +2930,7 @@ declare
   n int;
 begin
   delete from webhook_receipts where ctid = any (array(
-    select ctid from webhook_receipts where received_at < clock_timestamp() - p_older_than limit 50000));
+    select ctid from webhook_receipts where received_at < now() - p_older_than limit 50000));
   get diagnostics n = row_count;
   delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
@@ -2944,7 +2947,7 @@ AS $function$
 declare
   n int;
 begin
-  delete from replays where id < id_at(clock_timestamp() - (
+  delete from replays where id < id_at(now() - (
     select p.keep_months from partitioned_tables p where p.table_name = 'exchanges') * interval '1 month');
   get diagnostics n = row_count;
   return n;
@@ -3310,13 +3313,15 @@ declare
 begin
   loop
     with head as materialized (
-      select c.id as conversation, c.priority, part.id as part, part.state,
+      select c.id as conversation, c.priority, part.id as part, part.state, part.attempts,
         case
           when part.kind = 'notice' then part.send_at
-          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown') then null
+          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown')
+            or bulk.state in ('queued', 'sending', 'unknown') then null
           else greatest(part.send_at,
             case when before.state = 'accepted' then before.accepted_at + interval '3 seconds' end,
-            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end)
+            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end,
+            case when bulk.state = 'accepted' then bulk.accepted_at + interval '3 seconds' end)
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
@@ -3324,19 +3329,27 @@ begin
       left join lateral (
         select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
+          and not (earlier.kind = 'proactive' and earlier.state = 'queued')
         order by earlier.position desc limit 1
       ) before on true
       -- A notice may have gone while what was before it had not.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
         where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind <> 'notice'
+          and earlier.state <> 'void' and earlier.kind <> 'notice' and not (earlier.kind = 'proactive' and earlier.state = 'queued')
         order by earlier.position desc limit 1
       ) overtaken on true
+      left join lateral (
+        select earlier.state, earlier.accepted_at from outbound_parts earlier
+        where part.kind = 'proactive' and earlier.conversation_id = c.id and earlier.position < c.out_head
+          and earlier.state <> 'void' and earlier.kind = 'proactive'
+        order by earlier.position desc limit 1
+      ) bulk on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
     ), leaving as materialized (
       select part, priority, run_at, p_hand_over and run_at <= clock_timestamp() + interval '5 milliseconds' as at_once
-      from head where state = 'queued' and run_at is not null
+      -- One that was tried has its job, at the time that was found for it.
+      from head where state = 'queued' and run_at is not null and attempts = 0
     ), released as (
       select count(*) from graphile_worker.add_jobs((
         select array_agg((
@@ -3414,7 +3427,7 @@ begin
     from (
       select m.body from messages m
       where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'
-        and m.id >= id_at(clock_timestamp() - interval '10 minutes')
+        and m.id >= id_at(now() - interval '10 minutes')
       order by m.id desc
       limit 5
     ) recent);
@@ -3455,7 +3468,7 @@ begin
   -- One question of an operator at a time is counted.
   perform pg_advisory_xact_lock(7358058, hashtext(p_by));
   if (select count(*) from agent_chats c
-      where c.asked_by = p_by and c.id >= id_at(clock_timestamp() - interval '1 minute')) >= p_most then
+      where c.asked_by = p_by and c.id >= id_at(now() - interval '1 minute')) >= p_most then
     return query select 'rate_limited', null::uuid;
     return;
   end if;
@@ -3581,8 +3594,8 @@ begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
     from outbound_parts p join conversations c on c.id = p.conversation_id
-    where p.id >= id_at(clock_timestamp() - interval '1 hour') and p.id < id_at(clock_timestamp() - p_older_than)
-      and p.state in ('queued', 'sending', 'unknown') and (p.position < c.out_head or p.kind = 'notice')
+    where p.id >= id_at(now() - interval '1 hour') and p.id < id_at(now() - p_older_than)
+      and (p.state in ('sending', 'unknown') or p.state = 'queued' and (p.position < c.out_head or p.kind = 'notice'))
       and greatest(p.send_at, p.again_at, p.sending_at) < clock_timestamp() - p_older_than
       and not exists (
         select from graphile_worker._private_jobs j where j.key in ('send:' || p.id, 'settle:' || p.id))
@@ -3836,7 +3849,7 @@ begin
   values (c.id, coalesce(
     (select m.id from messages m
      where m.conversation_id = c.id and m.seq > c.done_seq
-       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+       and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
      order by m.id limit 1), new_id()))
   returning id into session;
   update conversations set session_id = session where id = c.id;
@@ -3882,22 +3895,25 @@ AS $function$
 declare
   step interval := p_seconds * interval '1 second';
 begin
-  update conversations set takeover_until = takeover_until - step
-  where takeover_by is not null and takeover_until > clock_timestamp();
+  -- What has happened lies in the future too: answers would count as too fast, an outage as just told, and a STOP would undo
+  -- every START until then. Conversations first, by id, as everybody locks them.
+  perform 1 from conversations
+  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp()
+  order by id for update;
+  update conversations set
+    takeover_until = case when takeover_by is not null and takeover_until > clock_timestamp() then takeover_until - step else takeover_until end,
+    answered_at = case when answered_at[1] > clock_timestamp()
+      then array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n) else answered_at end,
+    outage_told_at = case when outage_told_at > clock_timestamp() then outage_told_at - step else outage_told_at end
+  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
   where greatest(replies_until, bulk_until) > clock_timestamp();
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
-  where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
-  -- What has happened lies in the future too: a STOP would undo every START until then, answers would count as too fast, and an
-  -- outage as just told.
+  where id >= id_at(now() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
   update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
-  update conversations set
-    answered_at = array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n),
-    outage_told_at = outage_told_at - step
-  where answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $function$;
@@ -4068,10 +4084,11 @@ begin
     where id = any (array(select c.session_id from conversations c where c.id = any (sessionless))) and is_active;
     with opened as (
       insert into agent_sessions (conversation_id, history_from)
-      -- Ids are made at arrival; the margin covers a clock that was set back a little, `least` one that was set back far.
+      -- Ids are made at arrival; the margin covers a clock that was set back a little, `least` one that was set back far. now()
+      -- bounds what is looked at to a month or two: clock_timestamp() is volatile, and nothing is left out for it.
       select c.id, (select m.id from messages m
         where m.conversation_id = c.id and m.seq > c.done_seq
-          and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+          and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
         order by m.id limit 1)
       from conversations c
       where c.id = any (sessionless)
@@ -4105,7 +4122,7 @@ begin
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
        and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
-       and m.id >= id_at(least(f.first_pending_at, clock_timestamp()) - interval '1 hour')),
+       and m.id >= id_at(least(f.first_pending_at, now()) - interval '1 hour')),
     (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
     greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, s.thread, false
   from fenced f
@@ -4339,7 +4356,7 @@ AS $function$
     case when c.done_seq = 0 or c.answered_at[1] < c.first_pending_at then c.first_pending_at end,
     (select id_time(m.id) from messages m
      where m.conversation_id = c.id and m.seq = c.done_seq + 1
-       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+       and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
      order by m.id desc limit 1))
 $function$;
 grant execute on function waiting_since(conversations) to darkspere_admin;
@@ -4492,7 +4509,7 @@ begin
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
       update outbound_parts set send_at = fits_at where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),
-        run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+        run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
       yielding := yielding || p.id;
     end if;
   end loop;

@@ -68,14 +68,20 @@ const MAX_HELD_BACK = 1_000;
 export function createOutbound(deps: OutboundDeps): Outbound {
   const { sql, logger, metrics, standing } = deps;
   const refuse = () => new DarkspereError('storage_unavailable');
-  const claims = microBatch<string, Claim | null>({
+  const claims = microBatch<string, Claim | 'again' | null>({
     maxSize: 128,
     flights: 2,
     maxWaiting: 100_000,
     async flush(ids) {
       const askedMs = performance.now();
-      const claimed = await claimParts(sql, ids, deps.optOutScope, deps.poolId, onVoided);
-      return claimed.map((part) => part && { part, askedMs });
+      const once = [...new Set(ids)];
+      const claimed = await claimParts(sql, once, deps.optOutScope, deps.poolId, onVoided);
+      const byPart = new Map(once.map((id, n) => [id, claimed[n]]));
+      return ids.map((id) => {
+        const part = byPart.get(id);
+        byPart.set(id, undefined);
+        return part === undefined ? 'again' : part && { part, askedMs };
+      });
     },
     refuse,
   });
@@ -116,24 +122,17 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   const underWay = createSlots(MAX_UNDER_WAY);
 
-  /** Parts that this process sends just now. */
-  const inHand = new Map<string, Promise<unknown>>();
-
-  /**
-   * A part's job that finds it in hand (`sendNow` waited for its claim until the job was due) waits for the end of that: a job
-   * that ends before it would leave the part to nobody if this process died.
-   */
   async function send({ p }: SendPayload): Promise<void> {
-    for (let other = inHand.get(p); other; other = inHand.get(p)) await other;
-    const sent = underWay.run(() => claimAndSend(p)).then((result) => (result ? record(result) : undefined));
-    const ended = Promise.allSettled([sent]).then(() => inHand.delete(p));
-    inHand.set(p, ended);
-    await sent;
+    const sent = await underWay.run(() => claimAndSend(p));
+    if (sent) await record(sent);
   }
 
   /** What is to be recorded; null when the part is not ours to send. */
   async function claimAndSend(p: string): Promise<SendRecord | null> {
-    const claim = await claims.add(p);
+    let claim = await claims.add(p);
+    // `sendNow` waited until the part's job was due, and both were in one batch. Asked for once more, a part that is on its way gets
+    // another job: this one ends now, and if the process died then, the part would have none.
+    while (claim === 'again') claim = await claims.add(p);
     if (!claim) {
       heldBack.delete(p);
       return null;

@@ -1,6 +1,7 @@
 // What agents post by themselves: the late reply to a turn they answered with 202, and texts of their own. The recipient is
 // always the session's person; an agent never chooses one.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retryRollbacks } from '../database/faults.ts';
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
 import { notBefore, type TextPolicy } from './not-before.ts';
@@ -47,9 +48,11 @@ export async function postMessage(
     throw new DarkspereError('invalid_request', 'text: nothing readable is left of it. Send words.', { param: 'text' });
   }
   const store = async () => {
-    const [row] = await sql<{ verdict: Verdict; message_id: string | null; free_at: Date | null }[]>`
-      select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
-        ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`;
+    const [row] = await retryRollbacks(
+      () => sql<{ verdict: Verdict; message_id: string | null; free_at: Date | null }[]>`
+        select * from post_message(${post.agentId}, ${post.conversationId}, ${post.inReplyTo}, ${post.idempotencyKey},
+          ${packed.body}, ${JSON.stringify(packed.parts)}::text::json, ${packed.more}, ${policy.optOutScope}, ${policy.pacing})`,
+    );
     return row!;
   };
   const giveUpMs = performance.now() + TURN_END_MS;

@@ -271,8 +271,8 @@ export type VoidedPart = {
 };
 
 /**
- * Takes parts for `poolId` to send; null for one that must not leave (opted out, expired, sent or on its way already, or its
- * worker died over it). `onVoided` hears of those that were given up here: opted out or expired.
+ * Takes parts for `poolId` to send, each named once; null for one that must not leave (opted out, expired, sent or on its way
+ * already, or its worker died over it). `onVoided` hears of those that were given up here: opted out or expired.
  */
 export async function claimParts(
   sql: Sql,
@@ -288,12 +288,7 @@ export async function claimParts(
     if (row.void_code === null) byPart.set(row.part_id, row);
     else onVoided(row);
   }
-  // Two jobs of one part may meet in a batch; the part is sent by one of them.
-  return partIds.map((id) => {
-    const row = byPart.get(id) ?? null;
-    byPart.delete(id);
-    return row;
-  });
+  return partIds.map((id) => byPart.get(id) ?? null);
 }
 
 export type SendRecord = {

@@ -146,7 +146,7 @@ function fellBack(reader: Reader, time: Time): Condition {
       and t.state = 'fell_back' and ${endedThen(reader, time)})`;
 }
 
-/** Something did not arrive: of what was said last, or of anything in that time. */
+/** Something did not arrive: of what was said last, or of anything in that time. Bulk that waits is not said yet. */
 function undelivered(reader: Reader, time: Time): Condition {
   const { sql } = reader;
   const failed = sql`p.conversation_id = c.id and ${sql.unsafe(NOT_DELIVERED)}`;
@@ -154,7 +154,9 @@ function undelivered(reader: Reader, time: Time): Condition {
     return sql`exists (
       select from outbound_parts p where ${failed} and p.position > c.out_seq - 100
         and p.message_id = (
-          select l.message_id from outbound_parts l where l.conversation_id = c.id order by l.position desc limit 1))`;
+          select l.message_id from outbound_parts l
+          where l.conversation_id = c.id and not (l.kind = 'proactive' and l.state in ('queued', 'void'))
+          order by l.position desc limit 1))`;
   }
   return sql`exists (
     select from outbound_parts p

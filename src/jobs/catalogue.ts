@@ -34,13 +34,13 @@ export type CatalogueDeps = {
   readonly pacing: boolean;
 };
 
-/** UTC. Missed runs are not caught up: each of these looks at the whole state. */
+/** UTC. Missed runs are not caught up: each of these looks at the whole state. Those that come again soon are tried once. */
 const CRONTAB = `
-* * * * * index-messages
-* * * * * ensure-probes
-*/5 * * * * end-idle-sessions
-*/5 * * * * rescue-conversations
-*/5 * * * * prune-health
+* * * * * index-messages ?max=1
+* * * * * ensure-probes ?max=1
+*/5 * * * * end-idle-sessions ?max=1
+*/5 * * * * rescue-conversations ?max=1
+*/5 * * * * prune-health ?max=1
 13 * * * * prune-receipts
 43 * * * * prune-jobs
 27 3 * * * rotate-partitions
@@ -123,9 +123,10 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
         await sql`select end_idle_sessions()`;
       }),
       'rescue-conversations': chore(async () => {
-        const [row] = await sql<{ conversations: number; parts: number }[]>`
-          select rescue_conversations('5 minutes') as conversations, rescue_parts('5 minutes') as parts`;
-        if (row && row.conversations + row.parts > 0) logger.error(row, 'what waited without a job has one now');
+        const [texts] = await sql<{ n: number }[]>`select rescue_conversations('5 minutes') as n`;
+        if (texts!.n > 0) logger.error({ conversations: texts!.n }, 'texts waited without a job; they have one now');
+        const [parts] = await sql<{ n: number }[]>`select rescue_parts('5 minutes') as n`;
+        if (parts!.n > 0) logger.error({ parts: parts!.n }, 'parts waited without a job; they have one now');
       }),
       'prune-receipts': chore(async () => {
         for (let pruned = 1; pruned > 0; ) {
@@ -169,7 +170,7 @@ function task<P>(
   };
 }
 
-/** One that looks at all there is: where that takes longer than a statement may, it would again at once. The library tries later. */
+/** One that looks at all there is: where that takes longer than a statement may, it would again at once. The library tries later, if at all. */
 function chore(handler: (payload: unknown, signal: AbortSignal | undefined) => Promise<void>): Task {
   return task(handler, (error) => mayPass(error) && !isCancelled(error));
 }

@@ -115,6 +115,30 @@ describe('a person for whom bulk waits', () => {
     assert.equal((await named(id, 'more news')).state, 'void');
   });
 
+  test('does not wait for bulk that goes back into line, which keeps the time it was given and its order', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news', 'more news']);
+    const [claimed] = await bridge.claim([(await named(id, 'news')).id]);
+    await answer(id, ann, ['one', 'two']);
+    assert.equal(await dueMinutes(await named(id, 'one')), null);
+    await bridge.record([sendRecord(claimed!, { state: 'queued', error_code: '20429', run_at_ms: 7_200_000 })]);
+    assert.deepEqual([await dueMinutes(await named(id, 'one')), await dueMinutes(await named(id, 'news'))], [0, 120]);
+    await arriveAtPerson(await named(id, 'one'));
+    await arriveAtPerson(await named(id, 'two'));
+    assert.deepEqual(
+      [await dueMinutes(await named(id, 'news')), await dueMinutes(await named(id, 'more news'))],
+      [120, null],
+    );
+    await answer(id, ann, ['three']);
+    assert.equal(await dueMinutes(await named(id, 'news')), 120);
+    await arriveAtPerson(await named(id, 'three'));
+    const [again] = await bridge.claim([(await named(id, 'news')).id]);
+    await bridge.record([sendRecord(again!, { state: 'accepted', provider_id: newSid() })]);
+    assert.equal(await dueMinutes(await named(id, 'more news')), 60);
+  });
+
   test('hears the answer to a keyword at once, and nothing after a STOP', async () => {
     const ann = somebody();
     const id = await bridge.answered(ann, ['welcome']);

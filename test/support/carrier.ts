@@ -20,6 +20,8 @@ export type SendStops = {
   beforeRequest?(partId: string): Promise<void>;
   /** Awaited between the carrier's answer and its record. */
   beforeRecord?(partId: string): Promise<void>;
+  /** In whose name parts are claimed; without it, one that is gone. */
+  readonly poolId?: string;
 };
 
 /** The carrier behind a wire that can be cut. Its status callbacks reach nobody; `stops` hold a send between two steps. */
@@ -65,7 +67,7 @@ export async function openCarrier(db: TestDatabase, options: Partial<SimulatorOp
     sql,
     channel,
     optOutScope: null,
-    poolId: 'a pool that is gone',
+    poolId: stops.poolId ?? 'a pool that is gone',
     standing,
     logger,
     metrics,

@@ -30,7 +30,7 @@ begin
     from (
       select m.body from messages m
       where m.conversation_id = p_conversation and m.direction = 'in' and m.kind = 'text'
-        and m.id >= id_at(clock_timestamp() - interval '10 minutes')
+        and m.id >= id_at(now() - interval '10 minutes')
       order by m.id desc
       limit 5
     ) recent);

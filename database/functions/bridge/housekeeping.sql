@@ -8,7 +8,7 @@ declare
   n int;
 begin
   delete from webhook_receipts where ctid = any (array(
-    select ctid from webhook_receipts where received_at < clock_timestamp() - p_older_than limit 50000));
+    select ctid from webhook_receipts where received_at < now() - p_older_than limit 50000));
   get diagnostics n = row_count;
   delete from program_texts where created_at < clock_timestamp() - p_older_than;
   delete from pacing_windows where starts_at < clock_timestamp() - interval '2 days';
@@ -22,22 +22,25 @@ as $$
 declare
   step interval := p_seconds * interval '1 second';
 begin
-  update conversations set takeover_until = takeover_until - step
-  where takeover_by is not null and takeover_until > clock_timestamp();
+  -- What has happened lies in the future too: answers would count as too fast, an outage as just told, and a STOP would undo
+  -- every START until then. Conversations first, by id, as everybody locks them.
+  perform 1 from conversations
+  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp()
+  order by id for update;
+  update conversations set
+    takeover_until = case when takeover_by is not null and takeover_until > clock_timestamp() then takeover_until - step else takeover_until end,
+    answered_at = case when answered_at[1] > clock_timestamp()
+      then array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n) else answered_at end,
+    outage_told_at = case when outage_told_at > clock_timestamp() then outage_told_at - step else outage_told_at end
+  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
   where greatest(replies_until, bulk_until) > clock_timestamp();
   -- What waits was queued within the last day: no carrier takes longer.
   update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
-  where id >= id_at(clock_timestamp() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
-  -- What has happened lies in the future too: a STOP would undo every START until then, answers would count as too fast, and an
-  -- outage as just told.
+  where id >= id_at(now() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
   update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
-  update conversations set
-    answered_at = array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n),
-    outage_told_at = outage_told_at - step
-  where answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
   perform shift_agent_times(step);
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $$;
@@ -53,8 +56,8 @@ begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
     from outbound_parts p join conversations c on c.id = p.conversation_id
-    where p.id >= id_at(clock_timestamp() - interval '1 hour') and p.id < id_at(clock_timestamp() - p_older_than)
-      and p.state in ('queued', 'sending', 'unknown') and (p.position < c.out_head or p.kind = 'notice')
+    where p.id >= id_at(now() - interval '1 hour') and p.id < id_at(now() - p_older_than)
+      and (p.state in ('sending', 'unknown') or p.state = 'queued' and (p.position < c.out_head or p.kind = 'notice'))
       and greatest(p.send_at, p.again_at, p.sending_at) < clock_timestamp() - p_older_than
       and not exists (
         select from graphile_worker._private_jobs j where j.key in ('send:' || p.id, 'settle:' || p.id))

@@ -86,7 +86,7 @@ declare
     select c.id from json_to_recordset(p_replies) r (conversation_id uuid, kind text)
     join conversations c on c.id = r.conversation_id
     join outbound_parts latest on latest.conversation_id = c.id and latest.position = c.out_seq
-    where r.kind <> 'proactive' and latest.kind = 'proactive' and before_bulk(c) < c.out_seq);
+    where r.kind <> 'proactive' and case when latest.kind = 'proactive' then before_bulk(c) < c.out_seq end);
 begin
   if passing = '{}' then
     return passing;
@@ -94,7 +94,10 @@ begin
   -- All by their ids, like those who claim. A claim may be faster: its part stays where it is.
   perform 1 from outbound_parts p
   where p.id = any (array(
-    select p.id from conversations c join outbound_parts p on p.conversation_id = c.id and p.position > before_bulk(c)
+    select p.id from conversations c
+    -- `offset 0`: once for each conversation, not for each of its parts.
+    cross join lateral (select before_bulk(c) as place offset 0) bulk
+    join outbound_parts p on p.conversation_id = c.id and p.position > bulk.place
     where c.id = any (passing)))
   order by p.id for update;
   update conversations c set out_seq = before_bulk(c), out_head = least(c.out_head, before_bulk(c) + 1) where c.id = any (passing);
@@ -120,7 +123,8 @@ $$;
 
 -- Gives the next part of each conversation its send job, if its predecessor allows: a settled one at once, an accepted one
 -- 3 s after it was accepted (or as soon as it is sent), one that is still on its way or unknown not yet. Notices, the answers
--- to STOP and its relatives, wait for nobody.
+-- to STOP and its relatives, wait for nobody. Bulk waits for other bulk too; nothing else waits for bulk that is queued once more,
+-- because the carrier did not take it: it has its job, and all the time.
 --
 -- With p_hand_over the caller sends at once what may leave at once, and those parts come back. Their jobs are there all the
 -- same, two seconds later: if the caller dies they send the part, and else they find it gone. By way of
@@ -135,13 +139,15 @@ declare
 begin
   loop
     with head as materialized (
-      select c.id as conversation, c.priority, part.id as part, part.state,
+      select c.id as conversation, c.priority, part.id as part, part.state, part.attempts,
         case
           when part.kind = 'notice' then part.send_at
-          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown') then null
+          when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown')
+            or bulk.state in ('queued', 'sending', 'unknown') then null
           else greatest(part.send_at,
             case when before.state = 'accepted' then before.accepted_at + interval '3 seconds' end,
-            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end)
+            case when overtaken.state = 'accepted' then overtaken.accepted_at + interval '3 seconds' end,
+            case when bulk.state = 'accepted' then bulk.accepted_at + interval '3 seconds' end)
         end as run_at
       from conversations c
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
@@ -149,19 +155,27 @@ begin
       left join lateral (
         select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
+          and not (earlier.kind = 'proactive' and earlier.state = 'queued')
         order by earlier.position desc limit 1
       ) before on true
       -- A notice may have gone while what was before it had not.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
         where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind <> 'notice'
+          and earlier.state <> 'void' and earlier.kind <> 'notice' and not (earlier.kind = 'proactive' and earlier.state = 'queued')
         order by earlier.position desc limit 1
       ) overtaken on true
+      left join lateral (
+        select earlier.state, earlier.accepted_at from outbound_parts earlier
+        where part.kind = 'proactive' and earlier.conversation_id = c.id and earlier.position < c.out_head
+          and earlier.state <> 'void' and earlier.kind = 'proactive'
+        order by earlier.position desc limit 1
+      ) bulk on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
     ), leaving as materialized (
       select part, priority, run_at, p_hand_over and run_at <= clock_timestamp() + interval '5 milliseconds' as at_once
-      from head where state = 'queued' and run_at is not null
+      -- One that was tried has its job, at the time that was found for it.
+      from head where state = 'queued' and run_at is not null and attempts = 0
     ), released as (
       select count(*) from graphile_worker.add_jobs((
         select array_agg((

@@ -271,7 +271,7 @@ begin
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
       update outbound_parts set send_at = fits_at where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),
-        run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+        run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
       yielding := yielding || p.id;
     end if;
   end loop;

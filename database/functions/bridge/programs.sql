@@ -31,7 +31,7 @@ $$;
 create or replace function last_texted(c conversations) returns timestamptz
 language sql stable as $$
   select id_time(m.id) from messages m
-  where m.conversation_id = c.id and m.direction = 'in' and m.id >= id_at(clock_timestamp() - coalesce(
+  where m.conversation_id = c.id and m.direction = 'in' and m.id >= id_at(now() - coalesce(
     (select n.session_idle from phone_numbers n where n.address = c.our_address), interval '24 hours'))
   order by m.id desc limit 1
 $$;

@@ -134,7 +134,7 @@ begin
   values (c.id, coalesce(
     (select m.id from messages m
      where m.conversation_id = c.id and m.seq > c.done_seq
-       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+       and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
      order by m.id limit 1), new_id()))
   returning id into session;
   update conversations set session_id = session where id = c.id;

@@ -144,10 +144,11 @@ begin
     where id = any (array(select c.session_id from conversations c where c.id = any (sessionless))) and is_active;
     with opened as (
       insert into agent_sessions (conversation_id, history_from)
-      -- Ids are made at arrival; the margin covers a clock that was set back a little, `least` one that was set back far.
+      -- Ids are made at arrival; the margin covers a clock that was set back a little, `least` one that was set back far. now()
+      -- bounds what is looked at to a month or two: clock_timestamp() is volatile, and nothing is left out for it.
       select c.id, (select m.id from messages m
         where m.conversation_id = c.id and m.seq > c.done_seq
-          and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+          and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
         order by m.id limit 1)
       from conversations c
       where c.id = any (sessionless)
@@ -181,7 +182,7 @@ begin
      from messages m
      where m.conversation_id = f.id and m.seq between f.from_seq and f.to_seq
        and (m.seq < f.from_seq + 10 or m.seq > f.to_seq + 10 - p_max_texts)
-       and m.id >= id_at(least(f.first_pending_at, clock_timestamp()) - interval '1 hour')),
+       and m.id >= id_at(least(f.first_pending_at, now()) - interval '1 hour')),
     (select coalesce(json_agg(context), '[]') from conversation_context(f.session_id, 10) context),
     greatest(0, f.to_seq - f.from_seq + 1 - p_max_texts)::int, n.hold_ms, n.hold_text, s.thread, false
   from fenced f

@@ -18,7 +18,7 @@ begin
   -- One question of an operator at a time is counted.
   perform pg_advisory_xact_lock(7358058, hashtext(p_by));
   if (select count(*) from agent_chats c
-      where c.asked_by = p_by and c.id >= id_at(clock_timestamp() - interval '1 minute')) >= p_most then
+      where c.asked_by = p_by and c.id >= id_at(now() - interval '1 minute')) >= p_most then
     return query select 'rate_limited', null::uuid;
     return;
   end if;
@@ -57,7 +57,7 @@ $$;
 create or replace function prune_chats()
 returns void language sql security definer set search_path = public, pg_temp
 as $$
-  delete from agent_chats where id < id_at(clock_timestamp() - interval '1 hour')
+  delete from agent_chats where id < id_at(now() - interval '1 hour')
 $$;
 
 revoke execute on function request_chat(uuid, uuid, text, text, json, int), start_chat(uuid), finish_chat(uuid, json),

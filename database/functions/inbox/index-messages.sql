@@ -18,7 +18,7 @@ as $$
     select m.*, (row_number() over (order by m.id) - 1) / p_block as block
     from (
       select m.id, m.body, m.provider_id from messages m
-      where m.id > indexed_until() and m.id < id_at(clock_timestamp() - interval '1 minute')
+      where m.id > indexed_until() and m.id < id_at(now() - interval '1 minute')
       order by m.id limit p_blocks * p_block
     ) m
   ) m
@@ -63,7 +63,7 @@ declare
 begin
   -- The clock was set back: what came since then belongs into blocks that were closed without it.
   delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id desc limit 100)
-    and to_id >= id_at(clock_timestamp() - interval '1 minute');
+    and to_id >= id_at(now() - interval '1 minute');
   -- Retention has dropped the messages.
   delete from message_words where from_id in (select w.from_id from message_words w order by w.from_id limit 100)
     and to_id < oldest;

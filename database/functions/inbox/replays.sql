@@ -180,7 +180,7 @@ as $$
 declare
   n int;
 begin
-  delete from replays where id < id_at(clock_timestamp() - (
+  delete from replays where id < id_at(now() - (
     select p.keep_months from partitioned_tables p where p.table_name = 'exchanges') * interval '1 month');
   get diagnostics n = row_count;
   return n;

@@ -41,7 +41,7 @@ language sql stable as $$
     case when c.done_seq = 0 or c.answered_at[1] < c.first_pending_at then c.first_pending_at end,
     (select id_time(m.id) from messages m
      where m.conversation_id = c.id and m.seq = c.done_seq + 1
-       and m.id >= id_at(least(c.first_pending_at, clock_timestamp()) - interval '1 hour')
+       and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
      order by m.id desc limit 1))
 $$;
 
