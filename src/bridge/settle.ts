@@ -72,7 +72,8 @@ function match(part: UnknownPart, messages: readonly SentMessage[]): SentMessage
   const triedMs = part.sending_at.getTime();
   return (
     unclaimed.find((message) => message.text === part.body) ??
-    unclaimed.find((message) => wordsOf(message.text).endsWith(words)) ??
+    // Pictures alone have no words, and every message ends with none.
+    unclaimed.find((message) => words !== '' && wordsOf(message.text).endsWith(words)) ??
     unclaimed.find(
       ({ isAsked, createdAt, text }) =>
         isAsked && Math.abs(createdAt.getTime() - triedMs) < TRY_MS && !others.has(wordsOf(text)),

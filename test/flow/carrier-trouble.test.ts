@@ -190,6 +190,29 @@ describe('trouble at the carrier', () => {
     );
   });
 
+  test('a picture without words is not taken for whatever else the carrier has', async () => {
+    const { phone, part, now } = await waiting('');
+    await db.admin`update outbound_parts set media_urls = '{https://pictures.example/1.png}' where id = ${part.id}`;
+    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+    await carrier.send(part);
+    await bridge.keyword(phone, 'RESET');
+    const [row] = await db.admin<
+      { id: string }[]
+    >`select conversation_id as id from outbound_parts where id = ${part.id}`;
+    const notice = (await bridge.parts(row!.id)).find(({ kind }) => kind === 'notice')!;
+    carrier.simulator.faults.set({ http500AfterAccept: 1 });
+    await carrier.send(notice);
+    await carrier.settle(part);
+    assert.equal((await now()).state, 'unknown', 'the notice was taken for the picture');
+    await carrier.settle(notice);
+    await carrier.settle(part, 0);
+    await carrier.send(part);
+    assert.deepEqual(
+      carrier.taken(phone).map(({ mediaUrls }) => mediaUrls.length),
+      [0, 1],
+    );
+  });
+
   test('two parts with the same words are never matched to one message', async () => {
     const phone = somebody();
     const first = await waiting('ok', phone);

@@ -15,8 +15,8 @@ const MAX_ANSWER = 64 * 1024;
 /** Twilio's own bounds, seconds. */
 const VALIDITY = { least: 1, most: 36_000 };
 const RETRY_AFTER = { leastMs: 1_000, mostMs: 60_000 };
-/** An answer that is not Twilio's: something between us is wrongly set up and no text is to blame. */
-const FOREIGN_ANSWER_MS = 60_000;
+/** Something between us is wrongly set up, or the account is: no text is to blame, and an operator has to act. */
+const SETUP_MS = 60_000;
 
 /** One attempt to hand a part to Twilio. Never throws, never repeats. */
 export async function sendPart(
@@ -124,22 +124,24 @@ function refusal(answer: Answer, status: number): SendOutcome {
       code: `http_${status}`,
       reason,
       retry: 'later',
-      afterMs: FOREIGN_ANSWER_MS,
+      afterMs: SETUP_MS,
       optedOut: false,
       hindrance: 'setup',
     };
   }
   const facts = explainErrorCode(code);
   if (facts?.action === 'amb') return { kind: 'unknown', reason: facts.meaning };
-  const isLater = facts?.afterMs !== undefined;
+  // What is wrong with a text is 400. These are about who asks (an account that is suspended, closed or not found), whatever their code.
+  const isAccount = [401, 403, 404].includes(status) && facts?.action !== 'no';
+  const afterMs = facts?.afterMs ?? (isAccount ? SETUP_MS : null);
   return {
     kind: 'refused',
     code,
     reason: facts?.meaning ?? `Twilio refused the message with code ${code}.`,
-    retry: isLater ? 'later' : 'never',
-    afterMs: facts?.afterMs ?? null,
+    retry: afterMs === null ? 'never' : 'later',
+    afterMs,
     optedOut: facts?.optedOut ?? false,
-    hindrance: !isLater ? null : facts.action === 'cfg' ? 'setup' : 'busy',
+    hindrance: afterMs === null ? null : isAccount || facts?.action === 'cfg' ? 'setup' : 'busy',
   };
 }
 
