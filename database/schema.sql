@@ -3884,6 +3884,8 @@ CREATE OR REPLACE FUNCTION public.shift_agent_times(p_step interval)
 AS $function$
   update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
   update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+  update agent_registry set last_success_at = last_success_at - p_step where last_success_at > clock_timestamp();
+  update agent_registry set last_failure_at = last_failure_at - p_step where last_failure_at > clock_timestamp();
 $function$;
 
 CREATE OR REPLACE FUNCTION public.shift_times(p_seconds double precision)

@@ -49,6 +49,8 @@ export type HealthRecorder = {
 export const CALL_OUTRANKS_MS = 30_000;
 /** Between writes about one agent while it is in trouble and answers: what comes meanwhile is one write. */
 const GAP_MS = 100;
+/** A failure this far ahead was written before the clock was set back; less is how far readings of it differ. */
+const SET_BACK_MS = 2_000;
 /** After a failure the agent is looked at before its pause ends. */
 const PROBE_AFTER_FAILURE_MS = 1_000;
 
@@ -145,8 +147,7 @@ export function createHealthRecorder(deps: {
     },
     recordFailure(agentId, category, startedAt, wasTrial = false) {
       count(timesOf(agentId).buckets, FAILED);
-      const last = counted.get(agentId);
-      if (last !== undefined && startedAt < last && !wasTrial) return;
+      if (isSameIncident(startedAt, counted.get(agentId)) && !wasTrial) return;
       const at = now();
       counted.set(agentId, at);
       const agent = registry.find(agentId);
@@ -265,11 +266,15 @@ function fold(state: HealthState, event: HealthEvent, row: HealthRow): HealthSta
       return !event.isUp && isOutranked ? state : afterProbe(state, event.isUp);
     }
     case 'failure': {
-      // A failure that another process wrote while this call was under way is the same incident.
-      const isKnown = row.last_failure_at !== null && event.startedAt < row.last_failure_at;
+      const isKnown = isSameIncident(event.startedAt, row.last_failure_at);
       return isKnown && !event.wasTrial ? state : afterFailure(state, event.category, event.at, event.wasTrial);
     }
   }
+}
+
+/** Whether a failure was written, here or by another process, while the call was under way. */
+function isSameIncident(startedAt: Date, last: Date | null = null): boolean {
+  return last !== null && startedAt < last && last.getTime() < now().getTime() + SET_BACK_MS;
 }
 
 /** Adds a batch of calls to the stored histograms; gives the 95th percentile of those agents, milliseconds. */

@@ -5,7 +5,8 @@ import { type AttemptDeps, Attempts } from './attempts.ts';
 import type { Turn } from './store.ts';
 
 const agent = someAgent('a');
-const turn = { agentType: 'chat', requiredCapabilities: [], agentId: null } as unknown as Turn;
+const turn = { agentType: 'chat', requiredCapabilities: [], agentId: null, texts: [], history: [] } as unknown as Turn;
+const deadlines = { connectMs: 1_000, firstByteMs: 5_000, totalMs: 10_000 };
 
 test('a place that comes when the time of the turn is over is given back, and the agent is not called', async () => {
   for (const [waitedMs, isAsked] of [
@@ -19,7 +20,7 @@ test('a place that comes when the time of the turn is over is given back, and th
       turn,
       {
         turnMs: 60_000,
-        deadlines: { connectMs: 1_000, firstByteMs: 5_000, totalMs: 10_000 },
+        deadlines,
         clock: { now: () => new Date(nowMs), monotonicMs: () => nowMs },
         registry: { agents: () => [agent] },
         admission: {
@@ -33,5 +34,41 @@ test('a place that comes when the time of the turn is over is given back, and th
       () => {},
     );
     assert.deepEqual([(await attempts.next())?.agent.id, left], isAsked ? ['a', []] : [undefined, [true]]);
+  }
+});
+
+test('the time that an agent has named is waited for only where it may be asked again then', async () => {
+  for (const [code, again] of [
+    ['agent_busy', 'a'],
+    ['agent_http', undefined],
+  ] as const) {
+    let nowMs = 0;
+    const exchange = { target: '', status: 500, request: '', response: '', startedAt: new Date(0), durationMs: 1 };
+    const attempts = new Attempts(
+      turn,
+      {
+        turnMs: 60_000,
+        deadlines,
+        clock: { now: () => new Date(nowMs), monotonicMs: () => nowMs },
+        registry: { agents: () => [agent] },
+        admission: { admit: async () => ({ agent, isTrial: false, leave() {} }) },
+        capacity: {
+          async roomAt() {
+            nowMs += 1_000;
+          },
+        },
+        invoke: async () => ({
+          outcome: { kind: 'failed', code, reason: '', retry: 'other', afterMs: 5_000 },
+          exchange,
+        }),
+        health: { recordFailure() {} },
+        metrics: { agentSeconds: { observe() {} } },
+      } as unknown as AttemptDeps,
+      new AbortController().signal,
+      () => {},
+    );
+    await attempts.call((await attempts.next())!);
+    assert.equal((await attempts.next())?.agent.id, again, code);
+    assert.equal(nowMs, again === undefined ? 0 : 5_000, code);
   }
 });

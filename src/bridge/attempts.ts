@@ -163,10 +163,11 @@ export class Attempts {
     if (this.exchanges.length === 0) this.lastError = code;
   }
 
-  /** Agents that named a time (Retry-After) which has not come. */
+  /** Agents that named a time (Retry-After) which has not come, and that may be asked again when it does. */
   private tooEarly(): Set<string> {
     const now = this.deps.clock.monotonicMs();
-    return new Set([...this.notBefore].filter(([, atMs]) => atMs > now).map(([id]) => id));
+    const early = [...this.notBefore].filter(([, atMs]) => atMs > now).map(([id]) => id);
+    return new Set(early.filter((id) => this.passing || !this.excluded.has(id)));
   }
 
   private async admit(choice: Choice): Promise<Admitted | 'full' | 'out'> {

@@ -95,6 +95,17 @@ for (const [name, start] of Object.entries(SERVERS)) {
       assert.equal(textOf(await ask(server.url, 'Hi', { thread })), 'Hi false');
     });
 
+    test('an open task that is over at the agent becomes a new one', async (t) => {
+      const server = await start(({ text, isAnswer }) =>
+        text === 'Weather?' ? { ask: 'In which city?' } : { done: `${text} ${isAnswer}` },
+      );
+      t.after(() => server.close());
+      const thread = threadOf(await ask(server.url, 'Weather?'));
+      assert.equal(textOf(await ask(server.url, 'Paris', { thread })), 'Paris true');
+      // That answer was lost with its worker, so the task is still open as far as the thread says.
+      assert.equal(textOf(await ask(server.url, 'Paris', { thread })), 'Paris false');
+    });
+
     test('tasks that fail, are rejected or want a login are failures without their words', async (t) => {
       const server = await start(({ text }) => ({ end: text as 'failed', why: 'Ann has no rights' }));
       t.after(() => server.close());

@@ -180,9 +180,8 @@ for (const era of [MODERN, LEGACY] as const) {
 
   test(`${era}: a stream that ends without an answer is noticed at once`, async () => {
     peer.dress(mcpDress(era));
-    const startedMs = performance.now();
-    failedWith(await ask(stream(() => ': nothing\n\n')), { code: 'agent_broken', retry: 'other' });
-    assert.ok(performance.now() - startedMs < 3_000);
+    for (const last of [': nothing\n\n', event({ jsonrpc: '2.0', id: 'ping-1', method: 'ping' })])
+      failedWith(await ask(stream(() => last)), { code: 'agent_broken', retry: 'other' });
   });
 
   test(`${era}: an answer after the deadline is nobody's`, async () => {

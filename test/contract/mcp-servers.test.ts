@@ -1,6 +1,7 @@
 // Our MCP client against servers that are not ours, in both eras.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentCall } from '../../src/agents/agent.ts';
 import { startMcpAgent, startOldMcpAgent, startServerEverything } from '../support/mcp-servers.ts';
 import { callTo, failedWith, type Peer, reasonOf, startPeer } from '../support/protocol-peer.ts';
@@ -114,6 +115,23 @@ test('a server of the older SDK: found out by itself, cancelled by its own notif
   await cancelled;
   await until(() => server.sessions.size === 0, { what: 'a closed session after a cancelled call' });
 });
+
+for (const version of ['2025-11-25', '2025-06-18', '2025-03-26']) {
+  test(`${version}: what the server asks in the middle of a call is answered, and does not end the call`, async (t) => {
+    const server = await startOldMcpAgent(async (_args, { ask: askBack, signal }) => {
+      await askBack('ping');
+      await assert.rejects(askBack('roots/list'), /Method not found/);
+      // For longer than an answer that has ended without one is waited for.
+      await sleep(1_000, undefined, { signal });
+      return 'Found it.';
+    }, version);
+    t.after(() => server.close());
+    const { outcome, exchange } = await ask(server.url);
+    assert.equal(outcome.kind === 'reply' ? outcome.text : outcome, 'Found it.');
+    assert.equal(exchange.status, 200);
+    assert.match(exchange.response, /Found it/);
+  });
+}
 
 describe('the reference server', () => {
   let server: Awaited<ReturnType<typeof startServerEverything>>;

@@ -10,6 +10,7 @@ import { createHealthRecorder } from '../../src/agents/health-recorder.ts';
 import { type NewAgent, registerAgent } from '../../src/agents/registration.ts';
 import { createRegistry } from '../../src/agents/registry.ts';
 import { requestProbe } from '../../src/agents/staged-probe/request.ts';
+import { follow, now } from '../../src/clock.ts';
 import { registrationRoutes } from '../../src/http/registration.ts';
 import { createServer } from '../../src/http/server.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
@@ -187,6 +188,31 @@ describe('agents on a real database', () => {
     await other.flush();
     const row = await rowOf(agentId);
     assert.deepEqual([row.status, row.consecutive_failures, row.health_score], ['active', 1, 77]);
+  });
+
+  test('what was noted before the database’s clock was set back hides no failure after it', async () => {
+    const { agentId } = await add('set back');
+    await using registry = disposable(await openRegistry());
+    await using health = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
+    await using other = disposable(createHealthRecorder({ sql: db.pools.worker, registry, onError, flushMs: NEVER }));
+    follow(new Date(Date.now() + 3_600_000));
+    health.recordFailure(agentId, 'network', now());
+    await health.flush();
+    await db.admin`update agent_registry set last_success_at = now() + interval '59 minutes' where id = ${agentId}`;
+    follow(new Date());
+    // A process that has not heard of the step yet may leave such a time behind it, too.
+    other.recordFailure(agentId, 'network', now());
+    await other.flush();
+    assert.equal((await rowOf(agentId)).consecutive_failures, 2);
+    await db.pools.worker`select shift_times(3600)`;
+    const [row] = await db.admin<{ failed: boolean; answered: boolean }[]>`
+      select last_failure_at between now() - interval '1 minute' and now() as failed,
+        last_success_at between now() - interval '2 minutes' and now() as answered
+      from agent_registry where id = ${agentId}`;
+    assert.deepEqual({ ...row }, { failed: true, answered: true });
+    health.recordFailure(agentId, 'network', now());
+    await health.flush();
+    assert.equal((await rowOf(agentId)).consecutive_failures, 3);
   });
 
   test('successes of a healthy agent are written together, response time smoothed', async () => {

@@ -4,18 +4,24 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { McpServer as OldServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { ResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { createMcpHandler, McpServer, type ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { until } from './until.ts';
 
 export type McpAnswer = string | { text: string; structured?: Record<string, unknown>; isError?: boolean };
 /** What the agent does with a call of its tool `chat`. */
-export type McpChat = (
-  args: { message: string; conversation_id?: string | undefined },
-  context: { readonly signal: AbortSignal; progress(message: string): Promise<void> },
+export type McpChat = (args: McpArguments, context: McpContext) => McpAnswer | Promise<McpAnswer>;
+type McpArguments = { message: string; conversation_id?: string | undefined };
+type McpContext = { readonly signal: AbortSignal; progress(message: string): Promise<void> };
+/** In the older eras a server may ask its client something while it is called. */
+type OldMcpChat = (
+  args: McpArguments,
+  context: McpContext & { ask(method: 'ping' | 'roots/list'): Promise<void> },
 ) => McpAnswer | Promise<McpAnswer>;
 
 export type Listening = { readonly url: string; close(): Promise<void> };
@@ -53,9 +59,10 @@ export async function startMcpAgent(chat: McpChat): Promise<Listening> {
   return listen(toNodeHandler(handler) as RequestListener);
 }
 
-/** A server of the older SDK with sessions, which knows only the older eras. */
+/** A server of the older SDK with sessions, which knows only the older eras. `version`: one of them instead of the newest. */
 export async function startOldMcpAgent(
-  chat: McpChat,
+  chat: OldMcpChat,
+  version?: string,
 ): Promise<Listening & { readonly sessions: Map<string, unknown> }> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const listening = await listen(async (request, response) => {
@@ -70,12 +77,15 @@ export async function startOldMcpAgent(
       });
     if (known === undefined) {
       const server = new OldServer(NAME);
-      server.registerTool('chat', { inputSchema: chatInput.shape }, async (args, extra) =>
-        resultOf(await chat(args, { signal: extra.signal, progress: async () => undefined })),
-      );
+      server.registerTool('chat', { inputSchema: chatInput.shape }, async (args, { signal, sendRequest }) => {
+        const ask = async (method: 'ping' | 'roots/list') => void (await sendRequest({ method }, ResultSchema));
+        return resultOf(await chat(args, { signal, progress: async () => undefined, ask }));
+      });
       await server.connect(transport as Parameters<typeof server.connect>[0]);
     }
-    await transport.handleRequest(request, response);
+    const body = request.method === 'POST' ? JSON.parse(await text(request)) : undefined;
+    if (version !== undefined && body?.method === 'initialize') body.params.protocolVersion = version;
+    await transport.handleRequest(request, response, body);
   });
   return { ...listening, sessions };
 }

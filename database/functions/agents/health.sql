@@ -141,12 +141,15 @@ begin
   return n;
 end $$;
 
--- What was promised to agents for a time of a clock that has been set back: pauses, and places of processes that may be dead.
+-- What was promised to agents for a time of a clock that has been set back: pauses, and places of processes that may be dead. What
+-- was noted of them lies in the future too: nobody probes an agent that has just answered.
 create or replace function shift_agent_times(p_step interval)
 returns void language sql security definer set search_path = public, pg_temp
 as $$
   update agent_slots set valid_until = valid_until - p_step where valid_until > clock_timestamp();
   update agent_registry set cooling_until = cooling_until - p_step where cooling_until > clock_timestamp();
+  update agent_registry set last_success_at = last_success_at - p_step where last_success_at > clock_timestamp();
+  update agent_registry set last_failure_at = last_failure_at - p_step where last_failure_at > clock_timestamp();
 $$;
 
 revoke execute on function shift_agent_times(interval), record_call_times(json), call_ms(smallint), schedule_probe(uuid, timestamptz),

@@ -52,7 +52,7 @@ async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<
   }
 }
 
-/** Goes on with an open task where there is one; when the agent knows nothing of it any more, begins a new one. */
+/** Goes on with an open task where there is one; when it is gone or closed at the agent, begins a new one. */
 async function converse(attempt: Attempt, client: Client, settings: A2aSettings): Promise<AgentOutcome> {
   const { thread } = attempt.call;
   // What was asked has been answered by somebody else since.
@@ -149,8 +149,8 @@ function cancel({ progress }: Attempt, client: Client): void {
   void client.cancelTask({ tenant: '', id: progress.taskId, metadata: undefined }).catch(() => undefined);
 }
 
-/** Errors that say that a task is gone or closed. */
-const CLOSED = new Set(['TaskNotFoundError', 'UnsupportedOperationError']);
+/** Errors that say that a task is gone or closed: to agents of 0.3 a message to a closed one is an invalid request. */
+const CLOSED = new Set(['TaskNotFoundError', 'UnsupportedOperationError', 'RequestMalformedError']);
 
 function isRefusal(error: unknown): boolean {
   return CLOSED.has(saidIn(error)?.name ?? '');

@@ -54,8 +54,10 @@ export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
   const odd = () => wire.fail(failed('agent_contract', 'The answer does not answer the call.'));
   const wire = openWire(call, http, {
     roleOf(_url, init) {
-      step++;
-      return roleOf(init);
+      const role = roleOf(init);
+      // What is said beside the call brings no answer to it.
+      if (role.kind !== 'aside') step++;
+      return role;
     },
     bodyEnded(headers) {
       const then = step;
@@ -86,9 +88,10 @@ export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
 }
 
 function roleOf(init: RequestInit): Role {
-  if (init.method === 'DELETE') return { kind: 'aside' };
+  if (init.method === 'GET') return { kind: 'main' };
   const method = typeof init.body === 'string' ? /"method":"([\w/]+)"/.exec(init.body)?.[1] : undefined;
-  if (method === 'notifications/cancelled') return { kind: 'aside' };
+  // Without a method: the end of a session, or the answer to what the server has asked in the middle of the call (a ping).
+  if (method === undefined || method === 'notifications/cancelled') return { kind: 'aside' };
   if (method === 'tools/call') return { kind: 'question' };
   return method === 'tools/list' ? { kind: 'main', maxBytes: MAX_LIST_BYTES } : { kind: 'main' };
 }
