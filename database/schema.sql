@@ -2609,10 +2609,13 @@ CREATE OR REPLACE FUNCTION public.pass_bulk(p_replies json)
 AS $function$
 declare
   passing uuid[] := array(
-    select c.id from json_to_recordset(p_replies) r (conversation_id uuid, kind text)
-    join conversations c on c.id = r.conversation_id
-    join outbound_parts latest on latest.conversation_id = c.id and latest.position = c.out_seq
-    where r.kind <> 'proactive' and case when latest.kind = 'proactive' then before_bulk(c) < c.out_seq end);
+    select c.id from conversations c
+    -- Lateral, so that it is read by its index whatever the planner believes of tables that have just been made.
+    cross join lateral (
+      select p.kind from outbound_parts p where p.conversation_id = c.id order by p.position desc limit 1) latest
+    where c.id = any (array(
+        select r.conversation_id from json_to_recordset(p_replies) r (conversation_id uuid, kind text) where r.kind <> 'proactive'))
+      and case when latest.kind = 'proactive' then before_bulk(c) < c.out_seq end);
 begin
   if passing = '{}' then
     return passing;
