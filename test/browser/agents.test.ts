@@ -203,7 +203,7 @@ describe('agents that cannot be read', () => {
     await call('POST', `/v1/agents/${id}/deactivate`);
     const page = await openConsole(t, world, { path: `/agents/${id}`, viewport: WIDE });
     const standing = (words: RegExp) => page.getByRole('status').filter({ hasText: words }).waitFor();
-    await standing(/^Removed by operator · .* · only operators bring it back$/);
+    await standing(/^Removed by operator · .* · only an operator can bring it back$/);
     await assertAccessible(page);
     await world.sql`update agent_registry set deactivated_by = null where id = ${id}`;
     await page.reload();

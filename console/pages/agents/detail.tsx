@@ -120,7 +120,7 @@ function Standing({ agent }: { agent: AgentDetail }) {
 function standingOf({ status, deactivated_at, deactivated_by, disabled, draining }: AgentDetail) {
   if (status === 'deactivated') {
     const byItself = 'it left by itself, or the configuration no longer names it';
-    const means = deactivated_by === null ? byItself : 'only operators bring it back';
+    const means = deactivated_by === null ? byItself : 'only an operator can bring it back';
     return { word: 'Removed', by: deactivated_by, at: deactivated_at, reason: null, means };
   }
   if (disabled) return { word: 'Switched off', ...disabled, means: 'it is asked nothing until it is switched on' };

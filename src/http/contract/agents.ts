@@ -94,7 +94,7 @@ export const AgentDetail = Agent.extend({
   deactivated_at: time.nullable(),
   deactivated_by: z.string().nullable().meta({
     description:
-      'The operator or key that took it out; then only operators bring it back. Null: nobody has, it left by itself, or the configuration no longer names it.',
+      'The operator or key that took it out; then only an operator can bring it back. Null: nobody has, it left by itself, or the configuration no longer names it.',
   }),
   last_probe: AgentProbe.nullable(),
 });
