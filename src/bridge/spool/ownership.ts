@@ -5,7 +5,7 @@
 // name, and acknowledges nothing otherwise; whoever adopts reads the files after the rename, so it sees all that was
 // acknowledged. Two that drain the same file do the same things in the same order, and receipts make them count once.
 import { mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { place } from '../../database/embedded/owner-beat.ts';
 import { newId } from '../../ids.ts';
 import { syncFolder } from './journal.ts';
@@ -13,8 +13,10 @@ import { syncFolder } from './journal.ts';
 export type Ownership = {
   /** Our folder to write in; a new one when the last one is not ours any more. */
   folder(renew: boolean): Promise<string>;
-  /** Takes over the folders of the dead. `undecided`: others may be dead too, which takes some seconds to say. */
-  adopt(): Promise<{ folders: string[]; undecided: boolean }>;
+  /** The folders that the dead have left. `undecided`: others may be dead too, which takes some seconds to say. */
+  find(): Promise<{ left: string[]; undecided: boolean }>;
+  /** Takes such a folder over and says where it is now; null when somebody else was faster. */
+  take(folder: string): Promise<string | null>;
   /** What is not empty is left to others. */
   close(): Promise<void>;
 };
@@ -64,20 +66,6 @@ export async function openOwnership(directory: string): Promise<Ownership> {
     return watched.get(other)!.wasSeenAlive ? 'alive' : 'unknown';
   }
 
-  async function take(name: string, from: string): Promise<string | null> {
-    const path = join(directory, `${name}@${owner}`);
-    try {
-      await rename(join(directory, `${name}@${from}`), path);
-    } catch (error) {
-      // Somebody else was faster.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw error;
-    }
-    watched.delete(from);
-    await rm(beatFile(from), { force: true });
-    return path;
-  }
-
   return {
     async folder(renew) {
       if (current === null || renew) {
@@ -88,24 +76,34 @@ export async function openOwnership(directory: string): Promise<Ownership> {
       }
       return current;
     },
-    async adopt() {
-      const folders: string[] = [];
+    async find() {
+      const left: string[] = [];
       let undecided = false;
       const entries = (await readdir(directory)).sort();
       for (const entry of entries) {
-        const [, name = '', from = owner] = FOLDER.exec(entry) ?? [];
+        const [, , from = owner] = FOLDER.exec(entry) ?? [];
         if (from === owner) continue;
         const state = await look(from);
         if (state === 'unknown') undecided = true;
-        const path = state === 'dead' ? await take(name, from) : null;
-        if (path !== null) folders.push(path);
+        if (state === 'dead') left.push(join(directory, entry));
       }
-      // What is left of those that had nothing.
       for (const [, other] of entries.map((entry) => BEAT_FILE.exec(entry) ?? [])) {
-        if (other !== undefined && other !== owner && (await look(other)) === 'dead')
-          await rm(beatFile(other), { force: true });
+        if (other === undefined || other === owner || (await look(other)) !== 'dead') continue;
+        watched.delete(other);
+        // A folder without one belongs to the dead too.
+        await rm(beatFile(other), { force: true }).catch(() => {});
       }
-      return { folders, undecided };
+      return { left, undecided };
+    },
+    async take(folder) {
+      const path = join(directory, `${basename(folder).split('@')[0]}@${owner}`);
+      try {
+        await rename(folder, path);
+        return path;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw error;
+      }
     },
     async close() {
       clearInterval(timer);
