@@ -25,9 +25,12 @@ export function now(): Date {
 const STEP_MS = 2_000;
 let steppedMs = Number.NEGATIVE_INFINITY;
 
-/** Sets the time that all processes share, as of this moment. */
+/**
+ * Sets the time that all processes share, as of this moment. The first time is held against our own clock: one that was set
+ * just before this process began would be trusted otherwise.
+ */
 export function follow(wall: Date): void {
-  if (known !== null && Math.abs(wall.getTime() - now().getTime()) > STEP_MS) steppedMs = performance.now();
+  if (Math.abs(wall.getTime() - now().getTime()) > STEP_MS) steppedMs = performance.now();
   known = { wallMs: wall.getTime(), monotonicMs: performance.now() };
 }
 

@@ -1,7 +1,7 @@
 // Places at agents: max_concurrent_sessions holds over all processes. Each process reserves a block of an agent's slots in the
 // database and gives places from it without asking anybody; it renews its blocks every second and gives back what it does not
 // need. Who cannot renew stops using them before they are anybody else's.
-import type { Sql } from '../database/pools.ts';
+import { type Sql, stopListening } from '../database/pools.ts';
 import type { Agent } from './agent.ts';
 
 /** A call's place at an agent; `leave` may be called more than once. */
@@ -239,7 +239,7 @@ export async function createCapacity(deps: {
       clearInterval(timer);
       clearTimeout(returning);
       for (const waiter of [...waiters]) waiter.wake();
-      await listening.unlisten();
+      stopListening(listening);
       await looking;
       for (const block of blocks.values()) block.wantedUntilMs = Number.POSITIVE_INFINITY;
       await renew().catch(onError);

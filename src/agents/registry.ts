@@ -1,5 +1,5 @@
 // Who can answer. The table is the truth; each process keeps a snapshot of it, so that choosing an agent costs no query.
-import type { Sql } from '../database/pools.ts';
+import { type Sql, stopListening } from '../database/pools.ts';
 import type { AgentRegistryRow } from '../database/tables.ts';
 import type { SecretBox } from '../security/secrets.ts';
 import type { Agent, AgentStatus, Circuit, Protocol } from './agent.ts';
@@ -225,7 +225,7 @@ export async function createRegistry(deps: {
     async close() {
       closed = true;
       clearInterval(timer);
-      await listening.unlisten();
+      stopListening(listening);
       await Promise.allSettled([running, again]);
     },
   };

@@ -286,6 +286,36 @@ describe('draining', () => {
     assert.ok(!log.join('').includes('+1555'));
   });
 
+  for (const step of ['adopt', 'next', 'read', 'remove'] as const)
+    it(`goes on where it was when \`${step}\` hung, and meanwhile others' texts go to the database`, async () => {
+      const disk = Promise.withResolvers<void>();
+      const work = spool[step] as (...args: unknown[]) => Promise<never>;
+      let asks = 0;
+      spool[step] = async (...args: unknown[]) => {
+        asks += 1;
+        await disk.promise;
+        return work(...args);
+      };
+      try {
+        answer = 'refused';
+        await intake.text(text('1'));
+        answer = 'ok';
+        await until(() => asks > 0);
+        answer = 'refused';
+        await intake.text(text('2', '+15550000003'));
+        answer = 'ok';
+        let people = 0;
+        await until(async () => (await intake.text(text('x', `+1555001${people++}`))) === 'stored');
+        assert.equal(asks, 1, 'the disk was asked again while it hung');
+      } finally {
+        disk.resolve();
+      }
+      await drained();
+      const others = stored.filter((words) => words !== 'x');
+      assert.deepEqual(others.toSorted(), ['1', '2']);
+      assert.ok(log.some((line) => line.includes('The disk does not answer')));
+    });
+
   it('at the end brings what it can to the database', async () => {
     answer = 'refused';
     await intake.text(text('1'));

@@ -202,6 +202,11 @@ class BrokenSocket extends Socket {
   }
 }
 
+/** Hears no more from now on. Nobody waits for the database to know: it may be silent, and forgets with the connection. */
+export function stopListening(listening: postgres.ListenMeta): void {
+  listening.unlisten().catch(() => {});
+}
+
 function safeInteger(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value)) throw new RangeError('An int8 from the database does not fit a number.');

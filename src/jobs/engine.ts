@@ -53,7 +53,7 @@ const WORK_POLL_MS = 50;
 const COMPLETE_DELAY_MS = 5;
 /** One listens, one looks for jobs, one ends them, and one to spare. */
 const JOB_CONNECTIONS = 4;
-/** A pool that still does not end this long after it was told to give up is left behind: its jobs are taken over. */
+/** What still does not end this long after it was told to is left behind: its jobs are taken over. */
 const LEAVE_MS = 5_000;
 /** A heartbeat that gets no answer begins anew on another connection before others take this process for dead. */
 const BEAT_SILENCE_MS = 6_000;
@@ -203,9 +203,10 @@ export async function startEngine(deps: EngineDeps): Promise<Engine> {
       if ((await Promise.race([ended, late])) === 'late')
         logger.warn('jobs did not end in time; they will be taken over');
       clearTimeout(timer);
-      await liveness
+      const left = liveness
         .leave()
         .catch((error) => logger.warn({ error: messageOf(error) }, 'could not leave the list of pools'));
+      await Promise.race([left, sleep(LEAVE_MS, undefined, { ref: false })]);
       const closed = Promise.all([pool.end(), lockSql.end({ timeout: 1 })]);
       await Promise.race([closed, sleep(LEAVE_MS, undefined, { ref: false })]);
     },

@@ -56,6 +56,7 @@ export async function startLiveness(deps: {
   /** Since when we have seen every beat of the others, had there been one. */
   let steadySinceMs = 0;
   let current: Promise<void> = Promise.resolve();
+  let isOneWaiting = false;
 
   async function beat(): Promise<void> {
     // The lock first: a row without a lock looks dead.
@@ -158,10 +159,18 @@ export async function startLiveness(deps: {
       logger.warn({ source: 'jobs', jobs: freed.length }, 'jobs whose taking got no answer were given back');
   }
 
+  /** One beat at a time, and one that waits for it: over a database that is silent they would pile up, and all come at once. */
   function tick(): void {
-    current = current.then(beat).catch((error) => {
-      if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'no heartbeat');
-    });
+    if (isOneWaiting) return;
+    isOneWaiting = true;
+    current = current
+      .then(() => {
+        isOneWaiting = false;
+        return beat();
+      })
+      .catch((error) => {
+        if (!outage.noticed(error)) logger.warn({ error: messageOf(error) }, 'no heartbeat');
+      });
   }
 
   await beat();

@@ -11,6 +11,7 @@ import { createOutbound } from '../bridge/outbound.ts';
 import { createSettle } from '../bridge/settle.ts';
 import { withAgentsDown } from '../channels/simulator/agents-down.ts';
 import { systemClock } from '../clock.ts';
+import { stopListening } from '../database/pools.ts';
 import { mediaLinker } from '../http/media.ts';
 import { listen } from '../http/services.ts';
 import { createChats } from '../inbox/agent-chat.ts';
@@ -79,9 +80,9 @@ export async function openWorker(shared: Shared, calls: AgentCalls): Promise<str
     outbound.cancel(notice);
   };
   const listening = await sql.listen('darkspere_cancel', hear, catchUp);
-  stack.defer(() => listening.unlisten());
+  stack.defer(() => stopListening(listening));
   const interrupts = await sql.listen('darkspere_interrupt', (notice) => mailbox.interrupt(notice));
-  stack.defer(() => interrupts.unlisten());
+  stack.defer(() => stopListening(interrupts));
   const prober =
     config.probeMs === null
       ? null

@@ -59,6 +59,29 @@ describe('the living and the dead', () => {
     for (const worker of workers) await worker.stop();
   });
 
+  test('a worker that is told to stop while the database is silent does so', async (t) => {
+    const { connection } = world.database;
+    const { host, port } = connection;
+    const proxy = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
+    const worker = await world.runtime(['worker'], {
+      DATABASE_URL: connectionUrl({ ...connection, host: '127.0.0.1', port: proxy.port }),
+    });
+    t.after(async () => {
+      proxy.speak();
+      await worker.stop();
+      await proxy.down();
+    });
+    proxy.fallSilent();
+    // One by one, the beats of this time would need minutes to fail.
+    const endsMs = performance.now() + 20_000;
+    await until(() => performance.now() > endsMs, { timeoutMs: 25_000 });
+    let isStopped = false;
+    const stopped = worker.stop().then(() => {
+      isStopped = true;
+    });
+    await Promise.race([stopped, until(() => isStopped, { what: 'the end of the worker', timeoutMs: 60_000 })]);
+  });
+
   test('a clock that was set back by an hour holds nothing up', async () => {
     const line = await world.line();
     await line.agent(() => 'the answer');

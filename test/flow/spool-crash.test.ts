@@ -1,12 +1,13 @@
 // Gateways that die, hang, share a directory or have no room, while the database is away: every text that was answered 200
 // is answered once and in order.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { connectionUrl } from '../../src/database/connection.ts';
 import {
   freePort,
@@ -224,6 +225,31 @@ describe('a gateway with texts in its spool', () => {
     await second.kill('SIGTERM');
     assert.deepEqual(await second.exited, { code: 0, signal: null });
     assert.deepEqual(await readdir(join(at.dataDir, 'spool')), []);
+  });
+
+  test('on a disk that hangs: the process goes on, and texts that follow none in the spool are answered', async (t) => {
+    const at = await place(t);
+    const gateway = await at.start(['gateway'], at.shaky);
+    // Whoever opens a pipe that nobody writes to waits, as for a disk that hangs.
+    const pipe = join(at.dataDir, 'spool', 'somebody.owner');
+    await promisify(execFile)('mkfifo', [pipe]);
+    await until(() => gateway.output().includes('The disk does not answer'), { timeoutMs: BACK_WITHIN_MS });
+    const [early, late] = [newPhone(), newPhone()];
+    await at.wire.down();
+    assert.equal(await at.post(early, 'one'), 200);
+    await at.wire.up();
+    const stored = async () => (await at.database!.admin`select from messages where direction = 'in'`).length;
+    await until(async () => (await at.post(newPhone(), 'hello')) === 200 && (await stored()) > 0, {
+      timeoutMs: BACK_WITHIN_MS,
+      what: 'a text that goes to the database',
+    });
+    assert.equal(await at.post(late, 'two'), 200);
+    await hears(at, late, ['two']);
+    assert.deepEqual(at.sent(early), []);
+    const end = await open(pipe, 'w');
+    await rm(pipe);
+    await end.close();
+    await hears(at, early, ['one']);
   });
 
   test('on a disk without room: what does not fit is refused, what fits is answered', async (t) => {

@@ -30,6 +30,9 @@ const ADOPT_MS = 1_000;
 /** Records brought to the database at once, and how long that may take before they are tried again. */
 const CHUNK = 250;
 const CHUNK_MS = 10_000;
+/** A disk that hangs fails no call. What takes longer than this is its trouble too. */
+const DISK_MS = 2_000;
+const DISK_HANGS = 'The disk does not answer.';
 /** How long a stop drains. */
 const CLOSE_MS = 3_000;
 
@@ -41,6 +44,8 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
   let isReported = false;
   /** The file being drained, and how many of its records are in the database. */
   let progress = { path: '', done: 0 };
+  /** Settles when the disk has done what it was asked last, however late. */
+  let disk: Promise<unknown> = Promise.resolve();
 
   async function run(): Promise<void> {
     while (performance.now() < endsMs) {
@@ -58,10 +63,18 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
     }
   }
 
+  /** What is late is waited for before anything else is asked: nothing is done twice, and what hangs holds one thread. */
+  async function onDisk<T>(work: () => Promise<T>): Promise<T> {
+    await withinTime(disk, DISK_MS, DISK_HANGS);
+    const mine = work();
+    disk = mine.catch(() => {});
+    return withinTime(mine, DISK_MS, DISK_HANGS);
+  }
+
   /** Rejects when the disk does not go along. */
   async function step(): Promise<'drained' | 'idle' | 'stuck'> {
     if (performance.now() - adoptedMs > ADOPT_MS) {
-      await spool.adopt();
+      await onDisk(() => spool.adopt());
       adoptedMs = performance.now();
     }
     // What others left here may be older than our own: it goes first.
@@ -71,7 +84,7 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
       breaker.open(new DarkspereError('storage_unavailable', 'The database does not answer.'));
       return 'stuck';
     }
-    const segment = await spool.next();
+    const segment = await onDisk(() => spool.next());
     if (segment !== null && !(await drainSegment(segment))) return 'stuck';
     breaker.close();
     return segment === null ? 'idle' : 'drained';
@@ -80,7 +93,7 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
   /** False when the database does not go along. */
   async function drainSegment(segment: Segment): Promise<boolean> {
     if (progress.path !== segment.path) progress = { path: segment.path, done: 0 };
-    const content = await spool.read(segment, progress.done === 0);
+    const content = await onDisk(() => spool.read(segment, progress.done === 0));
     if (content === null) return true;
     while (progress.done < content.found.length) {
       const chunk = content.found.slice(progress.done, progress.done + CHUNK);
@@ -90,12 +103,12 @@ export function startDrain(deps: DrainDeps, breaker: Breaker): Drain {
         return null;
       });
       if (refused === null) return false;
-      for (const record of refused) await spool.setAside(segment, record, content.file);
+      for (const record of refused) await onDisk(() => spool.setAside(segment, record, content.file));
       progress.done += chunk.length;
       metrics.spoolDrained.inc(chunk.length);
       breaker.close();
     }
-    await spool.remove(segment);
+    await onDisk(() => spool.remove(segment));
     return true;
   }
 

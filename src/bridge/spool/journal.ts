@@ -64,10 +64,7 @@ export function createJournal(deps: JournalDeps): Journal {
     const bytes = Buffer.concat(lines.map((line) => line.bytes));
     for (let renew = false; ; renew = true) {
       writing ??= await create(renew);
-      await write(writing, bytes);
-      // A process that was suspended may have been taken for dead and its file taken over. What was written before that is
-      // read there; what came later perhaps is not, so it counts only while the file still has its name.
-      if (await isOurs(writing)) break;
+      if (await write(writing, bytes)) break;
       const taken = writing;
       writing = null;
       await close(taken);
@@ -93,7 +90,8 @@ export function createJournal(deps: JournalDeps): Journal {
     return { path, handle, ino, dev, slots: [], size: 0 };
   }
 
-  async function write(file: Writing, bytes: Buffer): Promise<void> {
+  /** False when another process has the file. */
+  async function write(file: Writing, bytes: Buffer): Promise<boolean> {
     try {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await file.handle.write(bytes, done, bytes.length - done, file.size + done);
@@ -101,6 +99,9 @@ export function createJournal(deps: JournalDeps): Journal {
         done += bytesWritten;
       }
       await file.handle.datasync();
+      // A process that was suspended may have been taken for dead and its file taken over. What was written before that is
+      // read there; what came later perhaps is not, so it counts only while the file still has its name.
+      return await isOurs(file);
     } catch (error) {
       // Half a record must not stand before the next one; and after a sync that failed nobody knows what the disk has, so
       // this file is not written again.
@@ -128,8 +129,12 @@ export function createJournal(deps: JournalDeps): Journal {
   };
 }
 
+/** Throws when the disk does not say. */
 async function isOurs({ path, ino, dev }: Writing): Promise<boolean> {
-  const there = await stat(path).catch(() => null);
+  const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return null;
+  });
   return there !== null && there.ino === ino && there.dev === dev;
 }
 

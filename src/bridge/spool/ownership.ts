@@ -4,9 +4,8 @@
 // Being gone is a guess, and a wrong one does no harm. Whoever writes checks after every write that the file still has its
 // name, and acknowledges nothing otherwise; whoever adopts reads the files after the rename, so it sees all that was
 // acknowledged. Two that drain the same file do the same things in the same order, and receipts make them count once.
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { place } from '../../database/embedded/owner-beat.ts';
 import { newId } from '../../ids.ts';
 import { syncFolder } from './journal.ts';
@@ -14,8 +13,10 @@ import { syncFolder } from './journal.ts';
 export type Ownership = {
   /** Our folder to write in; a new one when the last one is not ours any more. */
   folder(renew: boolean): Promise<string>;
-  /** Takes over the folders of the dead. `undecided`: others may be dead too, which takes some seconds to say. */
-  adopt(): Promise<{ folders: string[]; undecided: boolean }>;
+  /** The folders that the dead have left. `undecided`: others may be dead too, which takes some seconds to say. */
+  find(): Promise<{ left: string[]; undecided: boolean }>;
+  /** Takes such a folder over and says where it is now; null when somebody else was faster. */
+  take(folder: string): Promise<string | null>;
   /** What is not empty is left to others. */
   close(): Promise<void>;
 };
@@ -36,23 +37,25 @@ export async function openOwnership(directory: string): Promise<Ownership> {
 
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const beatFile = (of: string) => join(directory, `${of}.owner`);
-  const sign = () => writeFileSync(beatFile(owner), `${process.pid} ${place()}`, { mode: 0o600 });
-  sign();
+  const sign = () => writeFile(beatFile(owner), `${process.pid} ${place()}`, { mode: 0o600 });
+  await sign();
   await syncFolder(directory);
-  const timer = setInterval(() => beat(beatFile(owner), sign), BEAT_MS);
+  /** One at a time: on a disk that hangs they would take every thread there is. */
+  let beating: Promise<void> | null = null;
+  const timer = setInterval(() => {
+    beating ??= beat(beatFile(owner), sign).finally(() => {
+      beating = null;
+    });
+  }, BEAT_MS);
   timer.unref();
 
   /** `alive` and `dead` are what was seen; `unknown` until a beat, or the lack of it, was watched for long enough. */
-  function look(other: string): 'alive' | 'dead' | 'unknown' {
-    let text: string;
-    try {
-      text = readFileSync(beatFile(other), 'utf8');
-    } catch {
-      return 'dead';
-    }
+  async function look(other: string): Promise<'alive' | 'dead' | 'unknown'> {
+    const text = await readFile(beatFile(other), 'utf8').catch(() => null);
+    if (text === null) return 'dead';
     const [, pid = '', where = ''] = /^(\d+) (.*)$/s.exec(text) ?? [];
     if (where === place() && !isRunning(Number(pid))) return 'dead';
-    const touchedMs = statSync(beatFile(other), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const touchedMs = (await stat(beatFile(other)).catch(() => null))?.mtimeMs ?? 0;
     const before = watched.get(other);
     const nowMs = performance.now();
     if (before === undefined || before.touchedMs !== touchedMs) {
@@ -61,20 +64,6 @@ export async function openOwnership(directory: string): Promise<Ownership> {
       return 'dead';
     }
     return watched.get(other)!.wasSeenAlive ? 'alive' : 'unknown';
-  }
-
-  async function take(name: string, from: string): Promise<string | null> {
-    const path = join(directory, `${name}@${owner}`);
-    try {
-      await rename(join(directory, `${name}@${from}`), path);
-    } catch (error) {
-      // Somebody else was faster.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-      throw error;
-    }
-    watched.delete(from);
-    await rm(beatFile(from), { force: true });
-    return path;
   }
 
   return {
@@ -87,27 +76,38 @@ export async function openOwnership(directory: string): Promise<Ownership> {
       }
       return current;
     },
-    async adopt() {
-      const folders: string[] = [];
+    async find() {
+      const left: string[] = [];
       let undecided = false;
       const entries = (await readdir(directory)).sort();
       for (const entry of entries) {
-        const [, name = '', from = owner] = FOLDER.exec(entry) ?? [];
+        const [, , from = owner] = FOLDER.exec(entry) ?? [];
         if (from === owner) continue;
-        const state = look(from);
+        const state = await look(from);
         if (state === 'unknown') undecided = true;
-        const path = state === 'dead' ? await take(name, from) : null;
-        if (path !== null) folders.push(path);
+        if (state === 'dead') left.push(join(directory, entry));
       }
-      // What is left of those that had nothing.
       for (const [, other] of entries.map((entry) => BEAT_FILE.exec(entry) ?? [])) {
-        if (other !== undefined && other !== owner && look(other) === 'dead')
-          await rm(beatFile(other), { force: true });
+        if (other === undefined || other === owner || (await look(other)) !== 'dead') continue;
+        watched.delete(other);
+        // A folder without one belongs to the dead too.
+        await rm(beatFile(other), { force: true }).catch(() => {});
       }
-      return { folders, undecided };
+      return { left, undecided };
+    },
+    async take(folder) {
+      const path = join(directory, `${basename(folder).split('@')[0]}@${owner}`);
+      try {
+        await rename(folder, path);
+        return path;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        throw error;
+      }
     },
     async close() {
       clearInterval(timer);
+      await beating;
       for (const name of await readdir(directory).catch(() => [])) {
         // Fails when there is something in it, as it should.
         if (FOLDER.exec(name)?.[2] === owner) await rmdir(join(directory, name)).catch(() => {});
@@ -117,18 +117,12 @@ export async function openOwnership(directory: string): Promise<Ownership> {
   };
 }
 
-function beat(path: string, sign: () => void): void {
+async function beat(path: string, sign: () => Promise<void>): Promise<void> {
   const now = new Date();
-  try {
-    utimesSync(path, now, now);
-  } catch {
-    try {
-      // Somebody took us for dead.
-      sign();
-    } catch {
-      // The directory is gone; the next write says so.
-    }
-  }
+  // Not there: somebody took us for dead. When it cannot be made either the directory is gone, and the next write says so.
+  await utimes(path, now, now)
+    .catch(sign)
+    .catch(() => {});
 }
 
 function isRunning(pid: number): boolean {

@@ -1,6 +1,18 @@
 // The spool on a real file system, without a database.
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -84,6 +96,56 @@ describe('the spool', () => {
     const [file] = await files('.spool');
     await mkdir(join(file!, '..', '1.spool'));
     assert.deepEqual(await drain(await start()), ['one']);
+  });
+
+  it('takes over what others have left beside what cannot be taken in, and that as soon as it can be', async () => {
+    const first = await start();
+    await first.keep(text('early'));
+    await abandon(first);
+    const [early] = (await readdir(directory)).filter((name) => name.includes('@'));
+    await rename(join(directory, early!), join(directory, 'elsewhere'));
+    const other = await start();
+    await other.keep(text('one'));
+    await abandon(other);
+    // A link that leads to itself: the folder is there, and the disk does not give what is in it.
+    await symlink('loop', join(directory, 'loop'));
+    await symlink('loop', join(directory, early!));
+    const spool = await start();
+    assert.deepEqual(await drain(spool), ['one']);
+    await rm(join(directory, 'loop'));
+    await symlink('elsewhere', join(directory, 'loop'));
+    await spool.adopt();
+    assert.deepEqual(await drain(spool), ['early']);
+  });
+
+  it('takes in a file that could not be read as soon as it can be', async () => {
+    const first = await start();
+    for (const words of ['one', 'two']) await first.keep(text(words));
+    await abandon(first);
+    const [file] = await files('.spool');
+    await rename(file!, `${file}.good`);
+    await mkdir(file!);
+    const spool = await start();
+    assert.deepEqual(await drain(spool), []);
+    const [bad] = await files('.spool');
+    await rmdir(bad!);
+    await rename(`${bad}.good`, bad!);
+    await spool.adopt();
+    await spool.adopt();
+    assert.deepEqual(await drain(spool), ['one', 'two']);
+  });
+
+  it('keeps a file of its own of which the disk does not say whether it is there', async () => {
+    const spool = await start();
+    await spool.keep(text('one'));
+    const [file] = await files('.spool');
+    await rename(file!, `${file}.moved`);
+    await symlink(file!, file!);
+    await assert.rejects(spool.keep(text('refused')), { code: 'storage_unavailable' });
+    assert.equal(spool.records, 1);
+    await rename(`${file}.moved`, file!);
+    await spool.keep(text('two'));
+    assert.deepEqual(await drain(spool), ['one', 'two']);
   });
 
   it('drains what is whole when nothing can be put aside, and keeps the damaged file', async () => {

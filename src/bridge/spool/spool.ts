@@ -59,7 +59,7 @@ const LARGEST = 64 * 1024;
 const SLOTS = 65_536;
 /** A disk may have a bad moment; what cannot be read after so many looks must not keep the rest from being drained. */
 const READS = 20;
-const UNREADABLE = 'a spool file cannot be read: the texts in it wait until it can be and this is started again';
+const UNREADABLE = 'a part of the spool cannot be read: the texts in it wait until it can be and this is started again';
 
 /** Opens the spool; throws `spool_unusable` when the directory cannot be written. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
@@ -76,7 +76,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   let records = 0;
   let bytes = 0;
   let isDecided = false;
-  let unread = { path: '', times: 0 };
+  /** How often in vain each path was looked at. */
+  const looks = new Map<string, number>();
+  /** What was left to us and is not taken in yet, and how that is done. */
+  const left = new Map<string, (path: string) => Promise<void>>();
   /** Files of which something should have been put aside and could not. */
   const kept = new Set<Segment>();
 
@@ -114,6 +117,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   function drop(segment: Segment): void {
     segments.splice(segments.indexOf(segment), 1);
     kept.delete(segment);
+    looks.delete(segment.path);
     forget(segment);
   }
 
@@ -123,23 +127,49 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     segments.sort((a, b) => ageOf(a) - ageOf(b));
   }
 
-  async function adoptFolder(folder: string): Promise<void> {
-    const names = (await readdir(folder)).filter((name) => name.endsWith('.spool'));
-    let adopted = 0;
-    for (const name of names) {
-      const segment = await segmentAt(join(folder, name)).catch((error) => {
-        logger.error({ error: `${name}: ${messageOf(error)}` }, UNREADABLE);
-      });
-      if (!segment) continue;
-      count(segment, 1);
-      addSegment(segment);
-      // Drained by their names: what comes from now on is newer, whatever the clock says.
-      journal.follow(ageOf(segment));
-      adopted += segment.records;
+  /** True when it is not there any more, or was looked at often enough. */
+  function isLost(path: string, error: NodeJS.ErrnoException): boolean {
+    const times = (looks.get(path) ?? 0) + 1;
+    if (error.code !== 'ENOENT' && times < READS) {
+      looks.set(path, times);
+      return false;
     }
+    looks.delete(path);
+    if (error.code !== 'ENOENT') logger.error({ error: `${path}: ${messageOf(error)}` }, UNREADABLE);
+    return true;
+  }
+
+  /** Never throws: what cannot be taken in keeps neither the rest from that nor anything from being drained. */
+  async function takeIn(path: string, how: (path: string) => Promise<void>): Promise<void> {
+    left.delete(path);
+    await how(path).catch((error) => {
+      if (!isLost(path, error)) left.set(path, how);
+    });
+  }
+
+  async function takeOver(folder: string): Promise<void> {
+    const path = await ownership.take(folder);
+    if (path !== null) await takeIn(path, adoptFolder);
+  }
+
+  async function adoptFolder(folder: string): Promise<void> {
+    for (const name of await readdir(folder)) {
+      if (name.endsWith('.spool')) await takeIn(join(folder, name), adoptFile);
+    }
+    const adopted = segments
+      .filter(({ path }) => dirname(path) === folder)
+      .reduce((sum, each) => sum + each.records, 0);
     if (adopted > 0) logger.warn({ records: adopted }, 'took over the spool of a gateway that is gone');
     // Fails when there is something in it.
     await rmdir(folder).catch(() => {});
+  }
+
+  async function adoptFile(path: string): Promise<void> {
+    const segment = await segmentAt(path);
+    count(segment, 1);
+    addSegment(segment);
+    // Drained by their names: what comes from now on is newer, whatever the clock says.
+    journal.follow(ageOf(segment));
   }
 
   /** Never throws: a disk that does not take it must not keep what is whole from being drained. */
@@ -169,9 +199,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   async function adopt(): Promise<void> {
-    const { folders, undecided } = await ownership.adopt();
-    for (const folder of folders) await adoptFolder(folder);
-    isDecided ||= !undecided;
+    const found = await ownership.find();
+    for (const folder of found.left) left.set(folder, takeOver);
+    for (const [path, how] of [...left]) await takeIn(path, how);
+    isDecided ||= !found.undecided;
   }
 
   await adopt().catch(unusable);
@@ -211,10 +242,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       return segments[0] ?? null;
     },
     async read(segment, isFirst) {
-      const file = await readFile(segment.path).catch((error: NodeJS.ErrnoException) => {
-        unread = { path: segment.path, times: unread.path === segment.path ? unread.times + 1 : 1 };
-        if (error.code !== 'ENOENT' && unread.times < READS) throw error;
-        if (error.code !== 'ENOENT') logger.error({ error: `${segment.path}: ${messageOf(error)}` }, UNREADABLE);
+      const file = await readFile(segment.path).catch((error) => {
+        if (!isLost(segment.path, error)) throw error;
         drop(segment);
         return null;
       });
