@@ -167,51 +167,36 @@ describe('trouble at the carrier', () => {
     assert.equal(carrier.taken(phone).length, 0);
   });
 
-  test('a notice that overtook an unknown part is not taken for it', async () => {
-    const { phone, part, now } = await waiting('the answer');
-    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
-    await carrier.send(part);
-    await bridge.keyword(phone, 'RESET');
-    const [row] = await db.admin<
-      { id: string }[]
-    >`select conversation_id as id from outbound_parts where id = ${part.id}`;
-    const notice = (await bridge.parts(row!.id)).find(({ kind }) => kind === 'notice')!;
-    // The carrier has the notice, and we do not know it yet.
-    carrier.simulator.faults.set({ http500AfterAccept: 1 });
-    await carrier.send(notice);
-    await carrier.settle(part);
-    assert.equal((await now()).state, 'unknown', 'the notice was taken for the answer');
-    await carrier.settle(notice);
-    await carrier.settle(part, 0);
-    await carrier.send(part);
-    assert.deepEqual(
-      carrier.taken(phone).map(({ body }) => body),
-      [notice.body, 'the answer'],
-    );
-  });
-
-  test('a picture without words is not taken for whatever else the carrier has', async () => {
-    const { phone, part, now } = await waiting('');
-    await db.admin`update outbound_parts set media_urls = '{https://pictures.example/1.png}' where id = ${part.id}`;
-    carrier.simulator.faults.set({ http500BeforeAccept: 1 });
-    await carrier.send(part);
-    await bridge.keyword(phone, 'RESET');
-    const [row] = await db.admin<
-      { id: string }[]
-    >`select conversation_id as id from outbound_parts where id = ${part.id}`;
-    const notice = (await bridge.parts(row!.id)).find(({ kind }) => kind === 'notice')!;
-    carrier.simulator.faults.set({ http500AfterAccept: 1 });
-    await carrier.send(notice);
-    await carrier.settle(part);
-    assert.equal((await now()).state, 'unknown', 'the notice was taken for the picture');
-    await carrier.settle(notice);
-    await carrier.settle(part, 0);
-    await carrier.send(part);
-    assert.deepEqual(
-      carrier.taken(phone).map(({ mediaUrls }) => mediaUrls.length),
-      [0, 1],
-    );
-  });
+  for (const [what, body, pictures] of [
+    ['an unknown part', 'the answer', []],
+    ['an unknown picture without words', '', ['https://pictures.example/1.png']],
+  ] as const)
+    test(`a notice that overtook ${what} is not taken for it`, async () => {
+      const { phone, part, now } = await waiting(body);
+      await db.admin`update outbound_parts set media_urls = ${pictures} where id = ${part.id}`;
+      carrier.simulator.faults.set({ http500BeforeAccept: 1 });
+      await carrier.send(part);
+      await bridge.keyword(phone, 'RESET');
+      const [row] = await db.admin<
+        { id: string }[]
+      >`select conversation_id as id from outbound_parts where id = ${part.id}`;
+      const notice = (await bridge.parts(row!.id)).find(({ kind }) => kind === 'notice')!;
+      // The carrier has the notice, and we do not know it yet.
+      carrier.simulator.faults.set({ http500AfterAccept: 1 });
+      await carrier.send(notice);
+      await carrier.settle(part);
+      assert.equal((await now()).state, 'unknown', 'the notice was taken for it');
+      await carrier.settle(notice);
+      await carrier.settle(part, 0);
+      await carrier.send(part);
+      assert.deepEqual(
+        carrier.taken(phone).map((message) => [message.body, message.mediaUrls.length]),
+        [
+          [notice.body, 0],
+          [body, pictures.length],
+        ],
+      );
+    });
 
   test('two parts with the same words are never matched to one message', async () => {
     const phone = somebody();
