@@ -3330,22 +3330,24 @@ begin
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
       -- A void part is passed over: what was before it may still be on its way.
       left join lateral (
-        select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
-        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
-          and not (earlier.kind = 'proactive' and earlier.state = 'queued')
+        select earlier.kind, earlier.state, earlier.accepted_at, earlier.position from outbound_parts earlier
+        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void' and earlier.kind <> 'proactive'
         order by earlier.position desc limit 1
       ) before on true
       -- A notice may have gone while what was before it had not.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
         where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind <> 'notice' and not (earlier.kind = 'proactive' and earlier.state = 'queued')
+          and earlier.state <> 'void' and earlier.kind not in ('notice', 'proactive')
         order by earlier.position desc limit 1
       ) overtaken on true
+      -- Bulk may leave while an answer that passed it has not, so it hides none. Of bulk itself, bulk waits for the last that there
+      -- is, and others for what is on its way, unless the part before them has waited for it already.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
-        where part.kind = 'proactive' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind = 'proactive'
+        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void' and earlier.kind = 'proactive'
+          and earlier.position > case when part.kind = 'proactive' then c.out_head - 1000 else coalesce(before.position, 0) end
+          and (part.kind = 'proactive' or earlier.state <> 'queued')
         order by earlier.position desc limit 1
       ) bulk on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
@@ -3362,12 +3364,12 @@ begin
     ), moved as (
       update conversations c set out_head = c.out_head + 1
       from head where c.id = head.conversation and (head.state <> 'queued' or head.run_at is not null)
-      returning head.state
+      returning head.state, head.attempts
     )
-    select count(*) filter (where state <> 'queued'), (select array_agg(part) from leaving where at_once)
+    select count(*) filter (where state <> 'queued' or attempts > 0), (select array_agg(part) from leaving where at_once)
     into skipped, due from moved cross join released;
     handed_over := handed_over || coalesce(due, '{}');
-    -- A part that will never be sent hides the one behind it: look again.
+    -- A part that will never be sent, or has its job, hides the one behind it: look again.
     exit when skipped = 0;
   end loop;
   return handed_over;
@@ -3593,6 +3595,7 @@ CREATE OR REPLACE FUNCTION public.rescue_parts(p_older_than interval)
 AS $function$
 declare
   n int;
+  heads uuid[];
 begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
@@ -3608,6 +3611,14 @@ begin
     from lost
   )
   select count(*) into n from added;
+  heads := array(
+    select c.id from conversations c
+    where c.out_head <= c.out_seq and exists (
+      select from outbound_parts p
+      where p.conversation_id = c.id and p.position = c.out_head and p.state = 'queued'
+        and p.id >= id_at(now() - interval '1 hour') and p.send_at < clock_timestamp() - p_older_than));
+  perform 1 from conversations c where c.id = any (heads) order by c.id for update;
+  perform release_parts(heads);
   return n;
 end $function$;
 grant execute on function rescue_parts(interval) to darkspere_worker;
@@ -3903,14 +3914,15 @@ begin
   -- What has happened lies in the future too: answers would count as too fast, an outage as just told, and a STOP would undo
   -- every START until then. Conversations first, by id, as everybody locks them.
   perform 1 from conversations
-  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp()
+  where greatest(takeover_until, held_until, answered_at[1], outage_told_at) > clock_timestamp()
   order by id for update;
   update conversations set
     takeover_until = case when takeover_by is not null and takeover_until > clock_timestamp() then takeover_until - step else takeover_until end,
     answered_at = case when answered_at[1] > clock_timestamp()
       then array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n) else answered_at end,
+    held_until = case when held_until > clock_timestamp() then held_until - step else held_until end,
     outage_told_at = case when outage_told_at > clock_timestamp() then outage_told_at - step else outage_told_at end
-  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
+  where greatest(takeover_until, held_until, answered_at[1], outage_told_at) > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end

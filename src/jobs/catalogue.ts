@@ -136,10 +136,12 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
       }),
       // A job that was tried a thousand times is dead: the library keeps it for ever, and its conversation seems to have one.
       'prune-jobs': chore(async () => {
-        const dead = await sql`
-          delete from graphile_worker._private_jobs where attempts >= max_attempts and locked_at is null returning id`;
-        if (dead.length > 0)
-          logger.error({ source: 'jobs', jobs: dead.length }, 'jobs that never succeeded were removed');
+        const dead = await sql<{ failed: boolean }[]>`
+          delete from graphile_worker._private_jobs where attempts >= max_attempts and locked_at is null
+          returning last_error is not null and max_attempts > 1 as failed`;
+        // The others were replaced while they ran, or come again soon anyway.
+        const jobs = dead.filter(({ failed }) => failed).length;
+        if (jobs > 0) logger.error({ source: 'jobs', jobs }, 'jobs that never succeeded were removed');
       }),
       'rotate-partitions': chore(async () => {
         await sql`select ensure_partitions(), drop_old_partitions(), prune_replays()`;

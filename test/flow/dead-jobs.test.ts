@@ -50,7 +50,7 @@ describe('jobs that never succeeded', () => {
   async function waiting(attempts: number, lockedBy: string | null): Promise<string> {
     const { conversationId } = (await bridge.arrive(somebody(), 'is anybody there?'))!;
     await db.admin`
-      update graphile_worker._private_jobs set attempts = ${attempts}, locked_by = ${lockedBy},
+      update graphile_worker._private_jobs set attempts = ${attempts}, last_error = 'it broke', locked_by = ${lockedBy},
         locked_at = case when ${lockedBy}::text is not null then now() end
       where payload ->> 'c' = ${conversationId}`;
     await db.admin`

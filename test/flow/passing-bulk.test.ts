@@ -139,6 +139,40 @@ describe('a person for whom bulk waits', () => {
     assert.equal(await dueMinutes(await named(id, 'more news')), 60);
   });
 
+  test('hears no answer before an earlier one that is not through, whatever bulk has left in between', async () => {
+    for (const trouble of ['queued', 'unknown'] as const) {
+      const ann = somebody();
+      const id = await bridge.answered(ann, ['welcome']);
+      await arriveAtPerson(await named(id, 'welcome'));
+      await bulk(id, ['news']);
+      await answer(id, ann, ['one']);
+      const [claimed] = await bridge.claim([(await named(id, 'one')).id]);
+      await arriveAtPerson(await named(id, 'news'));
+      await bridge.record([sendRecord(claimed!, { state: trouble, run_at_ms: 60_000 })]);
+      await answer(id, ann, ['two']);
+      assert.equal(await dueMinutes(await named(id, 'two')), null, trouble);
+      await bridge.status([{ part: claimed!.part_id, sid: newSid(), state: 'sent' }]);
+      assert.equal(await dueMinutes(await named(id, 'two')), 0, trouble);
+    }
+  });
+
+  test('is answered behind bulk that the carrier did not take, without waiting for it', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news']);
+    await answer(id, ann, ['one', 'two']);
+    const [one] = await bridge.claim([(await named(id, 'one')).id]);
+    const [news] = await bridge.claim([(await named(id, 'news')).id]);
+    await answer(id, ann, ['three']);
+    assert.deepEqual((await line(id)).map(([, body]) => body).slice(-2), ['news', 'three']);
+    await bridge.record([sendRecord(news!, { state: 'queued', error_code: '20429', run_at_ms: 7_200_000 })]);
+    await bridge.record([sendRecord(one!, { state: 'accepted', provider_id: newSid() })]);
+    const [two] = await bridge.claim([(await named(id, 'two')).id]);
+    await bridge.record([sendRecord(two!, { state: 'failed', error_code: '30003' })]);
+    assert.equal(await dueMinutes(await named(id, 'three')), 0);
+  });
+
   test('hears the answer to a keyword at once, and nothing after a STOP', async () => {
     const ann = somebody();
     const id = await bridge.answered(ann, ['welcome']);

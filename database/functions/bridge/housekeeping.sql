@@ -25,14 +25,15 @@ begin
   -- What has happened lies in the future too: answers would count as too fast, an outage as just told, and a STOP would undo
   -- every START until then. Conversations first, by id, as everybody locks them.
   perform 1 from conversations
-  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp()
+  where greatest(takeover_until, held_until, answered_at[1], outage_told_at) > clock_timestamp()
   order by id for update;
   update conversations set
     takeover_until = case when takeover_by is not null and takeover_until > clock_timestamp() then takeover_until - step else takeover_until end,
     answered_at = case when answered_at[1] > clock_timestamp()
       then array(select at - step from unnest(answered_at) with ordinality t (at, n) order by n) else answered_at end,
+    held_until = case when held_until > clock_timestamp() then held_until - step else held_until end,
     outage_told_at = case when outage_told_at > clock_timestamp() then outage_told_at - step else outage_told_at end
-  where takeover_until > clock_timestamp() or answered_at[1] > clock_timestamp() or outage_told_at > clock_timestamp();
+  where greatest(takeover_until, held_until, answered_at[1], outage_told_at) > clock_timestamp();
   update sender_pacing set
     replies_until = case when replies_until > clock_timestamp() then replies_until - step else replies_until end,
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
@@ -45,13 +46,14 @@ begin
   update graphile_worker._private_jobs set run_at = run_at - step where run_at > clock_timestamp();
 end $$;
 
--- The net under the sends: parts of the last hour whose time was long ago, which are not at their end and have no job. Should
--- never find any.
+-- The net under the sends: parts of the last hour whose time was long ago, which are not at their end and have no job, or whose
+-- turn in line nobody has noticed. Should never find any.
 create or replace function rescue_parts(p_older_than interval)
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
   n int;
+  heads uuid[];
 begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
@@ -67,6 +69,14 @@ begin
     from lost
   )
   select count(*) into n from added;
+  heads := array(
+    select c.id from conversations c
+    where c.out_head <= c.out_seq and exists (
+      select from outbound_parts p
+      where p.conversation_id = c.id and p.position = c.out_head and p.state = 'queued'
+        and p.id >= id_at(now() - interval '1 hour') and p.send_at < clock_timestamp() - p_older_than));
+  perform 1 from conversations c where c.id = any (heads) order by c.id for update;
+  perform release_parts(heads);
   return n;
 end $$;
 

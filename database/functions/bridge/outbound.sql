@@ -156,22 +156,24 @@ begin
       join outbound_parts part on part.conversation_id = c.id and part.position = c.out_head
       -- A void part is passed over: what was before it may still be on its way.
       left join lateral (
-        select earlier.kind, earlier.state, earlier.accepted_at from outbound_parts earlier
-        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void'
-          and not (earlier.kind = 'proactive' and earlier.state = 'queued')
+        select earlier.kind, earlier.state, earlier.accepted_at, earlier.position from outbound_parts earlier
+        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void' and earlier.kind <> 'proactive'
         order by earlier.position desc limit 1
       ) before on true
       -- A notice may have gone while what was before it had not.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
         where before.kind = 'notice' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind <> 'notice' and not (earlier.kind = 'proactive' and earlier.state = 'queued')
+          and earlier.state <> 'void' and earlier.kind not in ('notice', 'proactive')
         order by earlier.position desc limit 1
       ) overtaken on true
+      -- Bulk may leave while an answer that passed it has not, so it hides none. Of bulk itself, bulk waits for the last that there
+      -- is, and others for what is on its way, unless the part before them has waited for it already.
       left join lateral (
         select earlier.state, earlier.accepted_at from outbound_parts earlier
-        where part.kind = 'proactive' and earlier.conversation_id = c.id and earlier.position < c.out_head
-          and earlier.state <> 'void' and earlier.kind = 'proactive'
+        where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void' and earlier.kind = 'proactive'
+          and earlier.position > case when part.kind = 'proactive' then c.out_head - 1000 else coalesce(before.position, 0) end
+          and (part.kind = 'proactive' or earlier.state <> 'queued')
         order by earlier.position desc limit 1
       ) bulk on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq
@@ -188,12 +190,12 @@ begin
     ), moved as (
       update conversations c set out_head = c.out_head + 1
       from head where c.id = head.conversation and (head.state <> 'queued' or head.run_at is not null)
-      returning head.state
+      returning head.state, head.attempts
     )
-    select count(*) filter (where state <> 'queued'), (select array_agg(part) from leaving where at_once)
+    select count(*) filter (where state <> 'queued' or attempts > 0), (select array_agg(part) from leaving where at_once)
     into skipped, due from moved cross join released;
     handed_over := handed_over || coalesce(due, '{}');
-    -- A part that will never be sent hides the one behind it: look again.
+    -- A part that will never be sent, or has its job, hides the one behind it: look again.
     exit when skipped = 0;
   end loop;
   return handed_over;

@@ -1,6 +1,7 @@
 // What the database could not take yet, on this machine's disk: an fsynced file that is drained in order once it is back.
 import { mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Inbound } from '../../channels/channel.ts';
 import { microBatch } from '../../database/micro-batch.ts';
 import { DarkspereError, messageOf } from '../../errors.ts';
@@ -59,6 +60,7 @@ const LARGEST = 64 * 1024;
 const SLOTS = 65_536;
 /** A disk may have a bad moment; what cannot be read after so many looks must not keep the rest from being drained. */
 const READS = 20;
+const CLOSE_MS = 5_000;
 const UNREADABLE = 'a part of the spool cannot be read: the texts in it wait until it can be and this is started again';
 
 /** Opens the spool; throws `spool_unusable` when the directory cannot be written. */
@@ -80,6 +82,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const looks = new Map<string, number>();
   /** What was left to us and is not taken in yet, and how that is done. */
   const left = new Map<string, (path: string) => Promise<void>>();
+  /** Looked at often enough: nothing waits for these any longer. */
+  const givenUp = new Set<string>();
   /** Files of which something should have been put aside and could not. */
   const kept = new Set<Segment>();
 
@@ -135,7 +139,9 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       return false;
     }
     looks.delete(path);
-    if (error.code !== 'ENOENT') logger.error({ error: `${path}: ${messageOf(error)}` }, UNREADABLE);
+    if (error.code === 'ENOENT') return true;
+    givenUp.add(path);
+    logger.error({ error: `${path}: ${messageOf(error)}` }, UNREADABLE);
     return true;
   }
 
@@ -202,7 +208,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     const found = await ownership.find();
     for (const folder of found.left) left.set(folder, takeOver);
     for (const [path, how] of [...left]) await takeIn(path, how);
-    isDecided ||= !found.undecided;
+    isDecided ||= !found.undecided && [...left.keys()].every((path) => givenUp.has(path));
   }
 
   await adopt().catch(unusable);
@@ -274,8 +280,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       drop(segment);
     },
     async close() {
-      await journal.roll();
-      await ownership.close();
+      const closed = journal.roll().then(() => ownership.close());
+      // What was answered 200 is on the disk; one that hangs must not hold the stop.
+      closed.catch(() => {});
+      await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
     },
   };
 }
