@@ -126,7 +126,7 @@ export function jobCatalogue(deps: CatalogueDeps): { turns: TaskList; work: Task
         const [texts] = await sql<{ n: number }[]>`select rescue_conversations('5 minutes') as n`;
         if (texts!.n > 0) logger.error({ conversations: texts!.n }, 'texts waited without a job; they have one now');
         const [parts] = await sql<{ n: number }[]>`select rescue_parts('5 minutes') as n`;
-        if (parts!.n > 0) logger.error({ parts: parts!.n }, 'parts waited without a job; they have one now');
+        if (parts!.n > 0) logger.error({ jobs: parts!.n }, 'parts waited without a job; they have one now');
       }),
       'prune-receipts': chore(async () => {
         for (let pruned = 1; pruned > 0; ) {
