@@ -62,16 +62,20 @@ const operator = fc.constantFrom('Ida', 'Ida', 'Ida', 'Bo');
 const behind = fc.constantFrom(0, 0, 0, 1, 2);
 
 const texts = which.map((w) => step('arrive', w, arrive, always));
-/** A text and its answer, as it mostly goes: without these most sequences would never come as far as a send. */
+/**
+ * A text and its answer, as it mostly goes: without these most sequences would never come as far as a send. Sometimes the agent
+ * has said something by itself just before, which the answer passes.
+ */
 const answers = fc
-  .tuple(which, fc.integer({ min: 1, max: 3 }), fc.constantFrom('reply', 'reply', 'reply', 'later'))
-  .map(([w, parts, how]) =>
+  .tuple(which, fc.integer({ min: 1, max: 3 }), fc.constantFrom('reply', 'reply', 'reply', 'later'), fc.boolean())
+  .map(([w, parts, how, isAfterPost]) =>
     step(
-      `answer ${how} ${parts}`,
+      `answer ${how} ${parts}${isAfterPost ? ' after a post' : ''}`,
       w,
       async (one, real) => {
         await arrive(one, real);
         if (one.optedOut || one.takenBy !== null) return;
+        if (isAfterPost) await postOwn(one, real);
         await start(one, real);
         await finish(one, real, 0, parts, how);
       },

@@ -167,6 +167,16 @@ async function allHaveAWayOn({ id, claims, claimable }: Conversation, { db }: Re
     if (part.state === 'sending' || (part.state === 'queued' && Number(part.position) < head))
       assert.ok(isHeld || keys.includes(`send:${part.id}`), `nobody sends a part that is ${part.state}`);
   }
+  const next = parts.find((part) => Number(part.position) === head);
+  if (next?.state !== 'queued') return;
+  // Bulk in line holds up nothing but bulk.
+  const holdsUp = ({ kind, state }: PartRow) =>
+    ['sending', 'unknown'].includes(state) ||
+    (state === 'queued' && (kind !== 'proactive' || next.kind === 'proactive'));
+  assert.ok(
+    parts.some((part) => Number(part.position) < head && holdsUp(part)),
+    'a part waits for nothing',
+  );
 }
 
 // What a gateway, a worker and a carrier do, each with what must come of it.
