@@ -1126,13 +1126,18 @@ begin
   ), next as (
     -- A part waiting its 3 s behind one that has just become sent may go. Only just: `before` is the row as it was, and a
     -- later report must not add a second job while a worker is taking the first.
-    select n.id, n.send_at, c.priority
+    select n.id, greatest(n.send_at, n.again_at) as send_at, c.priority
     from written w
     join outbound_parts before on before.id = w.id and state_rank(before.state) < 3
     join conversations c on c.id = w.conversation_id
     join outbound_parts n on n.conversation_id = w.conversation_id and n.position = w.position + 1
     where n.state = 'queued' and n.attempts = 0 and c.out_head > n.position and state_rank(w.state) >= 3
       and not (w.state in ('failed', 'undelivered') and n.message_id = w.message_id)
+      -- One that was overtaken has its 3 s too.
+      and not exists (
+        select from outbound_parts other
+        where other.conversation_id = n.conversation_id and other.position < n.position and other.position > n.position - 100
+          and other.id not in (select id from written) and other.state = 'accepted' and other.accepted_at > clock_timestamp() - interval '3 seconds')
   ), forward as (
     select count(*) from graphile_worker.add_jobs((
       select array_agg(('send', json_build_object('p', id), null, send_at, 1000, 'send:' || id, -10 * priority, null
@@ -3318,7 +3323,7 @@ begin
     with head as materialized (
       select c.id as conversation, c.priority, part.id as part, part.state, part.attempts,
         case
-          when part.kind = 'notice' then part.send_at
+          when part.kind = 'notice' then greatest(part.send_at, part.again_at)
           when before.state in ('queued', 'sending', 'unknown') or overtaken.state in ('queued', 'sending', 'unknown')
             or bulk.state in ('queued', 'sending', 'unknown') then null
           else greatest(part.send_at,
@@ -3347,7 +3352,9 @@ begin
         select earlier.state, earlier.accepted_at from outbound_parts earlier
         where earlier.conversation_id = c.id and earlier.position < c.out_head and earlier.state <> 'void' and earlier.kind = 'proactive'
           and earlier.position > case when part.kind = 'proactive' then c.out_head - 1000 else coalesce(before.position, 0) end
-          and (part.kind = 'proactive' or earlier.state <> 'queued')
+          -- The carrier may not be there to be asked for hours: that is no reason to answer nobody.
+          and (part.kind = 'proactive' or earlier.state <> 'queued'
+            and not (earlier.state = 'unknown' and earlier.sending_at < clock_timestamp() - interval '2 minutes'))
         order by earlier.position desc limit 1
       ) bulk on true
       where c.id = any (p_conversations) and c.out_head <= c.out_seq

@@ -153,6 +153,38 @@ describe('states of a part', () => {
     });
   }
 
+  test('a callback brings the next part forward, not before its own time nor before 3 s of one that a notice overtook', async () => {
+    const dueInMs = async (part: { id: string }) => (await bridge.sendJobs()).get(part.id)!.getTime() - Date.now();
+    const accept = async (part: { id: string }) => {
+      const [claimed] = await bridge.claim([part.id]);
+      const sid = newSid();
+      await bridge.record([sendRecord(claimed!, { state: 'accepted', provider_id: sid })]);
+      return sid;
+    };
+    const ann = somebody();
+    const conversation = await bridge.answered(ann, ['one']);
+    const [one] = (await bridge.parts(conversation)) as [PartRow];
+    const oneSid = await accept(one);
+    await bridge.keyword(ann, 'RESET');
+    await bridge.answered(ann, ['two']);
+    const [, notice, two] = (await bridge.parts(conversation)) as [PartRow, PartRow, PartRow];
+    const noticeSid = await accept(notice);
+    await db.admin`
+      update outbound_parts set accepted_at = accepted_at + interval '1 minute' where id = ${one.id}`;
+    await db.admin`
+      update graphile_worker._private_jobs set run_at = run_at + interval '1 minute' where key = ${`send:${two.id}`}`;
+    await bridge.status([{ part: notice.id, sid: noticeSid, state: 'sent' }]);
+    assert.ok((await dueInMs(two)) > 50_000, 'it may overtake the part before the notice');
+    await bridge.status([{ part: one.id, sid: oneSid, state: 'sent' }]);
+
+    const other = await bridge.answered(somebody(), ['one', 'two']);
+    const [first, second] = (await bridge.parts(other)) as [PartRow, PartRow];
+    const sid = await accept(first);
+    await db.admin`update outbound_parts set again_at = now() + interval '1 minute' where id = ${second.id}`;
+    await bridge.status([{ part: first.id, sid, state: 'sent' }]);
+    assert.ok((await dueInMs(second)) > 50_000, 'it leaves before the place that it got anew');
+  });
+
   test('a part that was given up because nobody could be asked is corrected by what the carrier reports later', async () => {
     const one = await sending();
     await one.lose();

@@ -173,6 +173,21 @@ describe('a person for whom bulk waits', () => {
     assert.equal(await dueMinutes(await named(id, 'three')), 0);
   });
 
+  test('is answered after two minutes although nobody can say what became of bulk before the answer', async () => {
+    const ann = somebody();
+    const id = await bridge.answered(ann, ['welcome']);
+    await arriveAtPerson(await named(id, 'welcome'));
+    await bulk(id, ['news']);
+    const [claimed] = await bridge.claim([(await named(id, 'news')).id]);
+    await answer(id, ann, ['one']);
+    const look = () => bridge.record([sendRecord(claimed!, { state: 'unknown', run_at_ms: 60_000 })]);
+    await look();
+    assert.equal(await dueMinutes(await named(id, 'one')), null);
+    await db.admin`update outbound_parts set sending_at = sending_at - interval '3 minutes' where conversation_id = ${id}`;
+    await look();
+    assert.equal(await dueMinutes(await named(id, 'one')), 0);
+  });
+
   test('hears the answer to a keyword at once, and nothing after a STOP', async () => {
     const ann = somebody();
     const id = await bridge.answered(ann, ['welcome']);
