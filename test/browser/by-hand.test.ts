@@ -141,6 +141,8 @@ describe('a text by hand', () => {
       await onNextText(page, id, loseAnswer);
       await page.keyboard.type('at five');
       await page.keyboard.press('Enter');
+      // The words are in the field before it is tried, too.
+      await page.getByText('The gateway does not answer.').waitFor();
       await until(async () => (await words(page)) === 'at five', { what: 'the words in the field' });
       await page.keyboard.type(again);
       await page.keyboard.press('Enter');
