@@ -137,7 +137,7 @@ async function openProbe(opened: AsyncDisposableStack, { name, size, database }:
       for (let n = 0; n < LOOKUPS; n++) await lookups.round(known(), known(), known(true));
     },
     async housekeeping() {
-      for (const job of ['end_idle_sessions()', "rescue_conversations('5 minutes')"]) {
+      for (const job of ['end_idle_sessions()', "rescue_conversations('5 minutes')", "rescue_parts('5 minutes')"]) {
         const startedMs = performance.now();
         await pools.worker.unsafe(`select ${job}`);
         housekeepingMs.set(`every 5 min: ${job}`, [performance.now() - startedMs]);

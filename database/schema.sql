@@ -3602,7 +3602,7 @@ CREATE OR REPLACE FUNCTION public.rescue_parts(p_older_than interval)
 AS $function$
 declare
   n int;
-  heads uuid[];
+  heads conversations[];
 begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
@@ -3619,14 +3619,14 @@ begin
   )
   select count(*) into n from added;
   heads := array(
-    select c.id from conversations c
+    select c from conversations c
     where c.out_head <= c.out_seq and exists (
       select from outbound_parts p
       where p.conversation_id = c.id and p.position = c.out_head and p.state = 'queued'
         and p.id >= id_at(now() - interval '1 hour') and p.send_at < clock_timestamp() - p_older_than));
-  perform 1 from conversations c where c.id = any (heads) order by c.id for update;
-  perform release_parts(heads);
-  return n;
+  perform 1 from conversations c where c.id = any (array(select h.id from unnest(heads) h)) order by c.id for update;
+  perform release_parts(array(select h.id from unnest(heads) h));
+  return n + (select count(*) from unnest(heads) h join conversations c on c.id = h.id and c.out_head > h.out_head);
 end $function$;
 grant execute on function rescue_parts(interval) to darkspere_worker;
 

@@ -98,6 +98,14 @@ describe('jobs that never succeeded', () => {
       [`send:${queued!.id}`, `send:${sending!.id}`, `send:${withJob!.id}`, `settle:${unknown!.id}`].toSorted(),
     );
     assert.equal(await rescue(), 0);
+
+    const [next] = await bridge.parts(await bridge.answered(somebody(), ['whose turn nobody has noticed']));
+    await db.admin`delete from graphile_worker._private_jobs where key = ${`send:${next!.id}`}`;
+    await db.admin`update conversations set out_head = out_head - 1 where id = (
+      select conversation_id from outbound_parts where id = ${next!.id})`;
+    assert.equal(await rescue(), 1);
+    assert.ok((await bridge.sendJobs()).has(next!.id));
+    assert.equal(await rescue(), 0);
   });
 
   test('housekeeping that takes longer than a statement may is left to the library; what a text needs is tried at once', async () => {

@@ -124,16 +124,16 @@ describe('somebody who has opted out', () => {
     await bridge.keyword(ann, 'STOP', { optOutHandled: 'STOP' });
     await db.admin`update consents set changed_at = changed_at + interval '1 hour' where their_address = ${ann}`;
     await db.admin`
-      update conversations set outage_told_at = now() + interval '1 hour',
+      update conversations set outage_told_at = now() + interval '1 hour', held_until = now() + interval '59 minutes',
         answered_at = array(select now() + interval '1 hour' from generate_series(1, 9))
       where id = ${id}`;
     await db.pools.worker`select shift_times(3600)`;
     await bridge.keyword(ann, 'START', { optOutHandled: 'START' });
     assert.equal((await bridge.arrive(ann, 'hello again'))!.refused, null);
-    const [row] = await db.admin<{ told: boolean; answers: number }[]>`
-      select outage_told_at <= now() as told, (select count(*)::int from unnest(answered_at) at where at <= now()) as answers
+    const [row] = await db.admin<{ told: boolean; held: boolean; answers: number }[]>`
+      select outage_told_at <= now() as told, held_until > now() as held, (select count(*)::int from unnest(answered_at) at where at <= now()) as answers
       from conversations where id = ${id}`;
-    assert.deepEqual({ ...row }, { told: true, answers: 9 });
+    assert.deepEqual({ ...row }, { told: true, held: false, answers: 9 });
   });
 
   /** Claims a part and records that the carrier refused it because the person has opted out of the whole service. */

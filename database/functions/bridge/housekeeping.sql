@@ -47,13 +47,13 @@ begin
 end $$;
 
 -- The net under the sends: parts of the last hour whose time was long ago, which are not at their end and have no job, or whose
--- turn in line nobody has noticed. Should never find any.
+-- turn in line nobody has noticed. Gives how many there were. Should never find any.
 create or replace function rescue_parts(p_older_than interval)
 returns int language plpgsql security definer set search_path = public, pg_temp
 as $$
 declare
   n int;
-  heads uuid[];
+  heads conversations[];
 begin
   with lost as (
     select case p.state when 'unknown' then 'settle' else 'send' end as task, p.id, c.priority
@@ -70,14 +70,14 @@ begin
   )
   select count(*) into n from added;
   heads := array(
-    select c.id from conversations c
+    select c from conversations c
     where c.out_head <= c.out_seq and exists (
       select from outbound_parts p
       where p.conversation_id = c.id and p.position = c.out_head and p.state = 'queued'
         and p.id >= id_at(now() - interval '1 hour') and p.send_at < clock_timestamp() - p_older_than));
-  perform 1 from conversations c where c.id = any (heads) order by c.id for update;
-  perform release_parts(heads);
-  return n;
+  perform 1 from conversations c where c.id = any (array(select h.id from unnest(heads) h)) order by c.id for update;
+  perform release_parts(array(select h.id from unnest(heads) h));
+  return n + (select count(*) from unnest(heads) h join conversations c on c.id = h.id and c.out_head > h.out_head);
 end $$;
 
 -- Ends sessions that went idle without another text.

@@ -51,6 +51,9 @@ const text = (words: string, from = '+15550000001'): Extract<Entry, { kind: 'tex
   text: { channel: 'sms', providerId: words, from, to: '+15550000002', text: words, media: [], optOutHandled: null },
 });
 
+/** A text of somebody of whom nothing waits. */
+const newcomer = text('hello', '+15550000009').text;
+
 /** Everything it holds, in the order of draining; the spool is empty afterwards. */
 async function drain(spool: Spool): Promise<string[]> {
   const words: string[] = [];
@@ -112,10 +115,29 @@ describe('the spool', () => {
     await symlink('loop', join(directory, early!));
     const spool = await start();
     assert.deepEqual(await drain(spool), ['one']);
+    assert.ok(spool.holds(newcomer), 'it would overtake what may be there');
     await rm(join(directory, 'loop'));
     await symlink('elsewhere', join(directory, 'loop'));
     await spool.adopt();
     assert.deepEqual(await drain(spool), ['early']);
+    assert.ok(!spool.holds(newcomer));
+  });
+
+  it('waits for what cannot be taken in until it is given up', async () => {
+    await symlink('loop', join(directory, 'loop'));
+    const first = await start();
+    await first.keep(text('early'));
+    await abandon(first);
+    const [early] = (await readdir(directory)).filter((name) => name.includes('@'));
+    await rm(join(directory, early!), { recursive: true });
+    await symlink('loop', join(directory, early!));
+    const spool = await start();
+    let looks = 1;
+    while (spool.holds(newcomer) && looks < 100) {
+      await spool.adopt();
+      looks += 1;
+    }
+    assert.equal(looks, 20);
   });
 
   it('takes in a file that could not be read as soon as it can be', async () => {

@@ -1,7 +1,6 @@
 // What the database could not take yet, on this machine's disk: an fsynced file that is drained in order once it is back.
 import { mkdir, open, readdir, readFile, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Inbound } from '../../channels/channel.ts';
 import { microBatch } from '../../database/micro-batch.ts';
 import { DarkspereError, messageOf } from '../../errors.ts';
@@ -60,7 +59,6 @@ const LARGEST = 64 * 1024;
 const SLOTS = 65_536;
 /** A disk may have a bad moment; what cannot be read after so many looks must not keep the rest from being drained. */
 const READS = 20;
-const CLOSE_MS = 5_000;
 const UNREADABLE = 'a part of the spool cannot be read: the texts in it wait until it can be and this is started again';
 
 /** Opens the spool; throws `spool_unusable` when the directory cannot be written. */
@@ -280,10 +278,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       drop(segment);
     },
     async close() {
-      const closed = journal.roll().then(() => ownership.close());
-      // What was answered 200 is on the disk; one that hangs must not hold the stop.
-      closed.catch(() => {});
-      await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
+      await journal.roll();
+      await ownership.close();
     },
   };
 }
