@@ -3,6 +3,7 @@
 import { createConsent } from '../../src/bridge/consent.ts';
 import {
   applyStatuses,
+  blankRecord,
   type ClaimedPart,
   claimParts,
   finishTurns,
@@ -157,17 +158,6 @@ export function sendRecord(
   part: Pick<ClaimedPart, 'part_id' | 'conversation_id'> & { attempts?: number },
   result: Partial<SendRecord> & Pick<SendRecord, 'state'>,
 ): SendRecord {
-  return {
-    part_id: part.part_id,
-    conversation_id: part.conversation_id,
-    attempts: part.attempts ?? 1,
-    provider_id: null,
-    segments: null,
-    error_code: null,
-    error_reason: null,
-    run_at_ms: null,
-    opted_out: false,
-    exchanges: [],
-    ...result,
-  };
+  const { part_id: id, conversation_id, attempts = 1 } = part;
+  return { ...blankRecord(id, { conversation_id, attempts }), ...result };
 }
