@@ -1398,6 +1398,8 @@ CREATE OR REPLACE FUNCTION public.claim_trial(p_agent uuid, p_pool text, p_for i
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
+  -- Locked first, so that the next statement sees the place of whoever took the trial while we waited for the row.
+  perform 1 from agent_registry a where a.id = p_agent for no key update;
   update agent_registry a set
     circuit = case a.circuit when 'open' then 'half_open' else a.circuit end,
     trial_by = p_pool, trial_until = clock_timestamp() + p_for

@@ -8,6 +8,7 @@ import { type Capacity, createCapacity, type Place } from '../../src/agents/capa
 import { WELL } from '../../src/agents/health.ts';
 import { openPools } from '../../src/database/pools.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { runs } from '../support/property.ts';
 import { startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -312,7 +313,7 @@ describe('capacity and circuits over processes', () => {
         await stack.disposeAsync();
         stack = new AsyncDisposableStack();
       }),
-      { numRuns: 40, examples: [[loweredUnderCalls], [lapsedUnderCalls]] },
+      runs(40, { examples: [[loweredUnderCalls], [lapsedUnderCalls]] }),
     );
   });
 

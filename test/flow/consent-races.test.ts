@@ -6,6 +6,7 @@ import type { ClaimedPart, Turn } from '../../src/bridge/store.ts';
 import { MORE_TAIL } from '../../src/channels/segments.ts';
 import { type Bridge, bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { runs } from '../support/property.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
 let db: TestDatabase;
@@ -91,7 +92,7 @@ describe('STOP races', () => {
         assert.deepEqual(waiting, [], 'parts still wait after STOP');
         assert.equal(await bridge.start(id), null, 'a turn could start for texts from before STOP');
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 

@@ -6,6 +6,7 @@ import type { CarrierState } from '../../src/channels/channel.ts';
 import { type Bridge, bridgeOf, type PartRow, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { keyHolder } from '../support/operator.ts';
+import { runs } from '../support/property.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -88,7 +89,7 @@ describe('states of a part', () => {
         assert.equal(end.state, states.at(-1));
         assert.equal(end.provider_id, one.sid);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 

@@ -7,6 +7,7 @@ import { WELL } from '../../src/agents/health.ts';
 import { chooseAgent, isHealthy } from '../../src/agents/routing.ts';
 import { newId } from '../../src/ids.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { runs } from '../support/property.ts';
 
 const OURS = '+15550001111';
 
@@ -149,7 +150,7 @@ describe('failing a session over by hand', () => {
         const [moved] = await failover(await session(null));
         assert.equal(moved!.new_agent, chooseAgent(healthy, wish)?.agent.id ?? null);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 });

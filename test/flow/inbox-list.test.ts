@@ -7,6 +7,7 @@ import type { Reader } from '../../src/inbox/reader.ts';
 import { bridgeOf, OURS, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { inboxOf } from '../support/inbox.ts';
+import { runs } from '../support/property.ts';
 
 type Look = { readonly between?: () => Promise<void>; readonly bounds?: Bounds };
 
@@ -67,7 +68,7 @@ describe('the list of conversations', () => {
           );
         },
       ),
-      { numRuns: 25 },
+      runs(25),
     );
   });
 

@@ -7,6 +7,7 @@ import { search, searchMessages } from '../../src/inbox/search.ts';
 import { bridgeOf, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { inboxOf } from '../support/inbox.ts';
+import { runs } from '../support/property.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
 const WORDS = [
@@ -79,7 +80,7 @@ describe('the words of texts', () => {
           assert.deepEqual(await page(q, { direction, conversation_id: conversation }), all);
         },
       ),
-      { numRuns: 40 },
+      runs(40),
     );
   });
 

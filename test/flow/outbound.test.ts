@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { Turn } from '../../src/bridge/store.ts';
 import { type Bridge, bridgeOf, OURS, type PartRow, reply, sendRecord, somebody } from '../support/bridge.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { runs } from '../support/property.ts';
 import { newSid } from '../support/signed-webhook.ts';
 
 /** Half a microsecond of rounding in the database's timestamps. */
@@ -169,7 +170,7 @@ describe('pacing', () => {
           );
         }
       }),
-      { numRuns: 25 },
+      runs(25),
     );
   });
 

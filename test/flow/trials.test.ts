@@ -11,6 +11,7 @@ import { chooseAgent } from '../../src/agents/routing.ts';
 import { now } from '../../src/clock.ts';
 import { createSecretBox } from '../../src/security/secrets.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { runs } from '../support/property.ts';
 import { until } from '../support/until.ts';
 
 type Call = Admitted & { readonly startedAt: Date };
@@ -108,6 +109,23 @@ describe('trials over processes', () => {
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
   );
 
+  test('one of two who ask at the same moment has it, though its place is as new as its trial', async () => {
+    const { id } = await agentInTrouble(true);
+    let late: Promise<boolean> | undefined;
+    await db.admin.begin(async (first) => {
+      const [{ pid }] = await first<[{ pid: number }]>`
+        select pg_backend_pid() as pid from agent_registry where id = ${id} for no key update`;
+      const claiming = db.pools.worker<{ is: boolean }[]>`
+        select claim_trial(${id}, 'late', interval '10 seconds', true) as is`;
+      late = claiming.then(([row]) => row!.is);
+      const waiting = () => db.pools.worker`select from pg_stat_activity where ${pid} = any (pg_blocking_pids(pid))`;
+      await until(async () => (await waiting()).length > 0, { what: 'a claim that waits for the agent' });
+      await db.pools.worker`select claim_slots(${id}, 'first', 1, 0)`;
+      await first`select claim_trial(${id}, 'first', interval '10 seconds', true)`;
+    });
+    assert.equal(await late, false);
+  });
+
   test('property: never two trials at once, and never none for ever', async () => {
     await fc.assert(
       fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 30 }), async (isAlone, steps) => {
@@ -139,7 +157,8 @@ describe('trials over processes', () => {
           assert.ok(trials.length <= 1, `${trials.length} trials`);
         }
         for (const process of processes) for (const call of process.calls.splice(0)) await process.end(call, 'nothing');
-        // Whatever came before: from now on it answers, and is well in the end.
+        // Whatever came before: from now on it answers, and is well in the end. The time of a trial whose process died is over.
+        await db.admin`update agent_registry set trial_until = trial_until - interval '2 minutes' where id = ${id}`;
         await until(
           async () => {
             await wait();
@@ -154,7 +173,7 @@ describe('trials over processes', () => {
         );
         await Promise.all(processes.map((process) => process.close()));
       }),
-      { numRuns: 15 },
+      runs(15),
     );
   });
 });

@@ -91,6 +91,8 @@ create or replace function claim_trial(p_agent uuid, p_pool text, p_for interval
 returns boolean language plpgsql security definer set search_path = public, pg_temp
 as $$
 begin
+  -- Locked first, so that the next statement sees the place of whoever took the trial while we waited for the row.
+  perform 1 from agent_registry a where a.id = p_agent for no key update;
   update agent_registry a set
     circuit = case a.circuit when 'open' then 'half_open' else a.circuit end,
     trial_by = p_pool, trial_until = clock_timestamp() + p_for
