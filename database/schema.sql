@@ -2372,7 +2372,7 @@ AS $function$
     join agent_registry new on new.id = p_agent and old.id <> new.id
       and (old.name, old.type, old.endpoint_url) = (new.name, new.type, new.endpoint_url)
       and old.account_id is not distinct from new.account_id
-    order by old.id desc limit 1
+    order by old.registered_at desc limit 1
   ) last
   where a.id = p_agent and last.status = 'deactivated' and (last.deactivated_by is not null or last.disabled_at is not null)
 $function$;
@@ -3268,7 +3268,7 @@ begin
   where a.status <> 'deactivated' and a.name = wanted.name and a.type = wanted.type and a.endpoint_url = wanted.endpoint_url
     and a.account_id is not distinct from wanted.account_id
     and (a.registered_with = 'secret' or wanted.registered_with = 'operator')
-  order by a.id desc limit 1 for update;
+  order by a.registered_at desc limit 1 for update;
 
   if known.id is null then
     insert into agent_registry (id, name, type, protocol, endpoint_url, capabilities, status, max_concurrent_sessions, version,

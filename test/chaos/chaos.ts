@@ -1,15 +1,18 @@
 // Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
 //   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
-//                    [--spool] [--pacing] [--interleavings 1000] [--json]
-// Then the statements behind it in any order, as many sequences as --interleavings says.
+//                    [--spool] [--pacing] [--interleavings 1000] [--no-pairs] [--json]
+// Then the statements behind it in any order, as many sequences as --interleavings says, and each pair of them at the same moment.
 // Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
 import { parseArgs } from 'node:util';
 import { table } from '../../bench/support/table.ts';
 import { messageOf } from '../../src/errors.ts';
-import { freshDatabase } from '../support/database.ts';
+import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { startTestServer } from '../support/server.ts';
+import { agentPlay } from './agent-pairs.ts';
 import { excerpt, RULES, type Violation } from './checker.ts';
 import { checkInterleavings } from './interleavings.ts';
+import { mailboxPlay } from './mailbox-pairs.ts';
+import { checkPair, type Play, pairsOf } from './pairs.ts';
 import { type RunResult, run } from './run.ts';
 
 /** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
@@ -31,8 +34,10 @@ const { values } = parseArgs({
     /** Time between faults, milliseconds. */
     every: { type: 'string', default: '1000' },
     interleavings: { type: 'string', default: '1000' },
+    pairs: { type: 'boolean', default: true },
     json: { type: 'boolean', default: false },
   },
+  allowNegative: true,
 });
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const say = (line: string) => void process.stderr.write(`${line}\n`);
@@ -61,18 +66,22 @@ const result = await run({
   },
 });
 process.stdout.write(values.json ? `${json(result)}\n` : report(result));
-const sound = await interleave(Number(values.interleavings));
-process.exit(result.violations.length > 0 || !sound ? 1 : 0);
+const isSound = await checkStatements();
+process.exit(result.violations.length > 0 || !isSound ? 1 : 0);
 
-/** False when a sequence broke the model; it is printed with what replays it. */
-async function interleave(runs: number): Promise<boolean> {
+/** False when a sequence broke the model, or a pair is not as one after the other; what replays it is printed. */
+async function checkStatements(): Promise<boolean> {
   const server = await startTestServer();
   close = server.stop;
   try {
     process.env.DARKSPERE_TEST_SERVER = server.url;
+    const runs = Number(values.interleavings);
     say(`${runs} sequences of statements`);
-    const db = await freshDatabase();
-    await checkInterleavings(db, { runs, seed }).finally(() => db.drop());
+    await onDatabase((db) => checkInterleavings(db, { runs, seed }));
+    if (values.pairs) {
+      await onDatabase(async (db) => everyPair(db, await mailboxPlay(db)));
+      await onDatabase(async (db) => everyPair(db, await agentPlay(db)));
+    }
     return true;
   } catch (error) {
     say(messageOf(error));
@@ -80,6 +89,17 @@ async function interleave(runs: number): Promise<boolean> {
   } finally {
     await server.stop();
   }
+}
+
+async function onDatabase(work: (db: TestDatabase) => Promise<void>): Promise<void> {
+  const db = await freshDatabase();
+  await work(db).finally(() => db.drop());
+}
+
+async function everyPair<Scene>(db: TestDatabase, play: Play<Scene>): Promise<void> {
+  const pairs = pairsOf(play);
+  say(`${pairs.length} pairs of statements at the same moment`);
+  for (const pair of pairs) await checkPair(db, play, pair);
 }
 
 function json({ figures, schedule, violations }: RunResult): string {
