@@ -248,7 +248,7 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
           array(select concat_ws(' ', is_active, end_reason, agent_id is not null, proactive_left, thread ->> 'missed')
             from agent_sessions where conversation_id = c.id order by id) as sessions,
           array(select concat_ws(' ', split_part(j.key, ':', 1), p.position, j.payload ->> 't',
-              j.run_at > clock_timestamp() + interval '0.4 s')
+              j.run_at > j.updated_at + interval '1 s')
             from graphile_worker._private_jobs j left join outbound_parts p on p.id::text = j.payload ->> 'p' order by 1) as jobs
         from conversations c where c.id = ${id}`;
       return known;
