@@ -62,7 +62,8 @@ export const CATALOGUE = {
     category: 'validation',
     status: 400,
     retry: 'never',
-    title: 'What the headers ask for cannot be served: a range that is not there, a condition that does not hold.',
+    title:
+      'The headers cannot be read, or ask for what cannot be served: a range that is not there, a condition that does not hold.',
     fix: 'The status and the message say what is wrong with it. Correct the headers.',
   },
   not_found: {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Agent, get, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -56,6 +57,31 @@ test('a route whose answer takes long keeps its connection, and no other one doe
   try {
     assert.equal((await fetch(`http://127.0.0.1:${port}/slow`)).status, 204);
     await assert.rejects(fetch(`http://127.0.0.1:${port}/usual`));
+  } finally {
+    await app.close();
+  }
+});
+
+test('what is no HTTP, or has too much of it, is told so like everything else', async () => {
+  const app = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  try {
+    for (const [sent, status] of [
+      ['EHLO mail\r\n\r\n', 400],
+      [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ] as const) {
+      const socket = connect(port, '127.0.0.1');
+      socket.end(sent);
+      const answer = await text(socket);
+      const [head, body] = answer.split('\r\n\r\n') as [string, string];
+      assert.match(head, new RegExp(`^HTTP/1.1 ${status} .*content-length: ${Buffer.byteLength(body)}\r\n`, 's'));
+      const { error } = JSON.parse(body);
+      assert.deepEqual(
+        [error.type, error.code, error.doc_url],
+        ['validation', 'request_refused', '/docs/errors#request_refused'],
+      );
+    }
   } finally {
     await app.close();
   }

@@ -6,6 +6,7 @@ import { CATALOGUE, DarkspereError, type ErrorCode, errorBody, messageOf } from 
 import { newId } from '../ids.ts';
 import type { Logger } from '../observability/logger.ts';
 import { validatorCompiler } from './routes.ts';
+import { refuseUnreadable } from './unreadable.ts';
 
 export type ServiceOptions = {
   readonly name: string;
@@ -46,6 +47,7 @@ export function createServer(options: ServiceOptions): FastifyInstance {
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     genReqId: () => newId(),
+    clientErrorHandler: refuseUnreadable,
     routerOptions: { ignoreTrailingSlash: false },
     // An address that cannot be decoded reaches no route, and no handler of ours either.
     frameworkErrors: (_error, request, reply) => {
