@@ -11,11 +11,10 @@ import {
 } from '../../src/agents/standing.ts';
 import type { Sql } from '../../src/database/pools.ts';
 import type { TestDatabase } from '../support/database.ts';
-import type { Act, Play } from './pairs.ts';
+import { type Act, type Play, verdictOf } from './pairs.ts';
 
 type Scene = { readonly id: string; readonly name: string };
 
-const verdictOf = (work: Promise<unknown>) => work.then(() => 'ok').catch((error: { code: string }) => error.code);
 const someKey = () => randomBytes(32);
 
 const claims = (pool: string, total: number, inUse: number): Act<Scene> => ({
@@ -140,7 +139,7 @@ export async function agentPlay(db: TestDatabase): Promise<Play<Scene>> {
       const row = { name, endpoint_url: 'http://127.0.0.1:9/', api_key_hash: someKey(), secrets: someKey(), ...state };
       const [added] = await db.admin<{ id: string }[]>`insert into agent_registry ${db.admin(row)} returning id`;
       const scene = { id: added!.id, name };
-      for (const step of steps) await ACTS[step].run(scene, db.pools[ACTS[step].as as 'web' | 'worker']);
+      for (const step of steps) await ACTS[step].run(scene, db.pools[ACTS[step].as]);
       return scene;
     };
   }

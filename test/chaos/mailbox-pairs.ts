@@ -18,7 +18,7 @@ import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox
 import { bridgeOf, inbound, OURS, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
-import type { Act, Play } from './pairs.ts';
+import { type Act, type Play, verdictOf } from './pairs.ts';
 
 /** A conversation, and what those who act on it hold in their hands. */
 type Scene = {
@@ -40,7 +40,6 @@ const IN_TEN_MINUTES = new Date(Date.now() + 600_000);
 const SILENT = { kind: null, body: null, parts: [] } as const;
 
 const parts = (text: string) => JSON.stringify([{ text, segments: 1 }]);
-const verdictOf = (work: Promise<unknown>) => work.then(() => 'ok').catch((error: { code: string }) => error.code);
 
 function keyword(word: 'stop' | 'start' | 'help' | 'reset'): Act<Scene> {
   return {
@@ -198,7 +197,7 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
       const scene: Scene = { phone, id, agent, token: 0, turn: null, due: [], claimed: null, taken: null };
       for (const step of steps) {
         if (typeof step === 'function') await step(scene);
-        else await ACTS[step].run(scene, db.pools[ACTS[step].as as 'web' | 'worker']);
+        else await ACTS[step].run(scene, db.pools[ACTS[step].as]);
       }
       const [now] = await db.admin<{ token: number; due: string[] }[]>`
         select token, array(

@@ -8,7 +8,7 @@ import type { TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 
 /** What is done to a scene, on a connection of its role's pool or the one that holds a transaction open; gives what its caller is told. */
-export type Act<Scene> = { readonly as: 'web' | 'worker' | 'admin'; run(scene: Scene, sql: Sql): Promise<unknown> };
+export type Act<Scene> = { readonly as: 'web' | 'worker'; run(scene: Scene, sql: Sql): Promise<unknown> };
 
 export type Play<Scene> = {
   /** Where two acts meet. */
@@ -17,6 +17,10 @@ export type Play<Scene> = {
   /** Everything that is known of it, without ids and times. */
   left(scene: Scene): Promise<unknown>;
 };
+
+/** What the caller of something that refuses by throwing is told. */
+export const verdictOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(() => 'ok').catch((error: { code: string }) => error.code);
 
 export type Pair = { readonly scene: string; readonly first: string; readonly second: string };
 
