@@ -201,7 +201,8 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
       }
       const [now] = await db.admin<{ token: number; due: string[] }[]>`
         select token, array(
-          select p.id from graphile_worker._private_jobs j join outbound_parts p on j.key = 'send:' || p.id order by p.position) as due
+          select p.id from graphile_worker._private_jobs j join outbound_parts p on p.id = (j.payload ->> 'p')::uuid
+          where j.key = 'send:' || p.id order by p.position) as due
         from conversations where id = ${id}`;
       return Object.assign(scene, now);
     };
@@ -248,7 +249,7 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
             from agent_sessions where conversation_id = c.id order by id) as sessions,
           array(select concat_ws(' ', split_part(j.key, ':', 1), p.position, j.payload ->> 't',
               j.run_at > j.updated_at + interval '1 s')
-            from graphile_worker._private_jobs j left join outbound_parts p on p.id::text = j.payload ->> 'p' order by 1) as jobs
+            from graphile_worker._private_jobs j left join outbound_parts p on p.id = (j.payload ->> 'p')::uuid order by 1) as jobs
         from conversations c where c.id = ${id}`;
       return known;
     },
