@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { migrate } from '../src/database/migrate.ts';
 import { newAccount } from './support/carrier-side.ts';
-import { fill } from './support/fill.ts';
+import { fill, giveSessionsToAgent } from './support/fill.ts';
 import type { Counts } from './support/ledger.ts';
 import { type Load, usage, watch } from './support/processes.ts';
 import { freePorts, openDatabase, registerAgent, startProduct } from './support/product.ts';
@@ -70,6 +70,7 @@ const product = await startProduct(stack, {
   ...(profile === undefined ? {} : { nodeArguments: ['--cpu-prof', `--cpu-prof-dir=${profile}`] }),
 });
 await registerAgent(product, world.agentUrl);
+await giveSessionsToAgent(database.connection);
 
 let loads = 0;
 await run(200, 8);

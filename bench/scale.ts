@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { migrate } from '../src/database/migrate.ts';
 import { newAccount } from './support/carrier-side.ts';
-import { fill } from './support/fill.ts';
+import { fill, giveSessionsToAgent } from './support/fill.ts';
 import type { Counts } from './support/ledger.ts';
 import { type Load, usage, watch } from './support/processes.ts';
 import { freePorts, newSecrets, openDatabase, type Product, registerAgent, startProduct } from './support/product.ts';
@@ -63,6 +63,7 @@ const gateway = await startProduct(stack, {
   parts: ['gateway', 'agent-registration'],
 });
 await registerAgent(gateway, world.agentUrl);
+await giveSessionsToAgent(database.connection);
 
 let loads = 0;
 const results: Measured[] = [];

@@ -76,6 +76,17 @@ export async function fill(
   });
 }
 
+/**
+ * Gives the sessions to the agent that has registered (registerAgent). Without it theirs is gone, and each person's first text is a
+ * session taken over.
+ */
+export async function giveSessionsToAgent(connection: Connection): Promise<void> {
+  await withOwner(connection, async (sql) => {
+    await sql`update agent_sessions set agent_id = (select id from agent_registry where name = 'bench') where is_active`;
+    await sql`vacuum analyze agent_sessions`;
+  });
+}
+
 async function withOwner<T>(connection: Connection, work: (sql: Sql) => Promise<T>): Promise<T> {
   const sql = openSql(connection, { max: 1 });
   try {
