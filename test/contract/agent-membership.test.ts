@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { type JoinOptions, joinDarkspere } from '@darkspere/agent';
 import { newSigningSecret } from '../../src/security/standard-webhooks.ts';
 import { darkspere, folder, type Seen } from '../support/demo-agent.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { until } from '../support/until.ts';
 
 type Said = { status: number; body?: unknown };

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { chat, darkspere, folder, post, SECRET, type Seen, until } from '../support/demo-agent.ts';
+import { freePort } from '../support/free-port.ts';
 
 const AGENT = join(import.meta.dirname, '../../examples/demo-agent/agent.ts');
 
@@ -147,15 +146,6 @@ describe('the demo agent as a process', () => {
     assert.match(unset.errors(), /DEMO_AGENT_STATE is not set/);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function reachable(port: string): Promise<boolean> {
   return await fetch(`http://127.0.0.1:${port}/`).then(

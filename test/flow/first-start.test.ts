@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { freePort, install, OUR_NUMBER, type Program, runProgram } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
+import { install, OUR_NUMBER, type Program, runProgram } from '../support/program.ts';
 import { until } from '../support/until.ts';
 
 const PHONE = '+15557654321';

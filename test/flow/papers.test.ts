@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -11,6 +11,7 @@ import { newId } from '../../src/ids.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { newSigningSecret, signWebhook } from '../../src/security/standard-webhooks.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
+import { freePort } from '../support/free-port.ts';
 import { blocks } from '../support/readme.ts';
 import { read } from '../support/source-tree.ts';
 import { until } from '../support/until.ts';
@@ -104,12 +105,3 @@ describe('the metrics of the operations guide', () => {
     assert.deepEqual(named.map((cell) => cell.slice(3, -1)).sort(), there.sort());
   });
 });
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}

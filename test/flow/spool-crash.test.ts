@@ -9,15 +9,8 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { connectionUrl } from '../../src/database/connection.ts';
-import {
-  freePort,
-  type Installation,
-  install,
-  NOBODYS,
-  OUR_NUMBER,
-  type Program,
-  runProgram,
-} from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
+import { type Installation, install, NOBODYS, OUR_NUMBER, type Program, runProgram } from '../support/program.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';
 import { newSid, postSigned } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';

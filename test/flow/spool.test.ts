@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { encodeRecord } from '../../src/bridge/spool/record.ts';
 import { connectionUrl } from '../../src/database/connection.ts';
 import type { Runtime } from '../../src/runtime.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { startProxy, type Wire } from '../support/proxy.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { until } from '../support/until.ts';

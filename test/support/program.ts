@@ -4,14 +4,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startSimulator } from '../../src/channels/simulator/simulator.ts';
 import { freshDatabase } from './database.ts';
+import { freePort } from './free-port.ts';
 import { endChildWithUs, endWithUs, removeData } from './left-behind.ts';
 import { type AgentOptions, type Behaviour, startScriptedAgent } from './scripted-agent.ts';
 import { newSid, postSigned } from './signed-webhook.ts';
@@ -46,16 +45,6 @@ export function runProgram(args: readonly string[], env: Readonly<Record<string,
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   return { child, output: () => text, exited };
-}
-
-/** A port that was free a moment ago: an address that stays the same over restarts. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export type Installation = Awaited<ReturnType<typeof install>>;
