@@ -62,17 +62,19 @@ test('a route whose answer takes long keeps its connection, and no other one doe
   }
 });
 
-test('what is no HTTP, or has too much of it, is told so like everything else', async () => {
+test('what is no HTTP, has too much of it, or does not come, is told so like everything else', async () => {
   const app = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as AddressInfo;
   try {
+    app.server.headersTimeout = 100;
     for (const [sent, status] of [
+      ['GET / HTTP/1.1\r\nhost: a\r\n', 408],
       ['EHLO mail\r\n\r\n', 400],
       [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ] as const) {
       const socket = connect(port, '127.0.0.1');
-      socket.end(sent);
+      socket.write(sent);
       const answer = await text(socket);
       const [head, body] = answer.split('\r\n\r\n') as [string, string];
       assert.match(head, new RegExp(`^HTTP/1.1 ${status} .*content-length: ${Buffer.byteLength(body)}\r\n`, 's'));
