@@ -223,8 +223,7 @@ describe('agents that cannot be read', () => {
       await panel(page, name).getByRole('alert').getByText('The gateway does not answer').waitFor();
       assert.equal(await page.getByRole('alert').count(), 1);
       await title(page, 'panels').waitFor();
-      await mend();
-      await panel(page, name).getByRole('button', { name: 'Try again' }).click();
+      await mend(panel(page, name).getByRole('button', { name: 'Try again' }));
       await panel(page, name).getByText(shown).waitFor();
     }
     const missing = '01900000-0000-7000-8000-000000000000';

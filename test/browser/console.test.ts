@@ -292,8 +292,7 @@ describe('the console', () => {
     await page.goto(await loginAddress(world));
     await page.waitForURL('/');
     assert.match(await page.getByRole('alert').innerText(), /The gateway does not answer/);
-    await mend();
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await mend(page.getByRole('button', { name: 'Try again' }));
     await page.getByRole('link', { name: 'Conversations' }).filter({ visible: true }).waitFor();
   });
 

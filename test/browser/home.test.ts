@@ -241,8 +241,7 @@ describe('home, when something is wrong', () => {
     assert.match(await alert.innerText(), /The gateway does not answer/);
     assert.equal(await figure(page, 'Texts in').count(), 0);
     await assertAccessible(page);
-    await mend();
-    await alert.getByRole('button', { name: 'Try again' }).click();
+    await mend(alert.getByRole('button', { name: 'Try again' }));
     await figure(page, 'Texts in').waitFor();
   });
 
@@ -255,8 +254,7 @@ describe('home, when something is wrong', () => {
     await page.getByRole('alert').filter({ hasText: 'Not up to date' }).waitFor();
     assert.deepEqual(await says(page, 'Texts in'), before);
     await assertAccessible(page);
-    await mend();
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await mend(page.getByRole('button', { name: 'Try again' }));
     await page.getByRole('alert').waitFor({ state: 'detached' });
   });
 

@@ -223,8 +223,7 @@ describe('what could not be read', () => {
     await page.getByRole('heading', { name: 'Not all could be checked', level: 1 }).waitFor();
     await page.getByText('Whether texts reach real phones could not be read').waitFor();
     await assertAccessible(page);
-    await mend();
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await mend(page.getByRole('button', { name: 'Try again' }));
     await page.getByRole('heading', { name: 'All is well' }).waitFor();
   });
 
@@ -241,8 +240,7 @@ describe('what could not be read', () => {
       await alert.waitFor();
       await rows(page).first().waitFor();
       await assertAccessible(page);
-      await mend();
-      await alert.getByRole('button', { name: 'Try again' }).click();
+      await mend(alert.getByRole('button', { name: 'Try again' }));
       await page.getByRole('button', { name: filter }).waitFor();
     }
   });

@@ -107,8 +107,7 @@ describe('when it cannot be read', () => {
     await page.reload();
     await phone.all.getByText('The gateway does not answer. Is it running?').waitFor();
     await page.getByRole('switch', { name: /^Delivered twice/ }).waitFor();
-    await mend();
-    await phone.all.getByRole('button', { name: 'Try again' }).click();
+    await mend(phone.all.getByRole('button', { name: 'Try again' }));
     await phone.all.getByText(/Nothing here yet/).waitFor();
   });
 
@@ -147,8 +146,7 @@ describe('when it cannot be read', () => {
     await page.reload();
     const panel = page.getByRole('complementary', { name: 'What should go wrong?' });
     await panel.getByText('The gateway does not answer. Is it running?').waitFor();
-    await mend();
-    await panel.getByRole('button', { name: 'Try again' }).click();
+    await mend(panel.getByRole('button', { name: 'Try again' }));
     await panel.getByRole('switch', { name: /^Delivered twice/ }).waitFor();
     await breakCalls(page, '/v1/simulator/faults');
     await phone.send('hello');

@@ -94,8 +94,7 @@ describe('a search', () => {
     const mend = await breakCalls(page, '/v1/messages');
     await field(page).fill('needle');
     await page.getByRole('region', { name: 'Texts' }).getByRole('alert').waitFor();
-    await mend();
-    await page.getByRole('button', { name: 'Try again' }).click();
+    await mend(page.getByRole('button', { name: 'Try again' }));
     await until(async () => (await hits(page).count()) === 50, { what: 'the first page' });
     await page.getByText(/^50 or more found/).waitFor();
     await page.getByRole('button', { name: 'Older ones' }).click();

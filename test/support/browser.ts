@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { messageOf } from '../../src/errors.ts';
 import { launchChromium } from './chromium.ts';
 
@@ -107,12 +107,32 @@ function isForeign(request: Request, origin: string): boolean {
   return !['data:', 'blob:', 'about:'].includes(url.protocol) && url.origin !== origin;
 }
 
-/** Lets requests for `path` (the rest of the URL does not matter) break off, as when the gateway dies; returns how to end that. */
-export async function breakCalls(page: Page, path: string): Promise<() => Promise<void>> {
+/** Mends what was broken: at once, or by pressing a button that asks for it again. */
+export type Mend = (by?: Locator) => Promise<void>;
+
+/**
+ * Lets requests for `path` (the rest of the URL does not matter) break off, as when the gateway dies; returns how to end that.
+ * Whatever happens may have the console ask again, so a button is only sure to be there while they break off: with one, they
+ * do until it is pressed.
+ */
+export async function breakCalls(page: Page, path: string): Promise<Mend> {
   const isIt = (url: URL) => url.pathname === path;
+  let isMendedByPress = false;
   expectProblem(page, path, 'ERR_FAILED');
-  await page.route(isIt, (route) => route.abort('failed'));
-  return () => page.unroute(isIt);
+  await page.route(isIt, async (route) => {
+    const isMended = isMendedByPress && (await page.evaluate<boolean>('window.isPressed'));
+    await (isMended ? route.fallback() : route.abort('failed'));
+  });
+  return async (by) => {
+    if (by) {
+      // Before any listener of the page: what it asks because of the press finds it set.
+      await page.evaluate(`window.isPressed = false;
+        addEventListener('click', () => { window.isPressed = true; }, { capture: true, once: true })`);
+      isMendedByPress = true;
+      await by.click();
+    }
+    await page.unroute(isIt);
+  };
 }
 
 /** Answers GETs of `path` with what the gateway would say in a situation that is hard to bring about. */
