@@ -1,22 +1,24 @@
 // Whatever breaks: many texts of many people while processes, wires, the database, the carrier and the agents fail.
 //   npm run chaos -- [--texts 20000] [--people 2000] [--minutes 6] [--seed N] [--gateways 2] [--workers 3]
-//                    [--spool] [--pacing] [--interleavings 1000] [--no-pairs] [--json]
-// Then the statements behind it in any order, as many sequences as --interleavings says, and each pair of them at the same moment.
+//                    [--spool] [--pacing] [--interleavings 1000] [--no-meetings] [--json]
+// Then the statements behind it in any order, as many sequences as --interleavings says, and each pair and some of three at the same moment.
 // Ends with 1 when the promise was broken, and says where. The same seed makes the same faults and the same texts again.
 import { parseArgs } from 'node:util';
 import { table } from '../../bench/support/table.ts';
 import { messageOf } from '../../src/errors.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { startTestServer } from '../support/server.ts';
-import { agentPlay } from './agent-pairs.ts';
+import { agentPlay } from './agent-meetings.ts';
 import { excerpt, RULES, type Violation } from './checker.ts';
 import { checkInterleavings } from './interleavings.ts';
-import { mailboxPlay } from './mailbox-pairs.ts';
-import { checkPair, type Play, pairsOf } from './pairs.ts';
+import { mailboxPlay } from './mailbox-meetings.ts';
+import { checkMeeting, checkSome, type Play, pairsOf } from './meetings.ts';
 import { type RunResult, run } from './run.ts';
 
 /** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
 const SETTLE_MS = 240_000;
+/** A minute for each of the two plays. */
+const THREES = 2_000;
 /** Violations of each rule. */
 const SHOWN = 5;
 
@@ -34,7 +36,7 @@ const { values } = parseArgs({
     /** Time between faults, milliseconds. */
     every: { type: 'string', default: '1000' },
     interleavings: { type: 'string', default: '1000' },
-    pairs: { type: 'boolean', default: true },
+    meetings: { type: 'boolean', default: true },
     json: { type: 'boolean', default: false },
   },
   allowNegative: true,
@@ -69,7 +71,7 @@ process.stdout.write(values.json ? `${json(result)}\n` : report(result));
 const isSound = await checkStatements();
 process.exit(result.violations.length > 0 || !isSound ? 1 : 0);
 
-/** False when a sequence broke the model, or a pair is not as one after the other; what replays it is printed. */
+/** False when a sequence broke the model, or what meets is not as one after the other; what replays it is printed. */
 async function checkStatements(): Promise<boolean> {
   const server = await startTestServer();
   close = server.stop;
@@ -78,9 +80,9 @@ async function checkStatements(): Promise<boolean> {
     const runs = Number(values.interleavings);
     say(`${runs} sequences of statements`);
     await onDatabase((db) => checkInterleavings(db, { runs, seed }));
-    if (values.pairs) {
-      await onDatabase(async (db) => everyPair(db, await mailboxPlay(db)));
-      await onDatabase(async (db) => everyPair(db, await agentPlay(db)));
+    if (values.meetings) {
+      await onDatabase(async (db) => checkMeetings(db, await mailboxPlay(db)));
+      await onDatabase(async (db) => checkMeetings(db, await agentPlay(db)));
     }
     return true;
   } catch (error) {
@@ -96,10 +98,11 @@ async function onDatabase(work: (db: TestDatabase) => Promise<void>): Promise<vo
   await work(db).finally(() => db.drop());
 }
 
-async function everyPair<Scene>(db: TestDatabase, play: Play<Scene>): Promise<void> {
+async function checkMeetings<Scene>(db: TestDatabase, play: Play<Scene>): Promise<void> {
   const pairs = pairsOf(play);
-  say(`${pairs.length} pairs of statements at the same moment`);
-  for (const pair of pairs) await checkPair(db, play, pair);
+  say(`${pairs.length} pairs of statements at the same moment, and ${THREES} of three`);
+  for (const pair of pairs) await checkMeeting(db, play, pair);
+  await checkSome(db, play, { size: 3, numRuns: THREES, seed });
 }
 
 function json({ figures, schedule, violations }: RunResult): string {

@@ -1,4 +1,4 @@
-// What workers, operators and an agent itself do to its row and its places, each pair of it at the same moment (pairs.ts).
+// What workers, operators and an agent itself do to its row and its places, each pair of it at the same moment (meetings.ts).
 import { randomBytes } from 'node:crypto';
 import { createHealthRecorder, type HealthRecorder } from '../../src/agents/health-recorder.ts';
 import {
@@ -11,11 +11,13 @@ import {
 } from '../../src/agents/standing.ts';
 import type { Sql } from '../../src/database/pools.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { type Act, type Play, verdictOf } from './pairs.ts';
+import { type Act, type Play, verdictOf } from './meetings.ts';
 
 type Scene = { readonly id: string; readonly name: string };
 
 const someKey = () => randomBytes(32);
+/** After every other failure: those of calls that were under way together are one incident, and would not be as one after the other. */
+const began = () => new Date(Date.now() + 60_000);
 
 const claims = (pool: string, total: number, inUse: number): Act<Scene> => ({
   as: 'worker',
@@ -74,8 +76,8 @@ const ACTS = {
     run: async ({ id }, sql) => (await sql`select release_trial(${id}, 'p')`).length,
   },
   'an answer': notes((recorder, id) => recorder.recordSuccess(id, 10)),
-  'a failure': notes((recorder, id) => recorder.recordFailure(id, 'agent_error', new Date())),
-  'the trial fails': notes((recorder, id) => recorder.recordFailure(id, 'agent_error', new Date(), true)),
+  'a failure': notes((recorder, id) => recorder.recordFailure(id, 'agent_error', began())),
+  'the trial fails': notes((recorder, id) => recorder.recordFailure(id, 'agent_error', began(), true)),
   'a good probe': notes((recorder, id) => recorder.recordProbe(id, true, new Date())),
   'a bad probe': notes((recorder, id) => recorder.recordProbe(id, false, new Date())),
   'p begins a probe': {

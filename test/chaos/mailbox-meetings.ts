@@ -1,4 +1,4 @@
-// What gateways, workers, operators, agents and the carrier do to one conversation, each pair of it at the same moment (pairs.ts).
+// What gateways, workers, operators, agents and the carrier do to one conversation, each pair of it at the same moment (meetings.ts).
 import { closeDeferred } from '../../src/bridge/posts.ts';
 import {
   applyStatuses,
@@ -18,7 +18,7 @@ import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox
 import { bridgeOf, inbound, OURS, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
-import { type Act, type Play, verdictOf } from './pairs.ts';
+import { type Act, type Play, verdictOf } from './meetings.ts';
 
 /** A conversation, and what those who act on it hold in their hands. */
 type Scene = {
