@@ -57,19 +57,27 @@ export async function deactivateAgent(sql: Sql, agentId: string, by: string | nu
  * throws `forbidden` when the agent asks for that by itself, and `not_found`.
  */
 export async function activateAgent(sql: Sql, agentId: string, by: 'operator' | 'itself'): Promise<void> {
-  const rows = await sql`
-    with changed as (
-      update agent_registry set status = case when disabled_at is null then 'active' else 'disabled' end,
+  const mayOverrule = by === 'operator';
+  // Locked before it is looked at: it may be on its way out in this very moment.
+  const [agent] = await sql<{ is_refused: boolean }[]>`
+    with known as (
+      select id, status = 'deactivated' as is_out, deactivated_by is not null and not ${mayOverrule} as is_kept_out
+      from agent_registry where id = ${agentId} for no key update
+    ), changed as (
+      update agent_registry a set status = case when a.disabled_at is null then 'active' else 'disabled' end,
         deactivated_at = null, deactivated_by = null, ${untroubled(sql)}, updated_at = now()
-      where id = ${agentId} and status = 'deactivated' and (deactivated_by is null or ${by === 'operator'})
-      returning id
+      from known k
+      where a.id = k.id and k.is_out and not k.is_kept_out
+      returning a.id
     )
-    select pg_notify('agents_changed', id::text) from changed`;
-  if (rows.length > 0) return;
-  const [row] = await sql<{ status: AgentStatus }[]>`select status from agent_registry where id = ${agentId}`;
-  if (!row) throw noSuchAgent();
-  if (row.status !== 'deactivated') return;
-  throw new DarkspereError('forbidden', 'An operator has deactivated this agent, and only an operator brings it back.');
+    select is_out and is_kept_out as is_refused, (select pg_notify('agents_changed', id::text) from changed) from known`;
+  if (!agent) throw noSuchAgent();
+  if (agent.is_refused) {
+    throw new DarkspereError(
+      'forbidden',
+      'An operator has deactivated this agent, and only an operator brings it back.',
+    );
+  }
 }
 
 /** An agent in good standing, whatever was. Its score is that of one whose next answer shows that it is well. */

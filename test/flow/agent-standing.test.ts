@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { call, keyHolder } from '../support/operator.ts';
 import { accountKey, codeOf, errorOf, registrationDesk } from '../support/registrant.ts';
+import { until } from '../support/until.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const secretKey = randomBytes(32);
@@ -228,6 +229,26 @@ describe('members of the registration service', () => {
       await api('POST', `${at}/deactivate`, undefined, key);
       await operator.call('POST', `/v1/agents/${id}/deactivate`);
       assert.equal(codeOf(await api('POST', `${at}/activate`, undefined, key)), '403 forbidden');
+    });
+
+    test('an operator who brings it back while another one ends it comes after them', async (t) => {
+      const agent = await start(t, 'ended meanwhile');
+      const { id } = await joined(agent);
+      const operator = await keyHolder(world, ['read', 'write']);
+      let isThrough = false;
+      let back: ReturnType<typeof operator.call> | undefined;
+      await world.sql.begin(async (other) => {
+        await other`
+          update agent_registry set status = 'deactivated', deactivated_by = 'Ida', deactivated_at = now() where id = ${id}`;
+        const [self] = await other<{ pid: number }[]>`select pg_backend_pid() as pid`;
+        const waiting = () => world.sql`select from pg_stat_activity where ${self!.pid} = any (pg_blocking_pids(pid))`;
+        back = operator.call('POST', `/v1/agents/${id}/activate`).finally(() => {
+          isThrough = true;
+        });
+        await until(async () => isThrough || (await waiting()).length > 0, { what: 'a call that waits for the agent' });
+      });
+      assert.equal((await back!).status, 200);
+      assert.equal((await operator.call('GET', `/v1/agents/${id}`)).json.status, 'active');
     });
 
     test('an agent that an operator has registered does not choose by itself what it is asked for', async (t) => {
