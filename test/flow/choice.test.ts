@@ -84,6 +84,20 @@ describe('choosing an agent', () => {
     assert.deepEqual((await world.sql`select 1 from session_failovers where new_agent = ${grace.id}`).length, 0);
   });
 
+  test('a text that waits when an agent is chosen belongs to what that agent is told later', async () => {
+    const { line, ada } = await lineOfTwo({ quiet_ms: 2000 });
+    const person = line.person();
+    await person.text('my name is Sam');
+    await person.text('use ada');
+    const first = await person.next((text) => text.body === 'Ada heard my name is Sam');
+    await person.text('who am I?');
+    await person.next((text) => text.body === 'Ada heard who am I?');
+    assert.deepEqual(
+      ada.calls[1]!.payload.conversation_history.map((entry) => entry.content),
+      ['my name is Sam', first.body],
+    );
+  });
+
   test('where there is nobody to choose, the same words are texts for the agent', async () => {
     const line = await world.line();
     const agent = await line.agent(({ message }) => `heard ${message}`, { name: 'Only' });
