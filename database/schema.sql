@@ -1989,7 +1989,11 @@ begin
     interrupts = case i.state when 'interrupted' then c.interrupts + 1 else 0 end,
     answered_at = case i.state when 'interrupted' then c.answered_at else (array[clock_timestamp()] || c.answered_at)[1:9] end,
     running_turn = null,
-    first_pending_at = case when c.last_seq > e.done then c.first_pending_at end,
+    -- Of the text that is the first now: its burst begins with it.
+    first_pending_at = case when c.last_seq > e.done then coalesce(
+      (select id_time(m.id) from messages m
+       where m.conversation_id = c.id and m.seq = e.done + 1 and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
+       order by m.id desc limit 1), c.first_pending_at) end,
     more = case i.state when 'interrupted' then c.more else i.more end,
     -- After a RESET it may be another one.
     session_id = case when c.session_id = any (ending) then null else c.session_id end,
