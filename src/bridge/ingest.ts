@@ -53,6 +53,7 @@ export type Refusal = 'own_number' | 'short_code' | 'alphanumeric_sender';
 export function refusal(text: Inbound, ours: ReadonlySet<string>): Refusal | null {
   if (ours.has(text.from)) return 'own_number';
   if (text.channel !== 'sms') return null;
-  if (/^\+?\d{3,8}$/.test(text.from)) return 'short_code';
-  return /^\+\d{9,15}$/.test(text.from) ? null : 'alphanumeric_sender';
+  // A country code and four or five digits are a person's whole number in the Falklands, on Niue or St Helena.
+  if (/^\+\d{7,15}$/.test(text.from)) return null;
+  return /^\+?\d{3,8}$/.test(text.from) ? 'short_code' : 'alphanumeric_sender';
 }
