@@ -31,6 +31,8 @@ export function createIngest(deps: IngestDeps): Ingest {
     flights: FLIGHTS,
     maxWaiting: MAX_WAITING,
     flush: (texts) => ingestTexts(deps.sql, texts, deps),
+    // A batch that waits for a lock of somebody else's must not be overtaken by what one of its own people says next.
+    nameOf: ({ channel, to, from }) => `${channel} ${to} ${from}`,
     isItemFault,
     refuse: () => new DarkspereError('storage_unavailable', 'Too many texts are waiting for the database.'),
   });
