@@ -31,6 +31,8 @@ export function createIngest(deps: IngestDeps): Ingest {
     flights: FLIGHTS,
     maxWaiting: MAX_WAITING,
     flush: (texts) => ingestTexts(deps.sql, texts, deps),
+    // A batch that waits for a lock of somebody else's must not be overtaken by what one of its own people says next.
+    nameOf: ({ channel, to, from }) => `${channel} ${to} ${from}`,
     isItemFault,
     refuse: () => new DarkspereError('storage_unavailable', 'Too many texts are waiting for the database.'),
   });
@@ -53,6 +55,7 @@ export type Refusal = 'own_number' | 'short_code' | 'alphanumeric_sender';
 export function refusal(text: Inbound, ours: ReadonlySet<string>): Refusal | null {
   if (ours.has(text.from)) return 'own_number';
   if (text.channel !== 'sms') return null;
-  if (/^\+?\d{3,8}$/.test(text.from)) return 'short_code';
-  return /^\+\d{9,15}$/.test(text.from) ? null : 'alphanumeric_sender';
+  // A country code and four or five digits are a person's whole number in the Falklands, on Niue or St Helena.
+  if (/^\+\d{7,15}$/.test(text.from)) return null;
+  return /^\+?\d{3,8}$/.test(text.from) ? 'short_code' : 'alphanumeric_sender';
 }

@@ -150,6 +150,19 @@ describe('a text', () => {
     );
   });
 
+  it('is not judged before a START that came right before it, of its person alone', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const slow = createSlow(promise);
+    const start = slow.text(text('START'));
+    const behind = slow.text(text('3'));
+    await slow.text(text('2', '+15550000009'));
+    assert.deepEqual(stored, ['2']);
+    resolve();
+    await Promise.all([start, behind]);
+    assert.deepEqual(stored, ['2', 'START', '3']);
+    await slow.close();
+  });
+
   it('is refused within a second when neither takes it', async () => {
     for (const way of ['silent', 'refused'] as const) {
       answer = way;
@@ -224,14 +237,20 @@ function createSlow(ready: Promise<void>): Intake {
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) });
   return createIntake({
     consent: {
-      concerns: ({ text: words }) => words === 'STOP',
+      concerns: ({ text: words }) => keywordOf(words) !== null,
       scopeOf: ({ from }) => from,
       isStop: ({ text: words }) => words === 'STOP',
-      handle: async ({ text: words }) => words === 'STOP' && ready.then(() => true),
+      async handle({ text: words }) {
+        if (keywordOf(words) === null) return false;
+        await ready;
+        stored.push(words);
+        return true;
+      },
     },
     ingest: {
-      async take() {
-        await ready;
+      async take({ text: words }) {
+        if (words === '1') await ready;
+        stored.push(words);
         return { conversationId: 'c', messageId: 'm', refused: null };
       },
       takeAll: () => ready,

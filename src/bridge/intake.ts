@@ -9,6 +9,8 @@
 // A STOP is not acknowledged from the spool. The database may be away for this gateway alone, and then workers go on sending to
 // somebody who was told that they do not. It is kept all the same, and answered 503: so the carrier tries another gateway
 // (`#rp=5xx`, or the number's fallback URL), and should nobody take it, it holds from the drain on. In both places it is one STOP.
+//
+// A phone that was without a signal sends all at once. What comes right behind a START must not be judged before it.
 import type { Inbound, StatusReport } from '../channels/channel.ts';
 import { DarkspereError } from '../errors.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -49,13 +51,19 @@ const TOTAL_MS = 900;
 const DATABASE_MS = 600;
 /** And of a STOP, which waits 0.7 s for sends that are under way (consent.ts): that is no outage. */
 const STOP_MS = 800;
+/** How long a text waits for a keyword before it, which mostly takes milliseconds. What is left is enough for the database and the spool. */
+const KEYWORD_MS = 200;
 
 export function createIntake(deps: IntakeDeps): Intake {
   const { spool } = deps;
   const store = { text: (text: Inbound) => storeText(deps, text), status: deps.delivery.apply };
+  const behindKeywords = inOrder(deps.consent);
   if (spool === null) {
     return {
-      text: (text) => withinTime(store.text(text), TOTAL_MS),
+      text: (text) =>
+        deps.consent.isStop(text)
+          ? withinTime(store.text(text), TOTAL_MS)
+          : behindKeywords(text, (leftMs) => withinTime(store.text(text), leftMs)),
       status: (report) => withinTime(store.status(report), TOTAL_MS),
       async close() {},
     };
@@ -69,16 +77,16 @@ export function createIntake(deps: IntakeDeps): Intake {
     return 'spooled';
   }
 
-  async function take<T>(entry: Entry, direct: () => Promise<T>): Promise<T | 'spooled'> {
-    const work = direct();
+  async function take<T>(entry: Entry, direct: () => Promise<T>, leftMs = TOTAL_MS): Promise<T | 'spooled'> {
     const startedMs = performance.now();
+    const work = direct();
     const first = await breaker.wait(work);
     if (first !== 'late') return first.value;
     // The database may still take it, and so may the spool: in both it is one text.
     const either = Promise.any([keep(entry), work]).catch(() => {
       throw new DarkspereError('storage_unavailable');
     });
-    return withinTime<T | 'spooled'>(either, TOTAL_MS - (performance.now() - startedMs));
+    return withinTime<T | 'spooled'>(either, leftMs - (performance.now() - startedMs));
   }
 
   /** Kept whatever comes; resolves only when the database has it. */
@@ -99,8 +107,10 @@ export function createIntake(deps: IntakeDeps): Intake {
     async text(text) {
       if (deps.consent.isStop(text)) return takeStop(text);
       const entry = { kind: 'text', text } as const;
-      if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry), TOTAL_MS);
-      return take(entry, () => store.text(text));
+      return behindKeywords(text, (leftMs) => {
+        if (breaker.isOpen || spool.holds(text)) return withinTime(keep(entry), leftMs);
+        return take(entry, () => store.text(text), leftMs);
+      });
     },
     async status(report) {
       // Reports need no order: states only move forward.
@@ -108,6 +118,31 @@ export function createIntake(deps: IntakeDeps): Intake {
       return breaker.isOpen ? withinTime(keep(entry), TOTAL_MS) : take(entry, () => store.status(report));
     },
     close: drain.close,
+  };
+}
+
+type Work = (leftMs: number) => Promise<TextOutcome>;
+
+/** Does what is to be done with a text when a keyword of the same person that is under way has been taken, or takes too long. */
+function inOrder({ scopeOf, concerns }: ReplayDeps['consent']): (text: Inbound, work: Work) => Promise<TextOutcome> {
+  const underWay = new Map<string, Promise<void>>();
+  return async (text, work) => {
+    const startedMs = performance.now();
+    const scope = scopeOf(text);
+    const before = underWay.get(scope);
+    if (before !== undefined) await withinTime(before, KEYWORD_MS).catch(() => {});
+    const taken = work(TOTAL_MS - (performance.now() - startedMs));
+    if (!concerns(text)) return taken;
+    const ended = taken.then(
+      () => {},
+      () => {},
+    );
+    underWay.set(scope, ended);
+    try {
+      return await taken;
+    } finally {
+      if (underWay.get(scope) === ended) underWay.delete(scope);
+    }
   };
 }
 

@@ -5,12 +5,15 @@ import { microBatch } from './micro-batch.ts';
 const refuse = () => new Error('full');
 
 /** A batcher whose flushes are settled by hand. */
-function controlled(options: { maxSize?: number; flights?: number; maxWaiting?: number } = {}) {
+function controlled(
+  options: { maxSize?: number; flights?: number; maxWaiting?: number; nameOf?(item: number): string } = {},
+) {
   const flushes: { items: readonly number[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
   const batch = microBatch<number, string>({
     maxSize: options.maxSize ?? 10,
     flights: options.flights ?? 1,
     maxWaiting: options.maxWaiting ?? 100,
+    ...(options.nameOf && { nameOf: options.nameOf }),
     flush: (items) =>
       new Promise((resolve, reject) => {
         flushes.push({ items, resolve: () => resolve(items.map((item) => `r${item}`)), reject });
@@ -36,6 +39,40 @@ describe('a micro-batch', () => {
       results,
       Array.from({ length: 20 }, (_, n) => `r${n}`),
     );
+    assert.equal(batch.size, 0);
+  });
+
+  test('lets no item overtake one of the same name that is in flight, and holds up no others for it', async () => {
+    const { batch, flushes } = controlled({ flights: 2, maxSize: 2, nameOf: (item) => String(item % 10) });
+    const flown = () => flushes.map((flush) => flush.items);
+    const all = [batch.add(1), batch.add(2)];
+    await turn();
+    for (const item of [11, 12, 3, 21, 4, 5]) all.push(batch.add(item));
+    await turn();
+    assert.deepEqual(flown(), [
+      [1, 2],
+      [3, 4],
+    ]);
+    flushes[1]!.resolve();
+    await all[4];
+    await turn();
+    await turn();
+    assert.deepEqual(flown().slice(2), [[5]]);
+    flushes[2]!.resolve();
+    await all[7];
+    await turn();
+    assert.equal(flushes.length, 3, 'those that stay are not an empty batch');
+    flushes[0]!.reject(new Error('broken'));
+    await Promise.all([assert.rejects(all[0]!), assert.rejects(all[1]!)]);
+    await turn();
+    await turn();
+    assert.deepEqual(flown().slice(3), [[11, 12]]);
+    flushes[3]!.resolve();
+    await turn();
+    await turn();
+    assert.deepEqual(flown().slice(4), [[21]]);
+    flushes[4]!.resolve();
+    await Promise.all(all.slice(2));
     assert.equal(batch.size, 0);
   });
 

@@ -22,6 +22,8 @@ export type MicroBatchOptions<Item, Result> = {
   readonly lingerMs?: number;
   /** One commit; results in the order of the items. Done again when the server rolls it back for the others' sake. */
   flush(items: readonly Item[]): Promise<readonly Result[]>;
+  /** Items with the same name are done in the order in which they came: one waits for a flight that has another on board. */
+  nameOf?(item: Item): string;
   /** True for an error that one bad item can cause for its whole batch; the items are then tried one by one. */
   isItemFault?(error: unknown): boolean;
   refuse(): Error;
@@ -34,7 +36,8 @@ type Waiting<Item, Result> = {
 };
 
 export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result>): MicroBatch<Item, Result> {
-  const queue: Waiting<Item, Result>[] = [];
+  let queue: Waiting<Item, Result>[] = [];
+  const aloft = new Set<string>();
   let flying = 0;
   let inFlight = 0;
   let scheduled = false;
@@ -44,18 +47,37 @@ export function microBatch<Item, Result>(options: MicroBatchOptions<Item, Result
     scheduled = true;
     const leave = () => {
       scheduled = false;
-      while (flying < options.flights && queue.length > 0) void fly(queue.splice(0, options.maxSize));
+      while (flying < options.flights) {
+        const batch = board();
+        if (batch.length === 0) return;
+        void fly(batch);
+      }
     };
     if (options.lingerMs && queue.length < options.maxSize) setTimeout(leave, options.lingerMs);
     else setImmediate(leave);
   }
 
+  /** The next batch: the first that wait, but for those who have to wait on. */
+  function board(): Waiting<Item, Result>[] {
+    const { nameOf, maxSize } = options;
+    if (nameOf === undefined || aloft.size === 0) return queue.splice(0, maxSize);
+    const batch: Waiting<Item, Result>[] = [];
+    const stay: Waiting<Item, Result>[] = [];
+    for (const waiting of queue)
+      (batch.length < maxSize && !aloft.has(nameOf(waiting.item)) ? batch : stay).push(waiting);
+    queue = stay;
+    return batch;
+  }
+
   async function fly(batch: Waiting<Item, Result>[]): Promise<void> {
+    const names = options.nameOf ? batch.map(({ item }) => options.nameOf!(item)) : [];
+    for (const name of names) aloft.add(name);
     flying++;
     inFlight += batch.length;
     try {
       await settle(batch);
     } finally {
+      for (const name of names) aloft.delete(name);
       flying--;
       inFlight -= batch.length;
       schedule();

@@ -105,6 +105,46 @@ describe('a text during a turn', { concurrency: 6 }, () => {
     assert.ok(agent.calls.length >= 4);
   });
 
+  test('what is said in pieces behind a slow answer is one turn, like any other burst', async () => {
+    const line = await world.line({ quiet_ms: 2000 });
+    const { behaviour, answer } = byHand();
+    const agent = await line.agent(behaviour);
+    const ann = line.person();
+    await ann.text('one');
+    await until(() => agent.calls.length === 1);
+    await ann.text('two');
+    // The answer takes longer than a burst ever may.
+    const { id } = await line.conversation(ann);
+    await world.sql`update conversations set first_pending_at = first_pending_at - interval '10 seconds' where id = ${id}`;
+    answer(0);
+    await ann.next();
+    await ann.text('three');
+    await until(() => agent.calls.length === 2);
+    answer(1);
+    await line.story(ann);
+    assert.deepEqual(bodies(ann), ['Re: one', 'Re: two + three']);
+  });
+
+  test('queue: after a hold, too, what comes during an answer has turns of its own', async () => {
+    const line = await world.line({ busy_policy: 'queue' });
+    const { behaviour, answer } = byHand();
+    const agent = await line.agent(behaviour);
+    const ann = line.person();
+    await ann.text('one');
+    await until(() => agent.calls.length === 1);
+    const { id } = await line.conversation(ann);
+    // It was held while this text waited.
+    await world.sql`update conversations set held_until = clock_timestamp() where id = ${id}`;
+    await ann.text('two');
+    await ann.text('three');
+    for (const n of [0, 1, 2]) {
+      await until(() => agent.calls.length === n + 1);
+      answer(n);
+    }
+    await line.story(ann);
+    assert.deepEqual(bodies(ann), ['Re: one', 'Re: two', 'Re: three']);
+  });
+
   test('queue: every text has an answer of its own, in order', async () => {
     const line = await world.line({ busy_policy: 'queue', quiet_ms: 5000 });
     const agent = await line.agent(({ message }) => `Re: ${message}`);

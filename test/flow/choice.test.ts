@@ -84,6 +84,52 @@ describe('choosing an agent', () => {
     assert.deepEqual((await world.sql`select 1 from session_failovers where new_agent = ${grace.id}`).length, 0);
   });
 
+  test('a choice during the last answer of a session counts for the next text, also after RESET', async () => {
+    const { line, ada, grace } = await lineOfTwo();
+    for (const words of [['use grace hopper'], ['reset', 'use grace hopper'], ['use ada']]) {
+      const person = line.person();
+      await person.text('use ada');
+      await person.next((text) => /You are texting Ada/.test(text.body));
+      const hold = Promise.withResolvers<{ text: string; endSession: boolean }>();
+      ada.behave(({ message }) => (message === 'one' ? hold.promise : `Ada heard ${message}`));
+      const calls = ada.calls.length;
+      await person.text('one');
+      await until(() => ada.calls.length > calls);
+      for (const word of words) {
+        await person.text(word);
+        await person.next((text) => (word === 'reset' ? /start over/ : /You are texting/).test(text.body));
+      }
+      hold.resolve({ text: 'goodbye', endSession: true });
+      await person.next((text) => text.body === 'goodbye');
+      // Whoever has not been chosen has the better score.
+      const [chosen, other] = words.at(-1) === 'use ada' ? [ada, grace] : [grace, ada];
+      await world.sql`update agent_registry set health_score = 75 where id = ${chosen.id}`;
+      await world.sql`update agent_registry set health_score = 100 where id = ${other.id}`;
+      await person.text('two');
+      await person.next((text) => / heard two$/.test(text.body));
+      assert.equal(chosen.calls.at(-1)?.text, 'two', `${words}: somebody else answered`);
+      const { sessions } = await line.story(person);
+      assert.deepEqual(
+        sessions.filter(({ is_active }) => is_active).map(({ agent_id }) => agent_id),
+        [chosen.id],
+      );
+    }
+  });
+
+  test('a text that waits when an agent is chosen belongs to what that agent is told later', async () => {
+    const { line, ada } = await lineOfTwo({ quiet_ms: 2000 });
+    const person = line.person();
+    await person.text('my name is Sam');
+    await person.text('use ada');
+    const first = await person.next((text) => text.body === 'Ada heard my name is Sam');
+    await person.text('who am I?');
+    await person.next((text) => text.body === 'Ada heard who am I?');
+    assert.deepEqual(
+      ada.calls[1]!.payload.conversation_history.map((entry) => entry.content),
+      ['my name is Sam', first.body],
+    );
+  });
+
   test('where there is nobody to choose, the same words are texts for the agent', async () => {
     const line = await world.line();
     const agent = await line.agent(({ message }) => `heard ${message}`, { name: 'Only' });

@@ -215,6 +215,23 @@ describe('texts', { concurrency: 6 }, () => {
     });
   }
 
+  test('a person whose number is short, as in small countries, is answered', async () => {
+    const line = await world.line();
+    await line.agent(() => 'Hi there.');
+    for (const from of ['+50051234', '+6834000']) {
+      const form = world.form({ From: from, To: line.number, Body: 'hello' });
+      assert.equal((await world.signedPost(MESSAGES, form)).status, 200);
+      const { messages } = await line.story(from);
+      assert.deepEqual(
+        messages.map(({ refused, body }) => [refused, body]),
+        [
+          [null, 'hello'],
+          [null, 'Hi there.'],
+        ],
+      );
+    }
+  });
+
   for (const [reason, sender, words] of [
     ['own_number', null, /one of our own numbers/],
     ['short_code', '12345', /a short code/],

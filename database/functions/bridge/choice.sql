@@ -35,19 +35,9 @@ begin
   if stored.conversation_id is null or p_type is null then
     return;
   end if;
-  update agent_sessions s set agent_id = p_agent, agent_type = p_type, last_active_at = clock_timestamp()
-  from conversations c left join phone_numbers n on n.address = c.our_address
-  where c.id = stored.conversation_id and s.id = c.session_id and s.is_active
-    and s.last_active_at > clock_timestamp() - coalesce(n.session_idle, interval '24 hours');
-  if found then
-    return;
-  end if;
-  update agent_sessions s set is_active = false, ended_at = clock_timestamp(), end_reason = 'idle'
-  from conversations c where c.id = stored.conversation_id and s.id = c.session_id and s.is_active;
-  insert into agent_sessions (conversation_id, agent_id, agent_type, history_from)
-  values (stored.conversation_id, p_agent, p_type, stored.message_id)
-  returning id into session;
-  update conversations set session_id = session where id = stored.conversation_id;
+  -- A new one begins with what waits for an answer: the agent is told later that it was said.
+  session := session_of(stored.conversation_id);
+  update agent_sessions set agent_id = p_agent, agent_type = p_type where id = session;
 end $$;
 
 revoke execute on function agents_to_choose(text, text, text),

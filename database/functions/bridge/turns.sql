@@ -209,6 +209,7 @@ declare
   some_deferred boolean;
   some_repeated boolean;
   some_taken_over boolean;
+  ending uuid[];
   due uuid[] := '{}';
 begin
   perform 1 from conversations c
@@ -218,13 +219,15 @@ begin
   -- One honest text per outage window: whoever was told within the hour is not told again.
   select array_agg(t.turn_id) filter (where c.running_turn = t.turn_id), bool_or(t.state = 'deferred'),
     bool_or(c.running_turn is null), bool_or(t.failover is not null),
+    array_agg(t.session_id) filter (where c.running_turn = t.turn_id and t.end_session),
     json_agg(json_build_object(
       'conversation_id', t.conversation_id, 'turn_id', t.turn_id, 'kind', t.kind, 'body', t.body, 'parts', t.parts))
     filter (where c.running_turn = t.turn_id and t.body is not null
       and (t.kind <> 'fallback' or c.outage_told_at is null or c.outage_told_at < clock_timestamp() - interval '1 hour'))
-  into valid, some_deferred, some_repeated, some_taken_over, replies
+  into valid, some_deferred, some_repeated, some_taken_over, ending, replies
   from json_to_recordset(p_turns)
-    t (conversation_id uuid, turn_id uuid, epoch int, state text, kind text, body text, parts json, failover json)
+    t (conversation_id uuid, turn_id uuid, session_id uuid, epoch int, state text, kind text, body text, parts json, failover json,
+       end_session boolean)
   join conversations c on c.id = t.conversation_id and c.epoch = t.epoch;
 
   if some_repeated then
@@ -248,14 +251,21 @@ begin
     due := queue_replies(replies, p_pacing, true);
   end if;
 
+  -- Where the person has chosen who answers since the turn began, that is for the texts to come: the session goes on.
+  ending := case when ending is null then '{}' else array(
+    select s.id from agent_sessions s
+    join conversations c on c.id = s.conversation_id
+    join turns began on began.id = c.running_turn
+    where s.id = any (ending) and s.is_active and s.last_active_at <= began.started_at) end;
+
   update agent_sessions s set
     last_active_at = clock_timestamp(),
     -- An agent or a type that the person chose while this one answered is not overruled.
     agent_id = case when s.agent_id is not distinct from t.agent_was then coalesce(t.agent_id, s.agent_id) else s.agent_id end,
     failovers = s.failovers + case when t.failover is null then 0 else 1 end,
-    is_active = not t.end_session,
-    ended_at = case when t.end_session then clock_timestamp() end,
-    end_reason = case when t.end_session then 'agent' end,
+    is_active = s.id <> all (ending),
+    ended_at = case when s.id = any (ending) then clock_timestamp() end,
+    end_reason = case when s.id = any (ending) then 'agent' end,
     thread = case
       when t.thread is not null then t.thread || jsonb_build_object('at', clock_timestamp())
       when t.state = 'interrupted' then s.thread
@@ -264,7 +274,7 @@ begin
       when s.thread ? 'missed' then s.thread
       else s.thread || '{"missed": "unanswered"}' end
   from json_to_recordset(p_turns)
-    t (turn_id uuid, session_id uuid, agent_id uuid, agent_was uuid, end_session boolean, state text, thread jsonb, failover json)
+    t (turn_id uuid, session_id uuid, agent_id uuid, agent_was uuid, state text, thread jsonb, failover json)
   where s.id = t.session_id and t.turn_id = any (valid) and s.is_active;
 
   if some_taken_over then
@@ -282,7 +292,7 @@ begin
   return query
   with input as materialized (
     select t.* from json_to_recordset(p_turns)
-      t (turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text, end_session boolean)
+      t (turn_id uuid, state text, agent_id uuid, attempts int, error_code text, kind text, more text)
     where t.turn_id = any (valid)
   ), ended as (
     update turns t set state = case i.state when 'interrupted' then 'cancelled' else i.state end,
@@ -297,9 +307,14 @@ begin
     interrupts = case i.state when 'interrupted' then c.interrupts + 1 else 0 end,
     answered_at = case i.state when 'interrupted' then c.answered_at else (array[clock_timestamp()] || c.answered_at)[1:9] end,
     running_turn = null,
-    first_pending_at = case when c.last_seq > e.done then c.first_pending_at end,
+    -- Of the text that is the first now: its burst begins with it.
+    first_pending_at = case when c.last_seq > e.done then coalesce(
+      (select id_time(m.id) from messages m
+       where m.conversation_id = c.id and m.seq = e.done + 1 and m.id >= id_at(least(c.first_pending_at, now()) - interval '1 hour')
+       order by m.id desc limit 1), c.first_pending_at) end,
     more = case i.state when 'interrupted' then c.more else i.more end,
-    session_id = case when i.end_session then null else c.session_id end,
+    -- After a RESET it may be another one.
+    session_id = case when c.session_id = any (ending) then null else c.session_id end,
     -- Only an answer ends the outage; a 202 is none yet.
     outage_told_at = case i.state
         when 'fell_back' then

@@ -33,8 +33,8 @@ as $$
   join turns t on t.id = (job.payload ->> 'turn')::uuid and t.state = 'deferred'
 $$;
 
--- When the oldest text that waits in a conversation came. first_pending_at is that only while nothing has been answered since:
--- with texts that keep coming it is when a text came that has its answer. Then the text itself is looked up, from the newest back.
+-- When the oldest text that waits in a conversation came. first_pending_at is that, but where texts have waited since before the
+-- release that keeps it so. Where something has been answered the text itself is looked up, from the newest back.
 create or replace function waiting_since(c conversations) returns timestamptz
 language sql stable as $$
   select coalesce(
