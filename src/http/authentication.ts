@@ -55,7 +55,7 @@ function refuseAccounts(principal: Principal): void {
 }
 
 /** The name of the session cookie: two copies on one machine must not sign each other out, and cookies know no port. */
-export function cookieName(consoleUrl: string): string {
+function cookieName(consoleUrl: string): string {
   const { protocol, port } = new URL(consoleUrl);
   return protocol === 'https:' ? '__Host-darkspere' : `darkspere-${port === '' ? '80' : port}`;
 }

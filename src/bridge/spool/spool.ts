@@ -11,7 +11,7 @@ import { openOwnership } from './ownership.ts';
 import { type Entry, encodeRecord, type Found, scanRecords } from './record.ts';
 
 export type { Segment } from './journal.ts';
-export type { Entry, Found } from './record.ts';
+export type { Entry } from './record.ts';
 
 export type Spool = {
   /** Durable when it resolves. Throws `storage_unavailable` when it is full or the disk does not take it. */
