@@ -290,7 +290,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 502,
     retry: 'other',
-    title: 'The agent is over its own limit (429 or 503).',
+    title: 'The agent is over its own limit (429, 503 or 529).',
     fix: 'Raise the agent’s capacity or register another one of the same type.',
   },
   agent_unauthorized: {
@@ -468,8 +468,9 @@ export const CATALOGUE = {
     category: 'agent_error',
     status: 502,
     retry: 'never',
-    title: 'The agent put its answer off (202): a replay has only what is answered at once.',
-    fix: 'Answer a request that carries `replay: true` at once, or replay against another agent.',
+    title:
+      'The agent put its answer off (202): a replay and a question over the MCP adapter have only what is answered at once.',
+    fix: 'Have the agent answer at once (the request of a replay carries `replay: true`), or ask another agent.',
   },
   conversation_taken: {
     category: 'validation',
