@@ -24,7 +24,7 @@ export type Spool = {
   readonly isFull: boolean;
   /** Takes over what processes that are gone have left. */
   adopt(): Promise<void>;
-  /** True once it is known of everybody who has left something here whether they live. */
+  /** True once it is known of every process that has left something here whether it lives. */
   readonly isDecided: boolean;
   /** The oldest file to be drained, or null. A file in use is ended first. */
   next(): Promise<Segment | null>;
