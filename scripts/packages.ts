@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const run = promisify(execFile);
 
-export const PACKAGES = ['sdk', 'create-darkspere-agent'] as const;
+const PACKAGES = ['sdk', 'create-darkspere-agent'] as const;
 
 type Manifest = Record<string, unknown> & { publishConfig?: Record<string, unknown> };
 

@@ -26,8 +26,8 @@ const STEP_MS = 2_000;
 let steppedMs = Number.NEGATIVE_INFINITY;
 
 /**
- * Sets the time that all processes share, as of this moment. The first time is held against our own clock: one that was set
- * just before this process began would be trusted otherwise.
+ * Sets the time that all processes share, as of this moment. The first one is compared with our own clock: otherwise a clock
+ * that was set just before this process began would be trusted.
  */
 export function follow(wall: Date): void {
   if (Math.abs(wall.getTime() - now().getTime()) > STEP_MS) steppedMs = performance.now();

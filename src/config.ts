@@ -8,7 +8,7 @@ import { createReading, type Problem, type RawEnv, type Reading } from './config
 import { NAMES, type Name, type Value } from './config/variables.ts';
 import { DarkspereError, messageOf } from './errors.ts';
 
-export type { Problem, RawEnv } from './config/reading.ts';
+export type { Problem } from './config/reading.ts';
 
 export type Config = {
   /** 0 is any free port. */

@@ -64,7 +64,7 @@ export const CATALOGUE = {
     retry: 'never',
     title:
       'The headers cannot be read, or ask for what cannot be served: a range that is not there, a condition that does not hold.',
-    fix: 'The status and the message say what is wrong with it. Correct the headers.',
+    fix: 'The status and the message say what is wrong with them. Correct the headers.',
   },
   not_found: {
     category: 'validation',
@@ -290,7 +290,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 502,
     retry: 'other',
-    title: 'The agent is over its own limit (429 or 503).',
+    title: 'The agent is over its own limit (429, 503 or 529).',
     fix: 'Raise the agent’s capacity or register another one of the same type.',
   },
   agent_unauthorized: {
@@ -382,7 +382,7 @@ export const CATALOGUE = {
     status: 422,
     retry: 'never',
     title:
-      'The agent was probed before any text is sent to it, and one stage failed: dns, tcp, tls, http, handshake or echo.',
+      'An agent is probed before any text is sent to it, and one stage failed: dns, tcp, tls, http, handshake or echo.',
     fix: 'The message names the stage and what to correct. An agent that registers before it listens adds `?probe=skip`.',
   },
   probe_unanswered: {
@@ -447,7 +447,7 @@ export const CATALOGUE = {
     category: 'rate_limit',
     status: 429,
     retry: 'same',
-    title: 'It is night where the person lives, and nothing was asked.',
+    title: 'It is night where the person lives, and they have not just asked anything.',
     fix: 'Send after the time in the message. Hours and time zones: `npx darkspere mcp limits`, and `--time-zone` of `npx darkspere mcp allow`.',
   },
   program_budget_spent: {
@@ -468,8 +468,9 @@ export const CATALOGUE = {
     category: 'agent_error',
     status: 502,
     retry: 'never',
-    title: 'The agent put its answer off (202): a replay has only what is answered at once.',
-    fix: 'Answer a request that carries `replay: true` at once, or replay against another agent.',
+    title:
+      'The agent put its answer off (202): a replay and a question over the MCP adapter have only what is answered at once.',
+    fix: 'Have the agent answer at once (the request of a replay carries `replay: true`), or ask another agent.',
   },
   conversation_taken: {
     category: 'validation',

@@ -441,6 +441,21 @@ describe('papers', () => {
     assert.deepEqual(offences, []);
   });
 
+  it('have the layers and the owners of tables that the tests above hold (ARCHITECTURE.md)', () => {
+    const [imports, data] = ['### Imports', '## Data'].map((heading) => {
+      const section = read('ARCHITECTURE.md').split(`\n${heading}\n`)[1]!;
+      return section.split(/^#/m)[0]!.match(/^\| .*/gm)!;
+    });
+    const namesIn = (cell: string) => [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1]!);
+    const rows = imports!.map((row) => namesIn(row.split('|')[1]!)).filter((names) => names.length > 0);
+    assert.deepEqual(rows, LAYERS);
+    const owners = data!.flatMap((row) => {
+      const [, owner = '', tables = ''] = row.split('|');
+      return namesIn(tables).map((table) => [table, owner.trim()]);
+    });
+    assert.deepEqual(Object.fromEntries(owners), OWNERS);
+  });
+
   it('of a folder of src name every file beside them, and the tables that the folder owns', () => {
     const offences: string[] = [];
     const ofFolders = papers.filter((path) => /^src\/.*\/README\.md$/.test(path));

@@ -8,6 +8,10 @@ import { generatedFiles, ROOT, staleFiles } from '../scripts/docs.ts';
 import { NAMES, variable } from '../src/config/variables.ts';
 import { PARTS, readEnv, toConfig } from '../src/config.ts';
 import { CATALOGUE } from '../src/errors.ts';
+import { AGENT_TOOLS } from '../src/http/mcp/agent-tools.ts';
+import type { Tool } from '../src/http/mcp/tool.ts';
+import { toolsFor } from '../src/http/mcp/tools.ts';
+import { SCOPES } from '../src/security/principal.ts';
 
 const SITUATION = { tty: false, baseDir: '/srv', parts: PARTS };
 
@@ -38,6 +42,31 @@ describe('generated references', () => {
     const named = [...text.matchAll(/\(([A-Z]\w+Event)\)/g)].map((match) => match[1]!);
     assert.equal(named.length, 4);
     for (const name of named) assert.ok(name in schemas, name);
+  });
+});
+
+describe('the guide to MCP', () => {
+  const guide = readFileSync(join(ROOT, 'docs/guide/mcp.md'), 'utf8');
+  /** Tool → what it takes, as the table of tools below a heading has it. */
+  const takenBelow = (heading: string) => {
+    const rows = guide
+      .split(`\n## ${heading}\n\n`)[1]!
+      .split('\n\n')
+      .find((part) => part.startsWith('| tool |'))!;
+    return Object.fromEntries(
+      [...rows.matchAll(/^\| `(\w+)` \| ([^|]*)\|/gm)].map(([, name, takes]) => [
+        name!,
+        [...takes!.matchAll(/`(\w+)`/g)].map(([, field]) => field!).sort(),
+      ]),
+    );
+  };
+  const inputsOf = (tools: readonly Tool[]) =>
+    Object.fromEntries(tools.map(({ name, input }) => [name, Object.keys(input.shape).sort()]));
+
+  it('names every tool and all that it takes', () => {
+    const program = { kind: 'api_key', id: '', name: '', scopes: SCOPES } as const;
+    assert.deepEqual(takenBelow('The tools'), inputsOf(toolsFor(program)));
+    assert.deepEqual(takenBelow('Agents may use it too'), inputsOf(AGENT_TOOLS));
   });
 });
 

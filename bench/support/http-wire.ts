@@ -6,7 +6,7 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Cuts a byte stream into messages. `head` is everything before the blank line. */
-export function createFramer(onMessage: (head: string, body: Buffer) => void): (chunk: Buffer) => void {
+function createFramer(onMessage: (head: string, body: Buffer) => void): (chunk: Buffer) => void {
   let rest = NOTHING;
   return (chunk) => {
     let bytes: Buffer = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);

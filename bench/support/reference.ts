@@ -11,7 +11,7 @@ import { messageSid, personNumber } from './carrier-side.ts';
 
 const run = promisify(execFile);
 
-export const CLIENTS = 32;
+const CLIENTS = 32;
 
 /**
  * The leanest statement that writes them: receipt, conversation, message, job. No check of consent, no look for a newcomer

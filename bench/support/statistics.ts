@@ -1,7 +1,7 @@
 export type Spread = { readonly p50: number; readonly p95: number; readonly p99: number };
 
 /** The value below which `share` of the values lie (nearest rank); NaN of nothing. `sorted` must be ascending. */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
+function quantile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 

@@ -1,12 +1,13 @@
 // Is it well? One sentence first, then the figures behind it, what they were over time, and who answers.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { Link, useSearch } from 'wouter';
+import { useSearch } from 'wouter';
 import type { ConversationPage, Overview } from '../../src/http/contract.ts';
 import { get } from '../api.ts';
 import { useLiveState } from '../live.ts';
 import { useFailure } from '../parts/failure.ts';
 import { PanelError, PanelLoading, StaleNote } from '../parts/panel-states.tsx';
 import { useInstance } from '../parts/shell.tsx';
+import { WindowChoice } from '../parts/window-choice.tsx';
 import { Agents } from './home/agents.tsx';
 import { ChartPanel } from './home/chart-panel.tsx';
 import { Figures } from './home/figures.tsx';
@@ -59,7 +60,11 @@ export default function HomePage() {
         ) : (
           <>
             <Headline verdict={verdict} retry={instance.refetch}>
-              <WindowChoice window={window} />
+              <WindowChoice
+                windows={WINDOWS}
+                current={window}
+                href={(value) => (value === '1h' ? '/' : `/?window=${value}`)}
+              />
             </Headline>
             <Figures overview={overview.data} findings={verdict.findings} />
             <ChartPanel overview={overview.data} />
@@ -81,21 +86,4 @@ function useIsNew(overview: Overview | undefined): boolean {
     enabled: isEmpty,
   });
   return isEmpty && any.data !== undefined && any.data.data.length === 0 && any.data.next_cursor === null;
-}
-
-function WindowChoice({ window }: { window: Window }) {
-  return (
-    <nav aria-label="Time shown" className="flex shrink-0 rounded-md border border-line bg-sunk p-0.5">
-      {WINDOWS.map(({ value, label }) => (
-        <Link
-          key={value}
-          href={value === '1h' ? '/' : `/?window=${value}`}
-          aria-current={value === window ? 'true' : undefined}
-          className={`rounded-sm px-2.5 py-0.5 font-medium whitespace-nowrap pointer-coarse:py-2 ${value === window ? 'bg-raised text-ink shadow-[0_0_0_1px_var(--color-line)]' : 'text-ink-2 hover:text-ink'}`}
-        >
-          {label}
-        </Link>
-      ))}
-    </nav>
-  );
 }

@@ -3,7 +3,7 @@ import { CircleCheck, CircleDashed, CircleSlash, DoorOpen, PowerOff, TriangleAle
 import type { Agent } from '../../src/http/contract.ts';
 import type { Look } from './state-label.tsx';
 
-export const AGENT_LOOKS: Readonly<Record<Agent['status'] | 'draining' | 'off', Look>> = {
+const AGENT_LOOKS: Readonly<Record<Agent['status'] | 'draining' | 'off', Look>> = {
   registered: { word: 'New', icon: CircleDashed, tone: 'text-ink-2', means: 'Registered; not asked yet.' },
   active: { word: 'Active', icon: CircleCheck, tone: 'text-good', means: 'Texts are routed to it.' },
   degraded: {

@@ -4,7 +4,7 @@ import { type Shortcut, useShortcuts, useSingleKeys } from './shortcuts.tsx';
 
 const NAMES: Readonly<Record<string, string>> = { Escape: 'Esc', Enter: '↵', ArrowUp: '↑', ArrowDown: '↓', mod: MOD };
 
-export function Keys({ keys }: { keys: string }) {
+function Keys({ keys }: { keys: string }) {
   return (
     <span className="flex gap-1">
       {keys.split(/[ +]/).map((key) => (

@@ -12,9 +12,7 @@ import {
 } from './registration.ts';
 import { type DemoAgent, startDemoAgent } from './server.ts';
 
-export { type DemoAgent, type DemoAgentOptions, startDemoAgent } from './server.ts';
-
-export type Settings = {
+type Settings = {
   readonly port: number;
   /** File of the credentials; reminders are kept beside it. */
   readonly stateFile: string;
@@ -27,10 +25,7 @@ export type Settings = {
 const REGISTER_AGAIN_AFTER_MS = 60_000;
 
 /** Starts the agent and resolves once it is registered; throws when the registration service refuses it. */
-export async function runDemoAgent(
-  settings: Settings,
-  signal: AbortSignal,
-): Promise<{ agent: DemoAgent; agentId: string }> {
+async function runDemoAgent(settings: Settings, signal: AbortSignal): Promise<{ agent: DemoAgent; agentId: string }> {
   const { registrationUrl, registrationSecret, stateFile } = settings;
   const agent = await startDemoAgent({
     port: settings.port,
@@ -77,7 +72,7 @@ export async function runDemoAgent(
 }
 
 /** The settings in a set of variables; throws with the name of the first one that is missing or wrong. */
-export function settingsFrom(variables: Readonly<Record<string, string | undefined>>): Settings {
+function settingsFrom(variables: Readonly<Record<string, string | undefined>>): Settings {
   const required = (name: string) => {
     const text = variables[name];
     if (text === undefined || text === '') throw new Error(`${name} is not set`);

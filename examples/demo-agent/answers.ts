@@ -23,7 +23,7 @@ export type Answer = {
   readonly forget: boolean;
 };
 
-export const MAX_REMINDERS = 5;
+const MAX_REMINDERS = 5;
 const MAX_SEGMENTS = 3;
 // More lines than that are no burst of texts but something pasted.
 const MAX_LINES = 10;

@@ -200,7 +200,7 @@ function deadlineTimer(deadline: Date | null, controller: AbortController): Node
 }
 
 /** The promise, or the reason of the signal as soon as it is aborted. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(asCancelled(signal.reason));
     if (signal.aborted) {

@@ -66,6 +66,6 @@ export function refusal(what: string, { status, code, body }: Answer): AgentErro
   return new AgentError(code ?? `http_${status}`, `${what} was refused (${code ?? status}).${words}`);
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Protocol } from './chat.ts';
-import { isSigningSecret } from './signature.ts';
+import { isSigningSecret, TOLERANCE_SECONDS } from './signature.ts';
 
 /** Where an agent belongs, and how Darkspere is to find it. What is absent comes from the environment; see README. */
 export type JoinSettings = {
@@ -114,7 +114,7 @@ export function settleServe(given: ServeSettings, environment: Environment): Ser
     publicUrl: publicUrl === null ? null : trimmed(publicUrl),
     signingSecrets: given.signingSecrets ?? list(environment.AGENT_SIGNING_SECRET),
     tokens: given.tokens ?? list(environment.AGENT_TOKEN),
-    toleranceSeconds: given.toleranceSeconds ?? 300,
+    toleranceSeconds: given.toleranceSeconds ?? TOLERANCE_SECONDS,
     drainMs: given.drainMs ?? 25_000,
     handleSignals: given.handleSignals ?? true,
   };

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { HealthState } from './health.ts';
 
-export const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a', 'webhook'] as const;
+const PROTOCOLS = ['envelope', 'openai', 'mcp', 'a2a', 'webhook'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 export type AgentStatus = 'registered' | 'active' | 'degraded' | 'disabled' | 'deactivated';

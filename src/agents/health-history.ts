@@ -3,7 +3,7 @@ import type { Sql } from '../database/pools.ts';
 import type { AgentStatus } from './agent.ts';
 
 export const HISTORY_STEP_MS = 300_000;
-export const WINDOWS = { '2h': 7_200_000, '24h': 86_400_000 } as const;
+const WINDOWS = { '2h': 7_200_000, '24h': 86_400_000 } as const;
 export type Window = keyof typeof WINDOWS;
 
 export type HealthPoint = {

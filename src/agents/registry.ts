@@ -79,7 +79,7 @@ export type Registry = {
   /** Agents of a type, as of the last look; `callsInProgress` is live. */
   agents(type: string): readonly Agent[];
   find(agentId: string): Agent | null;
-  /** Also one that has registered since the last look: who is not there is looked for in the table. Rejects as `refresh` does. */
+  /** Also one that has registered since the last look: one that is not there is looked for in the table. Rejects as `refresh` does. */
   findFresh(agentId: string): Promise<Agent | null>;
   /** Changes the snapshot ahead of the table: health that this process has just learned. */
   patch(agentId: string, health: Partial<HealthState & Pick<Agent, 'lastFailureAt'>>): void;

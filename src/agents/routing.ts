@@ -10,7 +10,7 @@ export type Wish = {
   readonly sticky: string | null;
   /** Agents that failed this turn already, or could not take it. */
   readonly exclude: Pick<ReadonlySet<string>, 'has'>;
-  /** False: nobody is tried who is in trouble, as long as somebody is well. */
+  /** False: nobody in trouble is tried, as long as somebody is well. */
   readonly trials?: boolean;
   /** Whose conversation it is: agents of other accounts are not asked. Absent or null: no account's. */
   readonly accountId?: string | null;

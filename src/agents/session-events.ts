@@ -41,8 +41,8 @@ const MOST_IN_LINE = 500;
 const GATHER_MS = 20;
 
 /**
- * Jobs end when they are in line, so that an agent that hangs holds no slot that a send needs. What is in line when the process dies
- * is not told.
+ * A job ends as soon as its notice is in line, so that an agent that hangs holds no slot that a send needs. What is in line when the process
+ * dies is not told.
  */
 export function createSessionEvents(deps: {
   readonly registry: Pick<Registry, 'findFresh'>;

@@ -6,7 +6,7 @@ import type { AgentStatus } from './agent.ts';
 import { noSuchAgent } from './registration.ts';
 
 /** Who says that an agent is draining, when it says so itself. */
-export const BY_ITSELF = 'agent';
+const BY_ITSELF = 'agent';
 
 /** New sessions go to others, while there are any; those that it has go on. Said again, only the reason changes. Throws `not_found`. */
 export async function drainAgent(sql: Sql, agentId: string, by: string, reason: string | null): Promise<void> {

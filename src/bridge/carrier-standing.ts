@@ -15,7 +15,7 @@ export type CarrierStanding = {
   notes(): string[];
 };
 
-export const HINDRANCES = ['unreachable', 'busy', 'setup'] as const satisfies readonly Trouble['hindrance'][];
+const HINDRANCES = ['unreachable', 'busy', 'setup'] as const satisfies readonly Trouble['hindrance'][];
 
 export function createCarrierStanding({
   logger,

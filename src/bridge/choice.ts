@@ -27,7 +27,7 @@ export async function choose(deps: ChoiceDeps, text: Inbound, choice: AgentChoic
     select * from agents_to_choose(${text.channel}, ${text.to}, ${text.from})`;
   const names = new Map(offered.toReversed().map((agent) => [bareWord(agent.name), agent]));
   if (choice.kind === 'word') return followWord(deps, text, choice.target, offered);
-  // Who has no choice means something else.
+  // Whoever has no choice means something else.
   if (names.size < 2) return false;
   if (choice.kind === 'list') {
     const mine = offered.find((agent) => agent.is_mine);

@@ -52,7 +52,7 @@ export type Refusal = 'own_number' | 'short_code' | 'alphanumeric_sender';
  * Why a sender gets no answer, or null. Answering our own numbers, short codes or alphanumeric senders would talk to
  * machines, in a circle and at our cost.
  */
-export function refusal(text: Inbound, ours: ReadonlySet<string>): Refusal | null {
+function refusal(text: Inbound, ours: ReadonlySet<string>): Refusal | null {
   if (ours.has(text.from)) return 'own_number';
   if (text.channel !== 'sms') return null;
   // A country code and four or five digits are a person's whole number in the Falklands, on Niue or St Helena.

@@ -11,8 +11,8 @@ export type TextPolicy = {
 
 const WHY_LATER = {
   quiet_hours: 'It is, or would be, night where the person lives.',
-  program_budget_spent: 'This key, or this person, has had as many texts as may be within 24 hours.',
-  sender_busy: 'Texts that nobody has asked for wait for this number for ten hours already.',
+  program_budget_spent: 'This key, or this person, has reached the limit for 24 hours.',
+  sender_busy: 'Ten hours of texts that nobody has asked for already wait for this number.',
 } as const;
 
 /** Says when to try again, in the message and as Retry-After. `freeAt` is a time of the database; `end`: what nothing was. */

@@ -1,4 +1,4 @@
-// `darkspere keys`: keys of programs that use the /v1 API.
+// `darkspere keys`: keys of programs that use the /v1 API, MCP or the MCP adapter.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ApiKey, addApiKey, listApiKeys, revokeApiKey } from '../security/api-keys.ts';
 import { SCOPES, type Scope } from '../security/principal.ts';

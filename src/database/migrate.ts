@@ -36,8 +36,8 @@ const LOCK_PAUSE_MS = 1_000;
 
 /**
  * Brings the database to this release: migrations in order, then graphile-worker's own, then functions and views.
- * Safe to call from any number of processes at once. The login must be allowed to create roles. `indexes`: which of those that
- * are missing are built, only those of small tables unless told otherwise.
+ * Safe to call from any number of processes at once. The login must be allowed to create roles, or have been granted ours. `indexes`:
+ * which of those that are missing are built, only those of small tables unless told otherwise.
  * Throws database_unreachable, database_version, schema_changed or schema_newer.
  */
 export async function migrate(

@@ -25,7 +25,7 @@ export type Pools = {
   close(): Promise<void>;
 };
 
-/** Connections per role; a process that does not play a part gives it 1. */
+/** Connections per role, at most: they are opened when they are needed. */
 export type PoolSizes = { web: number; worker: number; admin: number };
 
 /** Opened when somebody looks. */

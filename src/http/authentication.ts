@@ -55,7 +55,7 @@ function refuseAccounts(principal: Principal): void {
 }
 
 /** The name of the session cookie: two copies on one machine must not sign each other out, and cookies know no port. */
-export function cookieName(consoleUrl: string): string {
+function cookieName(consoleUrl: string): string {
   const { protocol, port } = new URL(consoleUrl);
   return protocol === 'https:' ? '__Host-darkspere' : `darkspere-${port === '' ? '80' : port}`;
 }
@@ -139,16 +139,20 @@ async function tried<T>(
 }
 
 /**
- * Counts a wrong key or token. After too many from one address throws `rate_limited`, and says when to come back. What is right is
- * never asked how many wrong ones came from there: many may share an address, and of 256 random bits nothing can be guessed.
+ * Counts a wrong key or token. After too many from one address throws `rate_limited`, and says when to come back. A right one is
+ * let in however many wrong ones came from its address: many may share one, and 256 random bits cannot be guessed.
  */
 export function noteGuess(request: FastifyRequest, guesses: GuessLimit, secret: string): void {
   const waitSeconds = guesses.waitSeconds(request.ip);
   guesses.noteWrong(request.ip, secret);
   if (waitSeconds === 0) return;
-  throw new DarkspereError('rate_limited', `Too many wrong keys or tokens from there. Try again in ${waitSeconds} s.`, {
-    facts: { retryAfterSeconds: waitSeconds },
-  });
+  throw new DarkspereError(
+    'rate_limited',
+    `Too many wrong keys or tokens from this address. Try again in ${waitSeconds} s.`,
+    {
+      facts: { retryAfterSeconds: waitSeconds },
+    },
+  );
 }
 
 /** Makes the server know its callers. */

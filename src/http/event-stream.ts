@@ -139,7 +139,7 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       unwatch?.();
       for (const { response } of clients) {
         response.end();
-        // Who does not read would not see the end either.
+        // Whoever does not read would not see the end either.
         response.socket?.destroySoon();
       }
     },

@@ -11,8 +11,9 @@ const OTHER_CREDENTIALS = {
   session: {
     type: 'apiKey',
     in: 'cookie',
-    name: 'darkspere',
-    description: 'The session of the console; what changes something needs `x-csrf-token` too.',
+    name: 'darkspere-8000',
+    description:
+      'The session of the console; what changes something needs `x-csrf-token` too. The name ends with the port of the console; over https it is `__Host-darkspere`.',
   },
   agentKey: {
     type: 'http',

@@ -43,7 +43,7 @@ export async function registrationRoutes(app: FastifyInstance, deps: Registratio
   await openApiRoutes(app, REGISTRATION);
   apiDocsRoutes(app, REGISTRATION.path);
 
-  /** An operator's key, or the secret, before anything else is looked at: only who has one may make us resolve names. */
+  /** An operator's key, or the secret, before anything else is looked at: only whoever has one may make us resolve names. */
   const admit = async (request: FastifyRequest): Promise<void> => {
     if (request.headers.authorization?.slice('Bearer '.length).startsWith(API_KEY_PREFIX)) {
       request.principal = await authenticate(request, { scope: 'write', agents: false, accounts: true });

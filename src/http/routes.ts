@@ -47,7 +47,7 @@ export type RouteDeclaration<
   readonly agents?: true | 'left';
   /** Keys of an account may call it too: it sees to it that they get and change what is the account's alone. */
   readonly accounts?: true;
-  /** Runs when the body is read and before it is checked: for who proves in it who they are. */
+  /** Runs when the body is read and before it is checked: for callers whose proof of who they are is in it. */
   readonly before?: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
   /** What does not fit is a 404: there is nothing at such an address. */
   readonly params?: P;

@@ -62,7 +62,7 @@ export function createServer(options: ServiceOptions): FastifyInstance {
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler((thrown: FastifyError | DarkspereError | Error, request, reply) => {
     const error = toDarkspereError(thrown);
-    // Whoever hung up is told nothing, and an agent that fails is told to who asked: neither is a fault of ours.
+    // Whoever hung up is told nothing, and an agent's failure is told to whoever asked: neither is a fault of ours.
     if (error.status >= 500 && !reply.raw.destroyed) {
       const facts = { service: options.name, trace: request.id, route: request.routeOptions.url, code: error.code };
       logger[error.code.startsWith('agent_') ? 'warn' : 'error'](

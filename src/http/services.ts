@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config.ts';
 import { DarkspereError } from '../errors.ts';
 
-export const SERVICES = {
+const SERVICES = {
   gateway: { variable: 'PORT' },
   mcpAdapter: { variable: 'MCP_ADAPTER_PORT' },
   agentRegistration: { variable: 'AGENT_REGISTRATION_PORT' },

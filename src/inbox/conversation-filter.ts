@@ -48,7 +48,7 @@ const TURN = "interval '15 minutes'";
 const WAIT = "interval '2 days'";
 
 /** The digits of a part of a number, or what else may be in an address. Throws invalid_request when nothing is left. */
-export function fragmentOf(phone: string): string {
+function fragmentOf(phone: string): string {
   const digits = phone.replace(/\D/g, '');
   if (digits !== '') return digits;
   throw new DarkspereError('invalid_request', 'phone must have digits in it, like 0142 or +1 555.', { param: 'phone' });

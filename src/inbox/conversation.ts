@@ -162,7 +162,7 @@ export const isDeferred = ({ sql }: Reader) => sql`exists (
   select from turns d where d.conversation_id = c.id and d.id >= id_at(now() - interval '1 day') and d.state = 'deferred')`;
 
 /** What matters most of what is true: nothing can be sent; a person has it; an answer is being made; texts wait; one comes later. */
-export function conversationState(
+function conversationState(
   row: Pick<ConversationRow, 'is_out' | 'takeover_by' | 'is_running' | 'is_held' | 'is_deferred' | 'waiting'>,
 ): ConversationState {
   if (row.is_out) return 'opted_out';

@@ -161,7 +161,7 @@ export function toMessage(row: MessageRow, turn: TurnRow | null, parts: readonly
   };
 }
 
-export function agentOf({ agent_id: id, agent_name: name }: Pick<TurnRow, 'agent_id' | 'agent_name'>): AgentRef | null {
+function agentOf({ agent_id: id, agent_name: name }: Pick<TurnRow, 'agent_id' | 'agent_name'>): AgentRef | null {
   return id === null ? null : { id, name: name ?? id };
 }
 

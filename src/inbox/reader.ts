@@ -21,8 +21,9 @@ const CANCELED = '57014';
 const LEAST_LIMIT_MS = 4_000;
 
 /**
- * The rows of a query; throws query_too_slow after the pool's statement timeout. PostgreSQL cancels whatever its connection runs when
- * the wish arrives: that of a client that has gone may meet the question that came after its own. Such a one is asked again.
+ * The rows of a query; throws query_too_slow after the pool's statement timeout. PostgreSQL cancels whatever a connection runs when
+ * the request to cancel arrives: made for a client that has gone, it may hit the question after that client's. One that was hit so is asked
+ * again.
  */
 export async function rowsOf<T extends object>(
   { sql, signal }: Pick<Reader, 'sql' | 'signal'>,

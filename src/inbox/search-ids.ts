@@ -65,7 +65,7 @@ export async function messagesByProviderId(reader: Reader, providerId: string): 
 
 /**
  * Messages before `before` that this code is about, newest first: of a part that did not arrive, or of a turn that ended with it.
- * What one agent failed with and another made good stands at its call alone, which no index leads to.
+ * An error of one agent that another made good is recorded with its call alone, which no index leads to.
  */
 export async function messagesByErrorCode(
   reader: Reader,

@@ -46,7 +46,7 @@ export type Shape = {
   readonly errorCode: string | null;
 };
 
-export function shapeOf(query: string): Shape {
+function shapeOf(query: string): Shape {
   const q = query.trim();
   const digits = q.replace(/\D/g, '');
   return {

@@ -26,7 +26,7 @@ export type Refusal = Extract<
 >;
 
 /**
- * From now on the agent is silent; a call that is under way is cancelled. Who has it already keeps it for longer.
+ * From now on the agent is silent; a call that is under way is cancelled. Whoever has it already keeps it for longer.
  * Throws not_found, or conversation_taken when somebody else has it.
  */
 export async function takeOver(sql: Sql, { conversationId, by }: Act, policy: OperatorPolicy): Promise<Takeover> {

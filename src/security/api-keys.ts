@@ -1,4 +1,4 @@
-// Keys of programs that use the /v1 API.
+// Keys of programs that use the /v1 API, MCP or the MCP adapter.
 import type { Sql } from '../database/pools.ts';
 import { DarkspereError } from '../errors.ts';
 import { isUuid } from '../ids.ts';

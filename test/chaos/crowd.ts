@@ -65,8 +65,6 @@ export function planOf({ seed, people, texts, durationMs }: CrowdOptions): Plann
   });
 }
 
-export type Crowd = ReturnType<typeof startCrowd>;
-
 /** Everybody begins to text. `done` resolves when all of it was answered 200, duplicates included. */
 export function startCrowd(options: CrowdOptions) {
   const { account, numbers, webhookUrl } = options;
@@ -153,4 +151,4 @@ export function startCrowd(options: CrowdOptions) {
   };
 }
 
-export const phoneOf = (person: number) => `+1556${String(person).padStart(7, '0')}`;
+const phoneOf = (person: number) => `+1556${String(person).padStart(7, '0')}`;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { type DemoAgent, startDemoAgent } from '../../examples/demo-agent/agent.ts';
+import { type DemoAgent, startDemoAgent } from '../../examples/demo-agent/server.ts';
 import {
   type Call,
   CONVERSATION,

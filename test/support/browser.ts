@@ -17,7 +17,7 @@ export type WindowOptions = {
   readonly reducedMotion?: boolean;
 };
 
-export const WIDE = { width: 1280, height: 800 } as const;
+const WIDE = { width: 1280, height: 800 } as const;
 /** As the phones that most people have. */
 export const NARROW = { width: 390, height: 844 } as const;
 /** For whatever a test waits for on a page; machines that run tests are busy. */
@@ -33,7 +33,7 @@ after(async () => {
 });
 
 /** The browser of this test file. */
-export function openBrowser(): Promise<Browser> {
+function openBrowser(): Promise<Browser> {
   launched ??= launchChromium();
   return launched;
 }

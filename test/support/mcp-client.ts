@@ -22,7 +22,6 @@ export type Told = {
   readonly text: string;
   readonly result: CallToolResult;
 };
-export type McpProgram = Awaited<ReturnType<typeof connectMcp>>;
 
 /** Connects with a key. */
 export async function connectMcp(url: string, key: string, mode: VersionNegotiationMode = ERAS['2026-07-28']!) {

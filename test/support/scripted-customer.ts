@@ -124,6 +124,6 @@ export type TestLine = Awaited<ReturnType<typeof startLine>>;
 
 export const AUTHORIZATION = `Basic ${Buffer.from(`${ACCOUNT}:${TOKEN}`).toString('base64')}`;
 
-export const isStatus = (hit: Hit): boolean => hit.path.startsWith('/status');
+const isStatus = (hit: Hit): boolean => hit.path.startsWith('/status');
 export const statusesOf = (hits: readonly Hit[]): (string | undefined)[] =>
   hits.filter(isStatus).map((hit) => hit.form.MessageStatus);

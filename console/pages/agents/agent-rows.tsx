@@ -173,7 +173,7 @@ function Calls({ agent }: { agent: Agent }) {
 }
 
 /** Why it is as it is, in the words of who said it. */
-export function reasonOf({ disabled, draining, status }: Agent): string | null {
+function reasonOf({ disabled, draining, status }: Agent): string | null {
   if (status === 'deactivated') return null;
   if (disabled) return `${disabled.reason} (${disabled.by})`;
   if (!draining) return null;

@@ -10,6 +10,7 @@ import { useFailure } from '../../parts/failure.ts';
 import { PanelEmpty, PanelError, PanelLoading, StaleNote } from '../../parts/panel-states.tsx';
 import { StateLabel } from '../../parts/state-label.tsx';
 import { Ago } from '../../parts/time.tsx';
+import { WindowChoice } from '../../parts/window-choice.tsx';
 import { CallList } from './calls.tsx';
 import { Controls } from './controls.tsx';
 import { Facts } from './facts.tsx';
@@ -152,18 +153,11 @@ function History({ id }: { id: string }) {
         <h2 id="history-title" className="text-large font-semibold">
           Over time
         </h2>
-        <nav aria-label="Time shown" className="flex shrink-0 rounded-md border border-line bg-sunk p-0.5">
-          {WINDOWS.map(({ value, label }) => (
-            <Link
-              key={value}
-              href={value === '2h' ? `/agents/${id}` : `/agents/${id}?window=${value}`}
-              aria-current={value === window ? 'true' : undefined}
-              className={`rounded-sm px-2.5 py-0.5 font-medium whitespace-nowrap pointer-coarse:py-2 ${value === window ? 'bg-raised text-ink shadow-[0_0_0_1px_var(--color-line)]' : 'text-ink-2 hover:text-ink'}`}
-            >
-              {label}
-            </Link>
-          ))}
-        </nav>
+        <WindowChoice
+          windows={WINDOWS}
+          current={window}
+          href={(value) => (value === '2h' ? `/agents/${id}` : `/agents/${id}?window=${value}`)}
+        />
       </div>
       {health.data ? (
         <div className={health.isPlaceholderData ? 'opacity-60' : ''}>

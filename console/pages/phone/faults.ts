@@ -157,7 +157,7 @@ export function otherTroubles(faults: readonly Fault[]): Trouble[] {
     }));
 }
 
-export function isArmed({ left }: Fault): boolean {
+function isArmed({ left }: Fault): boolean {
   return left !== 0;
 }
 

@@ -4,8 +4,8 @@ import { type About, type Meeting, meetByGet, met, none } from './meeting.ts';
 import { headersOf, urlOf, webhookSettings } from './webhook.ts';
 
 /**
- * A webhook has no question but the person's: whatever is posted starts its workflow. How it is shows in a GET of the address; most take
- * POST only, which is an answer too. Never throws.
+ * A webhook has no question but the person's: whatever is posted starts its workflow. So a GET of the address shows how
+ * it is; most take POST only, which is an answer too. Never throws.
  */
 export async function meetWebhook(approach: Approach, http: Dispatcher, about: About): Promise<Meeting> {
   if (about === 'capabilities') return { outcome: none('a webhook does not say what it can do'), status: null };

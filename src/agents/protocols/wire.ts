@@ -17,7 +17,7 @@ export const MAX_MEDIA = 10;
 
 /** What is kept of a call: characters of the question, bytes of the answer. */
 export const KEPT_REQUEST = 8_192;
-export const KEPT_RESPONSE = 2_048;
+const KEPT_RESPONSE = 2_048;
 const MAX_RETRY_AFTER_MS = 30_000;
 
 export type Exchanged = { readonly answer: PostAnswer | Failed; readonly exchange: AgentExchange };
@@ -122,7 +122,7 @@ export function saysLittle({ code }: Failed): boolean {
 }
 
 /** Retry-After in milliseconds, at most 30 s: an agent must not decide to be out for a day. */
-export function retryAfterMs(headers: IncomingHttpHeaders, now: Date): number | null {
+function retryAfterMs(headers: IncomingHttpHeaders, now: Date): number | null {
   const text = headers['retry-after'];
   if (typeof text !== 'string') return null;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();

@@ -11,7 +11,7 @@ import { openOwnership } from './ownership.ts';
 import { type Entry, encodeRecord, type Found, scanRecords } from './record.ts';
 
 export type { Segment } from './journal.ts';
-export type { Entry, Found } from './record.ts';
+export type { Entry } from './record.ts';
 
 export type Spool = {
   /** Durable when it resolves. Throws `storage_unavailable` when it is full or the disk does not take it. */
@@ -24,7 +24,7 @@ export type Spool = {
   readonly isFull: boolean;
   /** Takes over what processes that are gone have left. */
   adopt(): Promise<void>;
-  /** True once it is known of everybody who has left something here whether they live. */
+  /** True once it is known of every process that has left something here whether it lives. */
   readonly isDecided: boolean;
   /** The oldest file to be drained, or null. A file in use is ended first. */
   next(): Promise<Segment | null>;

@@ -44,7 +44,7 @@ function fits({ match }: AnyRule, { from, to, body }: Subject): boolean {
   return match.body === undefined || body.includes(match.body);
 }
 
-/** Chosen by the seed, the fault, the pair and the ordinal. Who has no ordinal is chosen by plain chance. */
+/** Chosen by the seed, the fault, the pair and the ordinal. Without an ordinal, by plain chance. */
 function isChosen(name: FaultName, { rule, seed }: Live, subject: Subject): boolean {
   if (rule.ratio === undefined) return true;
   if (subject.ordinal === 0) return Math.random() < rule.ratio;

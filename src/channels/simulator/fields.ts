@@ -30,7 +30,7 @@ export function mediaPath(accountSid: string, messageSid: string, index: number)
   return `/${API_VERSION}/Accounts/${accountSid}/Messages/${messageSid}/Media/${mediaSid}`;
 }
 
-/** Who has only a user id is named by ExternalUserIdentifier, and has no number in WaId. */
+/** Whoever has only a user id is named by ExternalUserIdentifier, and has no number in WaId. */
 function whatsAppFields(person: string): Fields {
   const named = { ProfileName: 'Somebody', ChannelPrefix: 'whatsapp' };
   if (person.startsWith('+')) return { ...named, WaId: person.slice(1) };

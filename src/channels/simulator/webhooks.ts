@@ -166,7 +166,7 @@ export function createWebhooks(options: { authToken: string; timeoutMs: number; 
 
   return {
     post: (url, fields, onAttempt = () => {}) =>
-      // Who waits for a connection of ours is not late yet: the time of a post begins when it may start.
+      // A post that waits for a connection of ours is not late yet: the time of a post begins when it may start.
       gate.pass(URL.parse(url)?.origin ?? '', () => postWithRetries(url, fields, onAttempt)),
     async close() {
       closed = true;

@@ -17,7 +17,7 @@ export function onChannelOf(theirs: string, ours: string): string {
   return isWhatsApp(theirs) && !isWhatsApp(ours) ? PREFIX + ours : ours;
 }
 
-/** A business-scoped user id: who has a user name may have no number to show. */
+/** A business-scoped user id: whoever has a user name may have no number to show. */
 export const USER_ID = /^[A-Z]{2}(?:\.[A-Za-z0-9]{1,128}){1,2}$/;
 
 const WINDOW_MS = 24 * 3_600_000;

@@ -76,7 +76,7 @@ function withoutSecrets(link: string): string {
 }
 
 /** What an answer, or the lack of one, says about the message. Pure. */
-export function outcomeOf(answer: Answer): SendOutcome {
+function outcomeOf(answer: Answer): SendOutcome {
   const { status } = answer;
   if (answer.failure === WITHHELD) return { kind: 'withheld' };
   if (status === null) return answer.left ? lost(answer) : notSent(answer);

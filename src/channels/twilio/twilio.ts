@@ -11,7 +11,7 @@ import { sendPart } from './send.ts';
 import { bodyHasDigest, signatureIsValid, signedBodyDigest } from './signature.ts';
 import { readStatus } from './status.ts';
 
-export const TWILIO_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 15_000, bodyMs: 15_000 };
+const TWILIO_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 15_000, bodyMs: 15_000 };
 
 export type TwilioOptions = {
   readonly accountSid: string;

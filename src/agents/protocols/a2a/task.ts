@@ -117,7 +117,7 @@ export function outcomeOf(progress: Progress): AgentOutcome {
     case TaskState.TASK_STATE_CANCELED:
       return failed('agent_said_error', `The task ended as ${TaskState[progress.state]}.`);
     default:
-      return failed('agent_contract', 'The task has no state in which anything follows.');
+      return failed('agent_contract', 'The task is in a state that neither ends it nor asks anything.');
   }
 }
 

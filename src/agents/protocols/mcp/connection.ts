@@ -97,8 +97,8 @@ function roleOf(init: RequestInit): Role {
 }
 
 /**
- * Connects, in the era that is known or in the one the server speaks. Where the question which one it speaks is all that went
- * wrong (some servers answer the probe with nonsense), the old way is tried once.
+ * Connects, in the era that is known or in the one the server speaks. Where asking which one it speaks is all that went wrong
+ * (some servers answer the probe with nonsense), the old way is tried once.
  */
 export async function connect(
   call: Approach,

@@ -7,8 +7,8 @@ import { choosePlan, failureOf, knownPlan, listTools } from './mcp.ts';
 import { mcpSettings } from './settings.ts';
 
 /**
- * The handshake of a call without the call: `server/discover`, or `initialize` where a server is older. About its capabilities
- * the tool is found too that texts would go to. Never throws.
+ * The handshake of a call without the call: `server/discover`, or `initialize` where a server is older. Asked about its
+ * capabilities, it also finds the tool that texts would go to. Never throws.
  */
 export function meetMcp(approach: Approach, http: Dispatcher, about: About): Promise<Meeting> {
   const wire = openMcpWire(approach, http);
