@@ -141,7 +141,7 @@ export async function agentPlay(db: TestDatabase): Promise<Play<Scene>> {
       const row = { name, endpoint_url: 'http://127.0.0.1:9/', api_key_hash: someKey(), secrets: someKey(), ...state };
       const [added] = await db.admin<{ id: string }[]>`insert into agent_registry ${db.admin(row)} returning id`;
       const scene = { id: added!.id, name };
-      for (const step of steps) await ACTS[step].run(scene, db.pools[ACTS[step].as]);
+      for (const step of steps) await ACTS[step].run(scene, db.pools[ACTS[step].as], 0);
       return scene;
     };
   }

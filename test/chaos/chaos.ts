@@ -17,7 +17,7 @@ import { type RunResult, run } from './run.ts';
 
 /** Everything a run can need after its last fault: unknown parts have their minute, and some need a second look. */
 const SETTLE_MS = 240_000;
-/** A minute for each of the two plays. */
+/** A minute or two for each play. */
 const THREES = 2_000;
 /** Violations of each rule. */
 const SHOWN = 5;
@@ -81,7 +81,9 @@ async function checkStatements(): Promise<boolean> {
     say(`${runs} sequences of statements`);
     await onDatabase((db) => checkInterleavings(db, { runs, seed }));
     if (values.meetings) {
-      await onDatabase(async (db) => checkMeetings(db, await mailboxPlay(db)));
+      for (const isLimited of [false, true]) {
+        await onDatabase(async (db) => checkMeetings(db, await mailboxPlay(db, isLimited)));
+      }
       await onDatabase(async (db) => checkMeetings(db, await agentPlay(db)));
     }
     return true;

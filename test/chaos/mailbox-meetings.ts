@@ -14,40 +14,52 @@ import {
   type TurnEnd,
   tellToWait,
 } from '../../src/bridge/store.ts';
-import { endTakeover, handBack, sendAsOperator, takeOver } from '../../src/inbox/takeover.ts';
+import { endTakeover, handBack, type OperatorPolicy, sendAsOperator, takeOver } from '../../src/inbox/takeover.ts';
 import { bridgeOf, inbound, OURS, reply, sendRecord, somebody } from '../support/bridge.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { newSid } from '../support/signed-webhook.ts';
 import { type Act, type Play, verdictOf } from './meetings.ts';
 
+type Policy = OperatorPolicy & { readonly quietMs: number; readonly maxTexts: number };
+
 /** A conversation, and what those who act on it hold in their hands. */
 type Scene = {
+  readonly policy: Policy;
   readonly phone: string;
   readonly id: string;
   readonly agent: string;
+  /** When it was made, by the database's clock: webhooks came after it, one after the other. */
+  at: string | null;
   token: number;
   turn: Turn | null;
   /** Parts that have a job. */
   due: string[];
+  /** The same of their conversation with another number of ours, when there is one. */
+  dueThere: string[];
   claimed: ClaimedPart | null;
   /** At the carrier. */
   taken: { readonly part_id: string; readonly provider_id: string } | null;
 };
 
 const POOL = 'a pool that is gone';
-const POLICY = { optOutScope: null, pacing: false, takeoverMinutes: 30, quietMs: 0, maxTexts: 50 };
+const PLAIN: Policy = { optOutScope: null, pacing: false, takeoverMinutes: 30, quietMs: 0, maxTexts: 50 };
+/** All numbers in one messaging service, and all that leaves in the limits of a campaign. */
+const LIMITED: Policy = { ...PLAIN, optOutScope: 'MG0123456789abcdef0123456789abcdef', pacing: true };
+/** Another number of ours. */
+const OURS_TOO = '+15550001112';
 const IN_TEN_MINUTES = new Date(Date.now() + 600_000);
 const SILENT = { kind: null, body: null, parts: [] } as const;
 
 const parts = (text: string) => JSON.stringify([{ text, segments: 1 }]);
 
-function keyword(word: 'stop' | 'start' | 'help' | 'reset'): Act<Scene> {
+function keyword(word: 'stop' | 'start' | 'help' | 'reset', to = OURS): Act<Scene> {
   return {
     as: 'web',
-    async run({ phone }, sql) {
+    async run({ phone, policy, at }, sql, place) {
       await sql`
-        select from apply_keyword('sms', ${newSid()}, ${OURS}, ${phone}, ${word}, ${word}, null, ${word}, ${parts(word)}::text::json,
-          null, false, null, null)`;
+        select from apply_keyword('sms', ${newSid()}, ${to}, ${phone}, ${word}, ${word}, ${policy.optOutScope}, ${word},
+          ${parts(word)}::text::json, null, ${policy.pacing},
+          ${at}::text::timestamptz + ${place} * interval '1 us', null)`;
     },
   };
 }
@@ -55,9 +67,9 @@ function keyword(word: 'stop' | 'start' | 'help' | 'reset'): Act<Scene> {
 function ends(how: Partial<TurnEnd> = {}): Act<Scene> {
   return {
     as: 'worker',
-    async run({ turn, agent }, sql) {
+    async run({ turn, agent, policy }, sql) {
       if (turn === null) return;
-      const [ended] = await finishTurns(sql, [{ ...reply(turn, ['one', 'two']), agent_id: agent, ...how }], POLICY);
+      const [ended] = await finishTurns(sql, [{ ...reply(turn, ['one', 'two']), agent_id: agent, ...how }], policy);
       return ended && { ...ended, sendNow: ended.sendNow !== null };
     },
   };
@@ -66,10 +78,10 @@ function ends(how: Partial<TurnEnd> = {}): Act<Scene> {
 function records(news: Pick<SendRecord, 'state'> & Partial<SendRecord>): Act<Scene> {
   return {
     as: 'worker',
-    async run({ claimed }, sql) {
+    async run({ claimed, policy }, sql) {
       if (claimed === null) return;
       const provider_id = news.state === 'accepted' ? newSid() : null;
-      await recordSends(sql, [sendRecord(claimed, { ...news, provider_id, run_at_ms: 5_000 })], null);
+      await recordSends(sql, [sendRecord(claimed, { ...news, provider_id, run_at_ms: 5_000 })], policy.optOutScope);
     },
   };
 }
@@ -77,51 +89,53 @@ function records(news: Pick<SendRecord, 'state'> & Partial<SendRecord>): Act<Sce
 function reports(state: 'delivered' | 'undelivered', opted_out = false): Act<Scene> {
   return {
     as: 'web',
-    run: async ({ taken }, sql) =>
-      taken && applyStatuses(sql, [{ ...taken, state, error_code: null, opted_out }], null),
+    run: async ({ taken, policy }, sql) =>
+      taken && applyStatuses(sql, [{ ...taken, state, error_code: null, opted_out }], policy.optOutScope),
   };
 }
 
 function posts(key: 'late' | 'own'): Act<Scene> {
   return {
     as: 'web',
-    async run({ id, agent, turn }, sql) {
+    async run({ id, agent, turn, policy }, sql) {
       const inReplyTo = key === 'late' ? (turn?.requestId ?? null) : null;
       const [row] = await sql<{ verdict: string }[]>`
-        select verdict from post_message(${agent}, ${id}, ${inReplyTo}, ${key}, 'posted', ${parts('posted')}::text::json, null, null, false)`;
+        select verdict from post_message(${agent}, ${id}, ${inReplyTo}, ${key}, 'posted', ${parts('posted')}::text::json, null,
+          ${policy.optOutScope}, ${policy.pacing})`;
       return row!.verdict;
     },
   };
 }
 
 function takes(by: string): Act<Scene> {
-  return { as: 'web', run: ({ id }, sql) => verdictOf(takeOver(sql, { conversationId: id, by }, POLICY)) };
+  return { as: 'web', run: ({ id, policy }, sql) => verdictOf(takeOver(sql, { conversationId: id, by }, policy)) };
 }
 
 const ACTS = {
   'a text': {
     as: 'web',
-    async run({ phone }, sql) {
-      const [taken] = await ingestTexts(sql, [{ ...inbound(phone, 'more'), refused: null }], POLICY);
+    async run({ phone, policy }, sql) {
+      const [taken] = await ingestTexts(sql, [{ ...inbound(phone, 'more'), refused: null }], policy);
       return taken?.refused;
     },
   },
   STOP: keyword('stop'),
   START: keyword('start'),
+  'STOP to the other number': keyword('stop', OURS_TOO),
   HELP: keyword('help'),
   RESET: keyword('reset'),
   USE: {
     as: 'web',
-    async run({ phone, agent }, sql) {
+    async run({ phone, agent, policy }, sql) {
       await sql`
-        select apply_choice('sms', ${newSid()}, ${OURS}, ${phone}, 'use it', ${agent}, 'chat', null, 'it is', ${parts('it is')}::text::json,
-          false)`;
+        select apply_choice('sms', ${newSid()}, ${OURS}, ${phone}, 'use it', ${agent}, 'chat', ${policy.optOutScope}, 'it is',
+          ${parts('it is')}::text::json, ${policy.pacing})`;
     },
   },
   'a start': {
     as: 'worker',
-    async run({ id, token }, sql) {
-      const [started] = await startTurns(sql, [{ conversationId: id, token }], POLICY);
+    async run({ id, token, policy }, sql) {
+      const [started] = await startTurns(sql, [{ conversationId: id, token }], policy);
       return started?.kind === 'turn' ? started.turn.texts.map(({ body }) => body) : started;
     },
   },
@@ -132,15 +146,21 @@ const ACTS = {
   'an interruption': ends({ state: 'interrupted', ...SILENT }),
   'wait a moment': {
     as: 'worker',
-    async run({ turn }, sql) {
+    async run({ turn, policy }, sql) {
       const notice = { body: 'wait', parts: [{ text: 'wait', segments: 1 }] };
-      return turn !== null && (await tellToWait(sql, turn, notice, POLICY)) !== null;
+      return turn !== null && (await tellToWait(sql, turn, notice, policy)) !== null;
     },
   },
   'a job given back': { as: 'worker', run: ({ id, token }, sql) => giveBack(sql, { conversationId: id, token }, 0) },
   'a claim': {
     as: 'worker',
-    run: async ({ due }, sql) => (await claimParts(sql, due, null, POOL)).map((part) => part?.attempts),
+    run: async ({ due, policy }, sql) =>
+      (await claimParts(sql, due, policy.optOutScope, POOL)).map((part) => part?.attempts),
+  },
+  'a claim at the other number': {
+    as: 'worker',
+    run: async ({ dueThere, policy }, sql) =>
+      (await claimParts(sql, dueThere, policy.optOutScope, POOL)).map((part) => part?.attempts),
   },
   accepted: records({ state: 'accepted' }),
   refused: records({ state: 'queued', error_code: '20429' }),
@@ -154,8 +174,8 @@ const ACTS = {
   'a takeover by another': takes('Bo'),
   'an operator’s word': {
     as: 'web',
-    run: ({ id }, sql) =>
-      verdictOf(sendAsOperator(sql, { conversationId: id, by: 'Ida', text: 'Ida.', idempotencyKey: 'k' }, POLICY)),
+    run: ({ id, policy }, sql) =>
+      verdictOf(sendAsOperator(sql, { conversationId: id, by: 'Ida', text: 'Ida.', idempotencyKey: 'k' }, policy)),
   },
   'handing back': { as: 'web', run: ({ id }, sql) => verdictOf(handBack(sql, { conversationId: id, by: 'Ida' })) },
   'a look at a takeover': { as: 'worker', run: ({ id }, sql) => endTakeover(sql, id) },
@@ -163,16 +183,36 @@ const ACTS = {
   'an agent’s own text': posts('own'),
   'the end of a 202': {
     as: 'worker',
-    run: async ({ turn }, sql) => turn !== null && closeDeferred(sql, turn.turnId, false),
+    run: async ({ turn, policy }, sql) => turn !== null && closeDeferred(sql, turn.turnId, policy.pacing),
   },
 } satisfies Readonly<Record<string, Act<Scene>>>;
 
-export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
-  const bridge = bridgeOf(db);
+/** On a number by itself without pacing, or on one with everything that limits what leaves. */
+export async function mailboxPlay(db: TestDatabase, isLimited = false): Promise<Play<Scene>> {
+  const policy = isLimited ? LIMITED : PLAIN;
+  const bridge = bridgeOf(db, policy);
   const [row] = await db.admin<{ id: string }[]>`
     insert into agent_registry (name, endpoint_url, api_key_hash, secrets)
     values ('an agent', 'http://127.0.0.1:9/', uuid_send(new_id()), '') returning id`;
   const agent = row!.id;
+
+  if (isLimited) {
+    const { admin } = db;
+    const [brand] = await admin`insert into brands (name, daily_segments) values ('a brand', 1000000) returning id`;
+    const [campaign] = await admin`
+      insert into campaigns (name, brand_id, segments_per_minute) values ('a campaign', ${brand!.id}, 1000000) returning id`;
+    for (const address of [OURS, OURS_TOO]) {
+      const number = { address, campaign_id: campaign!.id, segments_per_second: 1000 };
+      await admin`insert into phone_numbers ${admin(number)} on conflict (address) do update set
+        campaign_id = excluded.campaign_id, segments_per_second = excluded.segments_per_second`;
+    }
+  }
+
+  /** An answer that waits in their conversation with the other number. */
+  const answeredThere = async (phone: string) => {
+    const { conversationId } = (await bridge.arrive(phone, 'hello', { to: OURS_TOO }))!;
+    await bridge.finish([reply((await bridge.start(conversationId))!, ['there'])]);
+  };
 
   const begin = async (scene: Scene) => {
     scene.turn = await bridge.start(scene.id);
@@ -192,17 +232,35 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
     return async () => {
       // The jobs that are left in the end are those of this scene.
       await db.admin`delete from graphile_worker._private_jobs`;
+      await db.admin`truncate sender_pacing, pacing_windows`;
       const phone = somebody();
+      if (isLimited) await answeredThere(phone);
       const { conversationId: id } = (await bridge.arrive(phone, 'first'))!;
-      const scene: Scene = { phone, id, agent, token: 0, turn: null, due: [], claimed: null, taken: null };
+      const scene: Scene = {
+        policy,
+        phone,
+        id,
+        agent,
+        at: null,
+        token: 0,
+        turn: null,
+        due: [],
+        dueThere: [],
+        claimed: null,
+        taken: null,
+      };
       for (const step of steps) {
         if (typeof step === 'function') await step(scene);
-        else await ACTS[step].run(scene, db.pools[ACTS[step].as]);
+        else await ACTS[step].run(scene, db.pools[ACTS[step].as], 0);
       }
-      const [now] = await db.admin<{ token: number; due: string[] }[]>`
-        select token, array(
-          select p.id from graphile_worker._private_jobs j join outbound_parts p on p.id = (j.payload ->> 'p')::uuid
-          where j.key = 'send:' || p.id order by p.position) as due
+      const [now] = await db.admin<{ at: string; token: number; due: string[]; dueThere: string[] }[]>`
+        with due as (
+          select p.id, p.position, p.conversation_id = ${id} as is_here
+          from graphile_worker._private_jobs j join outbound_parts p on p.id = (j.payload ->> 'p')::uuid
+          where j.key = 'send:' || p.id
+        )
+        select clock_timestamp()::text as at, token, array(select id from due where is_here order by position) as due,
+          array(select id from due where not is_here order by position) as "dueThere"
         from conversations where id = ${id}`;
       return Object.assign(scene, now);
     };
@@ -238,7 +296,7 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
         select c.token, c.epoch, c.last_seq, c.done_seq, c.out_seq, c.out_head, c.running_turn is not null as runs, c.takeover_by,
           c.attempts, c.interrupts, c.first_pending_at is not null as waits, c.session_id is not null as has_session,
           c.outage_told_at is not null as was_told, cardinality(c.answered_at) as answers,
-          (select state from consents k where k.their_address = c.their_address) as consent,
+          array(select state from consents k where k.their_address = c.their_address order by scope) as consents,
           array(select concat_ws(' ', state, from_seq, to_seq, epoch, error_code, reply_id is not null, ended_at is not null)
             from turns where conversation_id = c.id order by id) as turns,
           array(select concat_ws(' ', direction, kind, seq, body, refused)
@@ -249,7 +307,13 @@ export async function mailboxPlay(db: TestDatabase): Promise<Play<Scene>> {
             from agent_sessions where conversation_id = c.id order by id) as sessions,
           array(select concat_ws(' ', split_part(j.key, ':', 1), p.position, j.payload ->> 't',
               j.run_at > j.updated_at + interval '1 s')
-            from graphile_worker._private_jobs j left join outbound_parts p on p.id = (j.payload ->> 'p')::uuid order by 1) as jobs
+            from graphile_worker._private_jobs j left join outbound_parts p on p.id = (j.payload ->> 'p')::uuid order by 1) as jobs,
+          array(select concat_ws(' ', o.our_address, p.position, p.state, p.error_code, p.attempts, p.recalled)
+            from outbound_parts p join conversations o on o.id = p.conversation_id
+            where o.their_address = c.their_address and o.id <> c.id order by p.position) as parts_there,
+          (select json_agg(w) from (
+            select sum(taken)::int as taken, sum(planned)::int as planned
+            from pacing_windows group by holder order by holder) w) as limits
         from conversations c where c.id = ${id}`;
       return known;
     },

@@ -13,9 +13,10 @@ describe('statements at the same moment are as one after the other', () => {
   after(() => db.drop());
 
   async function some<Scene>(play: Play<Scene>): Promise<void> {
-    for (const size of [2, 3] as const) await checkSome(db, play, { size, numRuns: 75 });
+    for (const size of [2, 3] as const) await checkSome(db, play, { size, numRuns: 50 });
   }
 
   test('on a conversation', async () => some(await mailboxPlay(db)));
+  test('on one whose number has a campaign and a messaging service', async () => some(await mailboxPlay(db, true)));
   test('on an agent', async () => some(await agentPlay(db)));
 });

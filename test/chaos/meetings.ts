@@ -8,8 +8,14 @@ import type { Sql } from '../../src/database/pools.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
 
-/** What is done to a scene, on a connection of its role's pool or the one that holds a transaction open; gives what its caller is told. */
-export type Act<Scene> = { readonly as: 'web' | 'worker'; run(scene: Scene, sql: Sql): Promise<unknown> };
+/**
+ * What is done to a scene, on a connection of its role's pool or the one that holds a transaction open; gives what its caller is
+ * told. `place`: how many began before it, whichever is through first.
+ */
+export type Act<Scene> = {
+  readonly as: 'web' | 'worker';
+  run(scene: Scene, sql: Sql, place: number): Promise<unknown>;
+};
 
 export type Play<Scene> = {
   /** Where acts meet. */
@@ -42,25 +48,28 @@ function ordersOf<T>(all: readonly T[]): T[][] {
 /** Rejects when what comes of a meeting comes of its acts in no order. */
 export async function checkMeeting<Scene>(db: TestDatabase, play: Play<Scene>, meeting: Meeting): Promise<void> {
   const acts = meeting.acts.map((name) => play.acts[name]!);
-  const act = ({ as, run }: Act<Scene>, scene: Scene) => run(scene, db.pools[as]).catch(String);
+  const act = (place: number, scene: Scene) => {
+    const { as, run } = acts[place]!;
+    return run(scene, db.pools[as], place).catch(String);
+  };
 
   const inOrder = async (order: readonly number[]) => {
     const scene = await play.scenes[meeting.scene]!();
     const said: unknown[] = [];
-    for (const i of order) said[i] = await act(acts[i]!, scene);
+    for (const place of order) said[place] = await act(place, scene);
     return { said, left: await play.left(scene) };
   };
 
   const atOnce = async () => {
     const scene = await play.scenes[meeting.scene]!();
-    const [first, ...others] = acts as [Act<Scene>, ...Act<Scene>[]];
+    const first = acts[0]!;
     const under: Promise<unknown>[] = [];
     let said: unknown;
     let through = 0;
     await db.pools[first.as].begin(async (tx) => {
-      said = await first.run(scene, tx as unknown as Sql);
-      for (const other of others) {
-        under.push(act(other, scene).finally(() => through++));
+      said = await first.run(scene, tx as unknown as Sql, 0);
+      for (let place = 1; place < acts.length; place++) {
+        under.push(act(place, scene).finally(() => through++));
         await until(async () => through + (await waiting(db)) >= under.length, { intervalMs: 1 });
       }
     });
@@ -69,7 +78,7 @@ export async function checkMeeting<Scene>(db: TestDatabase, play: Play<Scene>, m
 
   const met = await atOnce();
   const orders: unknown[] = [];
-  for (const order of ordersOf(acts.map((_, i) => i))) {
+  for (const order of ordersOf([...acts.keys()])) {
     const one = await inOrder(order);
     if (isDeepStrictEqual(met, one)) return;
     orders.push({ order, ...one });
