@@ -1498,11 +1498,11 @@ begin
     return;
   end if;
   insert into pacing_windows as w (holder, starts_at, taken, planned)
-  select p_holder, window_at(p_at, p_daily, n), share * p_taken, greatest(0, share * p_planned)
+  select p_holder, window_at(p_at, p_daily, n), greatest(0, share * p_taken), greatest(0, share * p_planned)
   from generate_series(0, n_windows - 1) n
   on conflict (holder, starts_at) do update set
-    taken = w.taken + share * p_taken,
-    -- The limits may have been changed since it was planned.
+    -- The limits may have been changed since it was counted.
+    taken = greatest(0, w.taken + share * p_taken),
     planned = greatest(0, w.planned + share * p_planned);
 end $function$;
 
@@ -3017,7 +3017,8 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts,
+      array_agg(place order by place, n) as replies
     from part group by our_address, is_bulk
   ), sender as materialized (
     -- One row per sender is locked here, so reservations of several processes line up.
@@ -3645,8 +3646,8 @@ declare
   free_at timestamptz;
   taken_until timestamptz;
   first_at timestamptz;
-  is_late boolean;
-  part_segments int;
+  fits_at timestamptz;
+  late_reply int;
   times timestamptz[];
 begin
   if not p_pacing then
@@ -3663,9 +3664,9 @@ begin
   end if;
 
   for l in
-    select t.our_address, t.is_bulk, t.segments, t.parts, n.campaign_id,
+    select t.our_address, t.is_bulk, t.segments, t.parts, t.replies, n.campaign_id,
       coalesce(n.segments_per_second, 1)::double precision as rate
-    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[])
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[], replies int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
   loop
@@ -3678,6 +3679,7 @@ begin
 
     first_at := free_at;
     times := null;
+    late_reply := null;
     taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
@@ -3685,14 +3687,18 @@ begin
       taken_until := least(free_at,
         greatest(first_at, latest_at + (select max(n) from unnest(l.parts) n) / l.rate * interval '1 second'));
     else
-      foreach part_segments in array l.parts loop
-        free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
-        times := times || free_at;
-        is_late := free_at > latest_at;
-        free_at := free_at + part_segments / l.rate * interval '1 second';
-        continue when is_late;
+      for n in 1 .. cardinality(l.parts) loop
+        if late_reply is null or late_reply <> coalesce(l.replies[n], 0) then
+          fits_at := windows_from(l.campaign_id, l.parts[n], l.is_bulk, l.is_bulk, free_at);
+        end if;
+        times := times || fits_at;
+        if fits_at > latest_at then
+          late_reply := coalesce(l.replies[n], 0);
+          continue;
+        end if;
         perform count_in_windows(
-          l.campaign_id, part_segments, l.is_bulk, times[cardinality(times)], (not l.is_bulk)::int, l.is_bulk::int);
+          l.campaign_id, l.parts[n], l.is_bulk, fits_at, (not l.is_bulk)::int, l.is_bulk::int);
+        free_at := fits_at + l.parts[n] / l.rate * interval '1 second';
         taken_until := free_at;
       end loop;
     end if;
@@ -4345,6 +4351,13 @@ AS $function$
   order by m.seq
 $function$;
 
+CREATE OR REPLACE FUNCTION public.uncount_day(p_campaign uuid, p_segments integer, p_bulk boolean, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select count_in(l.brand_id, true, l.per_day, p_segments, p_at, -1, 0) from window_capacity(p_campaign, p_bulk) l
+$function$;
+
 CREATE OR REPLACE FUNCTION public.unknown_conversations(p_most integer)
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -4492,7 +4505,7 @@ begin
     where part.id = any (judged)));
 
   for p in
-    select part.id, part.segments, part.send_at, part.kind = 'proactive' as is_bulk,
+    select part.id, part.segments, part.send_at, part.again_at, part.kind = 'proactive' as is_bulk,
       part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
       coalesce(n.segments_per_second, 1)::double precision as rate
     from outbound_parts part
@@ -4506,6 +4519,9 @@ begin
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
     fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    if not p.is_bulk or p.again_at is not null then
+      perform uncount_day(p.campaign_id, p.segments, p.is_bulk, coalesce(p.again_at, p.send_at));
+    end if;
     if not p.is_bulk then
       fits_at := windows_from(p.campaign_id, p.segments, false, false, fits_at);
       is_late := fits_at > p.expires_at;
@@ -4514,26 +4530,29 @@ begin
         update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
         where sender = p.our_address;
       end if;
+      -- One that gets no time any more becomes void when it is worth nothing.
+      update outbound_parts set again_at = least(fits_at, p.expires_at) where id = p.id;
       if fits_at > now_at then
-        -- One that gets no time any more becomes void when it is worth nothing.
-        fits_at := least(fits_at, p.expires_at);
-        update outbound_parts set again_at = fits_at where id = p.id;
         perform graphile_worker.add_job('send', json_build_object('p', p.id),
-          run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+          run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
         yielding := yielding || p.id;
       end if;
       continue;
     end if;
-    perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    -- Bulk that was tried had left its plan for a place.
+    if p.again_at is null then
+      perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    end if;
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
       update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
       where sender = p.our_address;
+      update outbound_parts set again_at = now_at where id = p.id;
     else
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
-      update outbound_parts set send_at = fits_at where id = p.id;
+      update outbound_parts set send_at = fits_at, again_at = null where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),
         run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
       yielding := yielding || p.id;

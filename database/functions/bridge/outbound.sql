@@ -40,7 +40,8 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts,
+      array_agg(place order by place, n) as replies
     from part group by our_address, is_bulk
   ), sender as materialized (
     -- One row per sender is locked here, so reservations of several processes line up.
