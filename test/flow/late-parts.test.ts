@@ -61,6 +61,15 @@ describe('what was held up', () => {
     assert.equal((await bridge.claim(ids)).filter((part) => part !== null).length, 4, 'the place is not kept');
   });
 
+  test('when the clock is set back, a place taken anew stays where its job is', async () => {
+    const ids = (await answers(2)).map(({ id }) => id);
+    await letPass(ids, 60);
+    await bridge.claim(ids);
+    await db.pools.worker`select shift_times(3600)`;
+    await assertInLine(ids, 1);
+    await db.admin`update outbound_parts set state = 'void' where id = any (${ids})`;
+  });
+
   test('parts that the carrier refused do too', async () => {
     await db.admin`update sender_pacing set replies_until = clock_timestamp()`;
     await carrier.wire.down();
