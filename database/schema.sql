@@ -2610,6 +2610,14 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.paced_sender(p_channel text, p_our_address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when p_channel = 'sms' then p_our_address else p_channel || ':' || p_our_address end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.pass_bulk(p_replies json)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -3007,7 +3015,8 @@ begin
     from reply r join stored s using (conversation_id)
     where t.id = r.turn_id
   ), part as materialized (
-    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq, c.our_address,
+    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq,
+      paced_sender(c.channel, c.our_address) as our_address,
       p.value ->> 'text' as body,
       (p.value ->> 'segments')::int as segments,
       array(select json_array_elements_text(coalesce(p.value -> 'media_urls', '[]'))) as media_urls,
@@ -3665,7 +3674,7 @@ begin
 
   for l in
     select t.our_address, t.is_bulk, t.segments, t.parts, t.replies, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+      coalesce(n.segments_per_second, usual_rate(t.our_address))::double precision as rate
     from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[], replies int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
@@ -4375,6 +4384,14 @@ AS $function$
 $function$;
 grant execute on function unknown_conversations(integer) to darkspere_web;
 
+CREATE OR REPLACE FUNCTION public.usual_rate(p_sender text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when p_sender like 'whatsapp:%' then 80 else 1 end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -4502,20 +4519,21 @@ begin
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    join phone_numbers n on n.address = paced_sender(c.channel, c.our_address) and n.campaign_id is not null
     where part.id = any (judged)));
 
   for p in
     select part.id, part.segments, part.send_at, part.again_at, part.kind = 'proactive' as is_bulk,
-      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+      part.created_at + worth_sending(part.kind) as expires_at, from_us.sender, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(from_us.sender))::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    left join phone_numbers n on n.address = c.our_address
+    cross join lateral paced_sender(c.channel, c.our_address) from_us (sender)
+    left join phone_numbers n on n.address = from_us.sender
     where part.id = any (judged)
-    order by c.our_address, part.send_at, part.id
+    order by from_us.sender, part.send_at, part.id
   loop
-    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    select replies_until into busy_until from sender_pacing where sender = p.sender for update;
     -- Nothing was ever reserved on this sender: there is no pacing.
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
@@ -4529,7 +4547,7 @@ begin
       if not is_late then
         perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
         update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
-        where sender = p.our_address;
+        where sender = p.sender;
       end if;
       -- One that gets no time any more becomes void when it is worth nothing.
       update outbound_parts set again_at = least(fits_at, p.expires_at) where id = p.id;
@@ -4548,7 +4566,7 @@ begin
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
       update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
-      where sender = p.our_address;
+      where sender = p.sender;
       update outbound_parts set again_at = now_at where id = p.id;
     else
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);

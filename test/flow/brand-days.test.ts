@@ -121,4 +121,27 @@ describe('the day of a brand', () => {
     assert.deepEqual(await states(large!), ['void', 'void']);
     assert.deepEqual(await states(small!), ['queued']);
   });
+
+  test('WhatsApp has a line of its own: no campaign limits it, and it takes no room of one', async () => {
+    await db.admin`update phone_numbers set segments_per_second = 0.01`;
+    await answer();
+    await take(PER_DAY);
+    const { taken } = await counted();
+    const onWhatsApp = async () => {
+      const { conversationId } = (await bridge.arrive(somebody(), 'hello', { channel: 'whatsapp' }))!;
+      await bridge.finish([reply((await bridge.start(conversationId))!, ['the answer'], 4)]);
+      return (await bridge.parts(conversationId))[0]!;
+    };
+    const [first, second] = [await onWhatsApp(), await onWhatsApp()];
+    assert.deepEqual([first.state, second.state], ['queued', 'queued']);
+    assert.equal((await counted()).taken, taken);
+    // As long as 80 a second need for the first, and what passed between the two.
+    const gapMs = second.send_at.getTime() - first.send_at.getTime();
+    assert.ok(gapMs >= 50 - 1 && gapMs < 100_000, `${gapMs} ms`);
+    assert.notEqual((await bridge.claim([first.id]))[0], null);
+    await db.admin`update outbound_parts set send_at = send_at - interval '1 minute' where id = ${second.id}`;
+    await db.admin`update sender_pacing set replies_until = now() where sender = ${`whatsapp:${OURS}`}`;
+    assert.notEqual((await bridge.claim([second.id]))[0], null, 'one that is late waits for texts');
+    await db.admin`update phone_numbers set segments_per_second = 1000000`;
+  });
 });

@@ -9,6 +9,18 @@
 -- plans its place, and takes one when it leaves, out of what replies left. A fifth of each window it never takes, so that a
 -- day's bulk leaves an evening's replies their room.
 
+-- Who sends, as the carriers count: the same number on WhatsApp has a line of its own, which no 10DLC campaign limits.
+create or replace function paced_sender(p_channel text, p_our_address text) returns text
+language sql immutable parallel safe as $$
+  select case when p_channel = 'sms' then p_our_address else p_channel || ':' || p_our_address end
+$$;
+
+-- Segments a second of a sender that is no number on our list: WhatsApp takes 80 messages, a number one segment.
+create or replace function usual_rate(p_sender text) returns int
+language sql immutable parallel safe as $$
+  select case when p_sender like 'whatsapp:%' then 80 else 1 end
+$$;
+
 -- The start of the window that holds p_at, or of one that comes p_ahead windows later. Days have 23 or 25 hours twice a year.
 create or replace function window_at(p_at timestamptz, p_daily boolean, p_ahead int default 0) returns timestamptz
 language sql stable as $$
@@ -125,8 +137,8 @@ begin
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $$;
 
--- Reserves the times of parts: per sender, replies and bulk apart, `parts` are their segments in order, `replies` says which
--- belong together. A number without a campaign takes them one after the other from starts_at on, at its rate; part_times has the
+-- Reserves the times of parts: per sender (`our_address`), replies and bulk apart, `parts` are their segments in order,
+-- `replies` says which belong together. A number without a campaign takes them one after the other from starts_at on, at its rate; part_times has the
 -- times of all others. A part that would leave when it is worth nothing any more is told its time and takes none, nor does the
 -- rest of its reply: a day that is full must not fill the next one with what is never sent. A smaller reply behind it may have
 -- room all the same. Without pacing every part may leave at once.
@@ -162,7 +174,7 @@ begin
 
   for l in
     select t.our_address, t.is_bulk, t.segments, t.parts, t.replies, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+      coalesce(n.segments_per_second, usual_rate(t.our_address))::double precision as rate
     from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[], replies int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
@@ -238,20 +250,21 @@ begin
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    join phone_numbers n on n.address = paced_sender(c.channel, c.our_address) and n.campaign_id is not null
     where part.id = any (judged)));
 
   for p in
     select part.id, part.segments, part.send_at, part.again_at, part.kind = 'proactive' as is_bulk,
-      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+      part.created_at + worth_sending(part.kind) as expires_at, from_us.sender, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(from_us.sender))::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    left join phone_numbers n on n.address = c.our_address
+    cross join lateral paced_sender(c.channel, c.our_address) from_us (sender)
+    left join phone_numbers n on n.address = from_us.sender
     where part.id = any (judged)
-    order by c.our_address, part.send_at, part.id
+    order by from_us.sender, part.send_at, part.id
   loop
-    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    select replies_until into busy_until from sender_pacing where sender = p.sender for update;
     -- Nothing was ever reserved on this sender: there is no pacing.
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
@@ -265,7 +278,7 @@ begin
       if not is_late then
         perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
         update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
-        where sender = p.our_address;
+        where sender = p.sender;
       end if;
       -- One that gets no time any more becomes void when it is worth nothing.
       update outbound_parts set again_at = least(fits_at, p.expires_at) where id = p.id;
@@ -284,7 +297,7 @@ begin
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
       update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
-      where sender = p.our_address;
+      where sender = p.sender;
       update outbound_parts set again_at = now_at where id = p.id;
     else
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
@@ -298,7 +311,8 @@ begin
   return array(select id from unnest(p_parts) id where id <> all (yielding));
 end $$;
 
-revoke execute on function window_at(timestamptz, boolean, int), window_capacity(uuid, boolean),
+revoke execute on function paced_sender(text, text), usual_rate(text),
+  window_at(timestamptz, boolean, int), window_capacity(uuid, boolean),
   room_from(uuid, boolean, int, int, boolean, timestamptz), windows_from(uuid, int, boolean, boolean, timestamptz),
   count_in(uuid, boolean, int, int, timestamptz, int, int), count_in_windows(uuid, int, boolean, timestamptz, int, int),
   uncount_day(uuid, int, boolean, timestamptz), lock_campaigns(uuid[]), reserve_time(json, boolean, timestamptz), without_yielding(uuid[], timestamptz) from public;
