@@ -4506,6 +4506,8 @@ declare
   now_at timestamptz;
   fits_at timestamptz;
   is_late boolean;
+  line text;
+  line_until timestamptz;
 begin
   judged := array(
     select id from outbound_parts
@@ -4569,7 +4571,14 @@ begin
       where sender = p.sender;
       update outbound_parts set again_at = now_at where id = p.id;
     else
+      -- One behind the other. At one moment they would all come back together, each time for one of them to leave: with
+      -- thousands nobody else's texts would get to the carrier any more.
+      if line = p.sender then
+        fits_at := greatest(fits_at, line_until);
+      end if;
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
+      line := p.sender;
+      line_until := fits_at + p.segments / p.rate * interval '1 second';
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
       update outbound_parts set send_at = fits_at, again_at = null where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),

@@ -85,4 +85,24 @@ describe('what was held up', () => {
     await db.admin`update outbound_parts set again_at = again_at - interval '5 seconds' where id = any (${ids})`;
     assert.equal((await bridge.claim(ids)).filter((part) => part !== null).length, 4, 'the place is not kept');
   });
+
+  test('bulk that gives way comes back one after the other, the oldest first, and not all at once', async () => {
+    const conversations: string[] = [];
+    for (let n = 0; n < 5; n++) conversations.push((await bridge.arrive(somebody(), 'remind me'))!.conversationId);
+    const parts = [{ text: 'news', segments: 2 }];
+    const posts = conversations.map((id) => ({ conversation_id: id, kind: 'proactive', body: 'news', parts }));
+    await db.admin`select queue_replies(${JSON.stringify(posts)}::text::json, true)`;
+    const bulk = await Promise.all(conversations.map(async (id) => (await bridge.parts(id))[0]!));
+    // Answers have had the number for as long as all of it was to take.
+    await letPass(
+      bulk.map(({ id }) => id),
+      60,
+    );
+    await db.admin`update sender_pacing set replies_until = clock_timestamp() + interval '1 minute'`;
+    const claimed = await bridge.claim(bulk.map(({ id }) => id));
+    assert.deepEqual(claimed, Array(5).fill(null));
+    const jobs = await bridge.sendJobs();
+    const due = bulk.map(({ id }) => jobs.get(id)!.getTime());
+    for (const [n, at] of due.slice(1).entries()) assert.ok(at - due[n]! >= 2_000 - ROUNDING_MS, `${at - due[n]!} ms`);
+  });
 });
