@@ -3756,7 +3756,17 @@ begin
       and w.starts_at between window_at(fits_at, p_daily) and window_at(fits_at, p_daily, n_windows - 1)
       and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity;
     exit when full_at is null;
-    fits_at := window_at(full_at, p_daily, 1);
+    -- Behind all that are full from there on, in one statement: ten hours of a campaign are 3,600 windows, and its answers wait.
+    select window_at(w.starts_at, p_daily, 1) into fits_at
+    from pacing_windows w
+    where w.holder = p_holder and w.starts_at >= full_at
+      and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity
+      and not exists (
+        select from pacing_windows next
+        where next.holder = p_holder and next.starts_at = window_at(w.starts_at, p_daily, 1)
+          and next.taken + case when p_planned then next.planned else 0 end + share > p_capacity)
+    order by w.starts_at
+    limit 1;
   end loop;
   return fits_at;
 end $function$;
