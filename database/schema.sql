@@ -1488,11 +1488,11 @@ begin
     return;
   end if;
   insert into pacing_windows as w (holder, starts_at, taken, planned)
-  select p_holder, window_at(p_at, p_daily, n), share * p_taken, greatest(0, share * p_planned)
+  select p_holder, window_at(p_at, p_daily, n), greatest(0, share * p_taken), greatest(0, share * p_planned)
   from generate_series(0, n_windows - 1) n
   on conflict (holder, starts_at) do update set
-    taken = w.taken + share * p_taken,
-    -- The limits may have been changed since it was planned.
+    -- The limits may have been changed since it was counted.
+    taken = greatest(0, w.taken + share * p_taken),
     planned = greatest(0, w.planned + share * p_planned);
 end $function$;
 
@@ -2615,6 +2615,14 @@ begin
   end if;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.paced_sender(p_channel text, p_our_address text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when p_channel = 'sms' then p_our_address else p_channel || ':' || p_our_address end
+$function$;
+
 CREATE OR REPLACE FUNCTION public.pass_bulk(p_replies json)
  RETURNS uuid[]
  LANGUAGE plpgsql
@@ -3012,7 +3020,8 @@ begin
     from reply r join stored s using (conversation_id)
     where t.id = r.turn_id
   ), part as materialized (
-    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq, c.our_address,
+    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq,
+      paced_sender(c.channel, c.our_address) as our_address,
       p.value ->> 'text' as body,
       (p.value ->> 'segments')::int as segments,
       array(select json_array_elements_text(coalesce(p.value -> 'media_urls', '[]'))) as media_urls,
@@ -3022,7 +3031,8 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts,
+      array_agg(place order by place, n) as replies
     from part group by our_address, is_bulk
   ), sender as materialized (
     -- One row per sender is locked here, so reservations of several processes line up.
@@ -3650,8 +3660,8 @@ declare
   free_at timestamptz;
   taken_until timestamptz;
   first_at timestamptz;
-  is_late boolean;
-  part_segments int;
+  fits_at timestamptz;
+  late_reply int;
   times timestamptz[];
 begin
   if not p_pacing then
@@ -3668,9 +3678,9 @@ begin
   end if;
 
   for l in
-    select t.our_address, t.is_bulk, t.segments, t.parts, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
-    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[])
+    select t.our_address, t.is_bulk, t.segments, t.parts, t.replies, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(t.our_address))::double precision as rate
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[], replies int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
   loop
@@ -3683,6 +3693,7 @@ begin
 
     first_at := free_at;
     times := null;
+    late_reply := null;
     taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
@@ -3690,14 +3701,18 @@ begin
       taken_until := least(free_at,
         greatest(first_at, latest_at + (select max(n) from unnest(l.parts) n) / l.rate * interval '1 second'));
     else
-      foreach part_segments in array l.parts loop
-        free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
-        times := times || free_at;
-        is_late := free_at > latest_at;
-        free_at := free_at + part_segments / l.rate * interval '1 second';
-        continue when is_late;
+      for n in 1 .. cardinality(l.parts) loop
+        if late_reply is null or late_reply <> coalesce(l.replies[n], 0) then
+          fits_at := windows_from(l.campaign_id, l.parts[n], l.is_bulk, l.is_bulk, free_at);
+        end if;
+        times := times || fits_at;
+        if fits_at > latest_at then
+          late_reply := coalesce(l.replies[n], 0);
+          continue;
+        end if;
         perform count_in_windows(
-          l.campaign_id, part_segments, l.is_bulk, times[cardinality(times)], (not l.is_bulk)::int, l.is_bulk::int);
+          l.campaign_id, l.parts[n], l.is_bulk, fits_at, (not l.is_bulk)::int, l.is_bulk::int);
+        free_at := fits_at + l.parts[n] / l.rate * interval '1 second';
         taken_until := free_at;
       end loop;
     end if;
@@ -3746,7 +3761,17 @@ begin
       and w.starts_at between window_at(fits_at, p_daily) and window_at(fits_at, p_daily, n_windows - 1)
       and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity;
     exit when full_at is null;
-    fits_at := window_at(full_at, p_daily, 1);
+    -- Behind all that are full from there on, in one statement: ten hours of a campaign are 3,600 windows, and its answers wait.
+    select window_at(w.starts_at, p_daily, 1) into fits_at
+    from pacing_windows w
+    where w.holder = p_holder and w.starts_at >= full_at
+      and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity
+      and not exists (
+        select from pacing_windows next
+        where next.holder = p_holder and next.starts_at = window_at(w.starts_at, p_daily, 1)
+          and next.taken + case when p_planned then next.planned else 0 end + share > p_capacity)
+    order by w.starts_at
+    limit 1;
   end loop;
   return fits_at;
 end $function$;
@@ -3942,7 +3967,8 @@ begin
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
   where greatest(replies_until, bulk_until) > clock_timestamp();
   -- What waits was queued within the last day: no carrier takes longer.
-  update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
+  update outbound_parts set send_at = send_at - step, again_at = again_at - step, sending_at = sending_at - step,
+    accepted_at = accepted_at - step
   where id >= id_at(now() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
   update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
   perform shift_agent_times(step);
@@ -4350,6 +4376,13 @@ AS $function$
   order by m.seq
 $function$;
 
+CREATE OR REPLACE FUNCTION public.uncount_day(p_campaign uuid, p_segments integer, p_bulk boolean, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select count_in(l.brand_id, true, l.per_day, p_segments, p_at, -1, 0) from window_capacity(p_campaign, p_bulk) l
+$function$;
+
 CREATE OR REPLACE FUNCTION public.unknown_conversations(p_most integer)
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -4365,6 +4398,14 @@ AS $function$
   join outbound_parts p on p.id = (job.payload ->> 'p')::uuid and p.state = 'unknown'
 $function$;
 grant execute on function unknown_conversations(integer) to darkspere_web;
+
+CREATE OR REPLACE FUNCTION public.usual_rate(p_sender text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when p_sender like 'whatsapp:%' then 80 else 1 end
+$function$;
 
 CREATE OR REPLACE FUNCTION public.waiting_conversations(p_most integer)
  RETURNS SETOF uuid
@@ -4480,6 +4521,8 @@ declare
   now_at timestamptz;
   fits_at timestamptz;
   is_late boolean;
+  line text;
+  line_until timestamptz;
 begin
   judged := array(
     select id from outbound_parts
@@ -4493,52 +4536,66 @@ begin
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    join phone_numbers n on n.address = paced_sender(c.channel, c.our_address) and n.campaign_id is not null
     where part.id = any (judged)));
 
   for p in
-    select part.id, part.segments, part.send_at, part.kind = 'proactive' as is_bulk,
-      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+    select part.id, part.segments, part.send_at, part.again_at, part.kind = 'proactive' as is_bulk,
+      part.created_at + worth_sending(part.kind) as expires_at, from_us.sender, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(from_us.sender))::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    left join phone_numbers n on n.address = c.our_address
+    cross join lateral paced_sender(c.channel, c.our_address) from_us (sender)
+    left join phone_numbers n on n.address = from_us.sender
     where part.id = any (judged)
-    order by c.our_address, part.send_at, part.id
+    order by from_us.sender, part.send_at, part.id
   loop
-    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    select replies_until into busy_until from sender_pacing where sender = p.sender for update;
     -- Nothing was ever reserved on this sender: there is no pacing.
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
     fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    if not p.is_bulk or p.again_at is not null then
+      perform uncount_day(p.campaign_id, p.segments, p.is_bulk, coalesce(p.again_at, p.send_at));
+    end if;
     if not p.is_bulk then
       fits_at := windows_from(p.campaign_id, p.segments, false, false, fits_at);
       is_late := fits_at > p.expires_at;
       if not is_late then
         perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
         update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
-        where sender = p.our_address;
+        where sender = p.sender;
       end if;
+      -- One that gets no time any more becomes void when it is worth nothing.
+      update outbound_parts set again_at = least(fits_at, p.expires_at) where id = p.id;
       if fits_at > now_at then
-        -- One that gets no time any more becomes void when it is worth nothing.
-        fits_at := least(fits_at, p.expires_at);
-        update outbound_parts set again_at = fits_at where id = p.id;
         perform graphile_worker.add_job('send', json_build_object('p', p.id),
-          run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+          run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
         yielding := yielding || p.id;
       end if;
       continue;
     end if;
-    perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    -- Bulk that was tried had left its plan for a place.
+    if p.again_at is null then
+      perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    end if;
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
       update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
-      where sender = p.our_address;
+      where sender = p.sender;
+      update outbound_parts set again_at = now_at where id = p.id;
     else
+      -- One behind the other. At one moment they would all come back together, each time for one of them to leave: with
+      -- thousands nobody else's texts would get to the carrier any more.
+      if line = p.sender then
+        fits_at := greatest(fits_at, line_until);
+      end if;
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
+      line := p.sender;
+      line_until := fits_at + p.segments / p.rate * interval '1 second';
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
-      update outbound_parts set send_at = fits_at where id = p.id;
+      update outbound_parts set send_at = fits_at, again_at = null where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),
         run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
       yielding := yielding || p.id;

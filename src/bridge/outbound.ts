@@ -62,6 +62,11 @@ const MAX_UNDER_WAY = 240;
  */
 const CLAIM_HOLDS_MS = 500;
 export const LONGEST_HOLD_MS = 8_000;
+/**
+ * An answer to a keyword leaves after a STOP too. But a process that was suspended must not send what another may have taken
+ * for lost, looked for (a minute after its claim) and sent.
+ */
+const NOTICE_HOLDS_MS = 30_000;
 /** More parts than are under way: of those that another process took over the count is dropped in the end. */
 const MAX_HELD_BACK = 1_000;
 
@@ -176,10 +181,11 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   /** Asked when the request is about to leave: the claim may have been overtaken by a STOP, or this process suspended. */
   function mayLeave({ part, askedMs }: Claim): boolean {
-    if (part.kind === 'notice') return true;
+    const ageMs = performance.now() - askedMs;
+    if (part.kind === 'notice') return ageMs < NOTICE_HOLDS_MS;
     const stoppedMs = stops.get(part.conversation_id) ?? Number.NEGATIVE_INFINITY;
     const holdsMs = Math.min(LONGEST_HOLD_MS, CLAIM_HOLDS_MS * 2 ** (heldBack.get(part.part_id) ?? 0));
-    return stoppedMs < askedMs && performance.now() - askedMs < holdsMs;
+    return stoppedMs < askedMs && ageMs < holdsMs;
   }
 
   const ahead = new Set<Promise<void>>();

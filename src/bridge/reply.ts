@@ -53,7 +53,8 @@ export function packText(body: string, maxSegments: number, mediaUrls: readonly 
 /** A text of our own, always one part. */
 export function packNotice(text: string): { body: string; parts: readonly ReplyPart[] } {
   const limits = { maxCharacters: MAX_CHARACTERS, maxSegments: LONGEST_NOTICE_SEGMENTS };
-  return { body: text, parts: splitParts(text, limits).parts };
+  // A good place to cut may leave a segment over, and a second part of a notice could overtake the first.
+  return { body: text, parts: splitParts(text, limits).parts.slice(0, 1) };
 }
 
 /** What an agent is told it may use: characters for the common case of GSM-7 text. */

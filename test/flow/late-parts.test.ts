@@ -61,6 +61,15 @@ describe('what was held up', () => {
     assert.equal((await bridge.claim(ids)).filter((part) => part !== null).length, 4, 'the place is not kept');
   });
 
+  test('when the clock is set back, a place taken anew stays where its job is', async () => {
+    const ids = (await answers(2)).map(({ id }) => id);
+    await letPass(ids, 60);
+    await bridge.claim(ids);
+    await db.pools.worker`select shift_times(3600)`;
+    await assertInLine(ids, 1);
+    await db.admin`update outbound_parts set state = 'void' where id = any (${ids})`;
+  });
+
   test('parts that the carrier refused do too', async () => {
     await db.admin`update sender_pacing set replies_until = clock_timestamp()`;
     await carrier.wire.down();
@@ -75,5 +84,25 @@ describe('what was held up', () => {
     await assertInLine(ids, 4);
     await db.admin`update outbound_parts set again_at = again_at - interval '5 seconds' where id = any (${ids})`;
     assert.equal((await bridge.claim(ids)).filter((part) => part !== null).length, 4, 'the place is not kept');
+  });
+
+  test('bulk that gives way comes back one after the other, the oldest first, and not all at once', async () => {
+    const conversations: string[] = [];
+    for (let n = 0; n < 5; n++) conversations.push((await bridge.arrive(somebody(), 'remind me'))!.conversationId);
+    const parts = [{ text: 'news', segments: 2 }];
+    const posts = conversations.map((id) => ({ conversation_id: id, kind: 'proactive', body: 'news', parts }));
+    await db.admin`select queue_replies(${JSON.stringify(posts)}::text::json, true)`;
+    const bulk = await Promise.all(conversations.map(async (id) => (await bridge.parts(id))[0]!));
+    // Answers have had the number for as long as all of it was to take.
+    await letPass(
+      bulk.map(({ id }) => id),
+      60,
+    );
+    await db.admin`update sender_pacing set replies_until = clock_timestamp() + interval '1 minute'`;
+    const claimed = await bridge.claim(bulk.map(({ id }) => id));
+    assert.deepEqual(claimed, Array(5).fill(null));
+    const jobs = await bridge.sendJobs();
+    const due = bulk.map(({ id }) => jobs.get(id)!.getTime());
+    for (const [n, at] of due.slice(1).entries()) assert.ok(at - due[n]! >= 2_000 - ROUNDING_MS, `${at - due[n]!} ms`);
   });
 });

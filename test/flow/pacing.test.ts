@@ -287,6 +287,30 @@ describe('pacing by sender, campaign and brand', () => {
     );
   });
 
+  test('the first room is found wherever the full windows are', async () => {
+    const fromMs = Date.parse(MOMENTS['an ordinary noon']);
+    const windows = fc.array(fc.tuple(fc.nat(10), fc.nat(4)), { minLength: 1, maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(windows, fc.integer({ min: 1, max: 30 }), fc.boolean(), async (all, segments, isPlanned) => {
+        await db.admin`truncate pacing_windows`;
+        await db.admin`
+          insert into pacing_windows (holder, starts_at, taken, planned)
+          select ${idOf(2, 0)}, ${new Date(fromMs)}::timestamptz + (t.n - 1) * interval '10 seconds', t.taken, t.planned
+          from unnest(${all.map(([taken]) => taken)}::int[], ${all.map(([, planned]) => planned)}::int[])
+            with ordinality t (taken, planned, n)`;
+        const count = Math.ceil(segments / 10);
+        const fits = (n: number) =>
+          (all[n]?.[0] ?? 0) + (isPlanned ? (all[n]?.[1] ?? 0) : 0) + Math.ceil(segments / count) <= 10;
+        let first = 0;
+        while (!Array.from({ length: count }, (_, n) => first + n).every(fits)) first++;
+        const [row] = await db.admin<{ at: Date }[]>`
+          select room_from(${idOf(2, 0)}, false, 10, ${segments}, ${isPlanned}, ${new Date(fromMs)}) as at`;
+        assert.equal((row!.at.getTime() - fromMs) / 10_000, first);
+      }),
+      { numRuns: 100, endOnFailure: true },
+    );
+  });
+
   test('a day begins at midnight in Los Angeles, whatever the clocks do', async () => {
     const days = async (at: string) => {
       const [row] = await db.admin<{ day: Date; next: Date }[]>`

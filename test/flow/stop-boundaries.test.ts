@@ -211,6 +211,29 @@ describe('STOP at each step of a send', () => {
     await it.close();
   });
 
+  test('an answer to a keyword that was sent by another while its sender was suspended is not sent again', async (t) => {
+    const gate = boundary();
+    const suspended = await openCarrier(db, {}, { beforeRequest: gate.pass });
+    const other = await openCarrier(db);
+    opened.push(suspended.close, other.close);
+    const phone = somebody();
+    await bridge.keyword(phone, 'Help.');
+    const [notice] = await db.admin<PartRow[]>`
+      select p.* from outbound_parts p join conversations c on c.id = p.conversation_id where c.their_address = ${phone}`;
+    const sent = suspended.send(notice!);
+    await gate.reached;
+    const askedMs = performance.now();
+    // A minute later its process counts as dead.
+    await db.admin`update outbound_parts set sending_at = sending_at - interval '61 seconds' where id = ${notice!.id}`;
+    await other.send(notice!);
+    await other.settle(notice!, 0);
+    await other.send(notice!);
+    t.mock.method(performance, 'now', () => askedMs + 61_000);
+    gate.open();
+    await sent;
+    assert.deepEqual([other.taken(phone).length, suspended.taken(phone).length], [1, 0]);
+  });
+
   test('between request and record: what has left is recorded as sent, the rest does not leave', async () => {
     const gate = boundary();
     const it = await sending({ beforeRecord: gate.pass });

@@ -39,7 +39,8 @@ begin
     bulk_until = case when bulk_until > clock_timestamp() then bulk_until - step else bulk_until end
   where greatest(replies_until, bulk_until) > clock_timestamp();
   -- What waits was queued within the last day: no carrier takes longer.
-  update outbound_parts set send_at = send_at - step, sending_at = sending_at - step, accepted_at = accepted_at - step
+  update outbound_parts set send_at = send_at - step, again_at = again_at - step, sending_at = sending_at - step,
+    accepted_at = accepted_at - step
   where id >= id_at(now() - interval '1 day') and state in ('queued', 'sending', 'unknown', 'accepted');
   update consents set changed_at = changed_at - step where changed_at > clock_timestamp();
   perform shift_agent_times(step);

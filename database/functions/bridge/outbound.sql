@@ -30,7 +30,8 @@ begin
     from reply r join stored s using (conversation_id)
     where t.id = r.turn_id
   ), part as materialized (
-    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq, c.our_address,
+    select r.conversation_id, r.turn_id, r.kind, r.place, p.ordinality as n, s.id as message_id, c.out_seq,
+      paced_sender(c.channel, c.our_address) as our_address,
       p.value ->> 'text' as body,
       (p.value ->> 'segments')::int as segments,
       array(select json_array_elements_text(coalesce(p.value -> 'media_urls', '[]'))) as media_urls,
@@ -40,7 +41,8 @@ begin
     join conversations c on c.id = r.conversation_id
     cross join lateral json_array_elements(r.parts) with ordinality p
   ), load as (
-    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts
+    select our_address, is_bulk, sum(segments) as segments, array_agg(segments order by place, n) as parts,
+      array_agg(place order by place, n) as replies
     from part group by our_address, is_bulk
   ), sender as materialized (
     -- One row per sender is locked here, so reservations of several processes line up.

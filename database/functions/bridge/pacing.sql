@@ -9,6 +9,18 @@
 -- plans its place, and takes one when it leaves, out of what replies left. A fifth of each window it never takes, so that a
 -- day's bulk leaves an evening's replies their room.
 
+-- Who sends, as the carriers count: the same number on WhatsApp has a line of its own, which no 10DLC campaign limits.
+create or replace function paced_sender(p_channel text, p_our_address text) returns text
+language sql immutable parallel safe as $$
+  select case when p_channel = 'sms' then p_our_address else p_channel || ':' || p_our_address end
+$$;
+
+-- Segments a second of a sender that is no number on our list: WhatsApp takes 80 messages, a number one segment.
+create or replace function usual_rate(p_sender text) returns int
+language sql immutable parallel safe as $$
+  select case when p_sender like 'whatsapp:%' then 80 else 1 end
+$$;
+
 -- The start of the window that holds p_at, or of one that comes p_ahead windows later. Days have 23 or 25 hours twice a year.
 create or replace function window_at(p_at timestamptz, p_daily boolean, p_ahead int default 0) returns timestamptz
 language sql stable as $$
@@ -50,7 +62,17 @@ begin
       and w.starts_at between window_at(fits_at, p_daily) and window_at(fits_at, p_daily, n_windows - 1)
       and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity;
     exit when full_at is null;
-    fits_at := window_at(full_at, p_daily, 1);
+    -- Behind all that are full from there on, in one statement: ten hours of a campaign are 3,600 windows, and its answers wait.
+    select window_at(w.starts_at, p_daily, 1) into fits_at
+    from pacing_windows w
+    where w.holder = p_holder and w.starts_at >= full_at
+      and w.taken + case when p_planned then w.planned else 0 end + share > p_capacity
+      and not exists (
+        select from pacing_windows next
+        where next.holder = p_holder and next.starts_at = window_at(w.starts_at, p_daily, 1)
+          and next.taken + case when p_planned then next.planned else 0 end + share > p_capacity)
+    order by w.starts_at
+    limit 1;
   end loop;
   return fits_at;
 end $$;
@@ -90,11 +112,11 @@ begin
     return;
   end if;
   insert into pacing_windows as w (holder, starts_at, taken, planned)
-  select p_holder, window_at(p_at, p_daily, n), share * p_taken, greatest(0, share * p_planned)
+  select p_holder, window_at(p_at, p_daily, n), greatest(0, share * p_taken), greatest(0, share * p_planned)
   from generate_series(0, n_windows - 1) n
   on conflict (holder, starts_at) do update set
-    taken = w.taken + share * p_taken,
-    -- The limits may have been changed since it was planned.
+    -- The limits may have been changed since it was counted.
+    taken = greatest(0, w.taken + share * p_taken),
     planned = greatest(0, w.planned + share * p_planned);
 end $$;
 
@@ -105,6 +127,13 @@ as $$
   select count_in(l.campaign_id, false, l.per_slot, p_segments, p_at, p_taken, p_planned),
     count_in(l.brand_id, true, l.per_day, p_segments, p_at, p_taken, p_planned)
   from window_capacity(p_campaign, p_bulk) l
+$$;
+
+-- Gives back what a part had of its brand's day and has not used. Its seconds and its campaign's are over.
+create or replace function uncount_day(p_campaign uuid, p_segments int, p_bulk boolean, p_at timestamptz)
+returns void language sql
+as $$
+  select count_in(l.brand_id, true, l.per_day, p_segments, p_at, -1, 0) from window_capacity(p_campaign, p_bulk) l
 $$;
 
 -- Whoever reserves or gives way holds these first, and the senders' rows after them: each by its order, so nobody waits in a
@@ -118,10 +147,11 @@ begin
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $$;
 
--- Reserves the times of parts: per sender, replies and bulk apart, `parts` are their segments in order. A number without a
--- campaign takes them one after the other from starts_at on, at its rate; part_times has the times of all others. A part that
--- would leave when it is worth nothing any more is told its time and takes none: a day that is full must not fill the next
--- one with what is never sent. Without pacing every part may leave at once.
+-- Reserves the times of parts: per sender (`our_address`), replies and bulk apart, `parts` are their segments in order,
+-- `replies` says which belong together. A number without a campaign takes them one after the other from starts_at on, at its rate; part_times has the
+-- times of all others. A part that would leave when it is worth nothing any more is told its time and takes none, nor does the
+-- rest of its reply: a day that is full must not fill the next one with what is never sent. A smaller reply behind it may have
+-- room all the same. Without pacing every part may leave at once.
 create or replace function reserve_time(p_load json, p_pacing boolean, p_now timestamptz default null)
 returns table (our_address text, is_bulk boolean, rate double precision, starts_at timestamptz, part_times timestamptz[])
 language plpgsql
@@ -135,8 +165,8 @@ declare
   free_at timestamptz;
   taken_until timestamptz;
   first_at timestamptz;
-  is_late boolean;
-  part_segments int;
+  fits_at timestamptz;
+  late_reply int;
   times timestamptz[];
 begin
   if not p_pacing then
@@ -153,9 +183,9 @@ begin
   end if;
 
   for l in
-    select t.our_address, t.is_bulk, t.segments, t.parts, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
-    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[])
+    select t.our_address, t.is_bulk, t.segments, t.parts, t.replies, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(t.our_address))::double precision as rate
+    from json_to_recordset(p_load) t (our_address text, is_bulk boolean, segments int, parts int[], replies int[])
     left join phone_numbers n on n.address = t.our_address
     order by t.our_address, t.is_bulk
   loop
@@ -168,6 +198,7 @@ begin
 
     first_at := free_at;
     times := null;
+    late_reply := null;
     taken_until := free_at;
     if l.campaign_id is null then
       free_at := free_at + l.segments / l.rate * interval '1 second';
@@ -175,14 +206,18 @@ begin
       taken_until := least(free_at,
         greatest(first_at, latest_at + (select max(n) from unnest(l.parts) n) / l.rate * interval '1 second'));
     else
-      foreach part_segments in array l.parts loop
-        free_at := windows_from(l.campaign_id, part_segments, l.is_bulk, l.is_bulk, free_at);
-        times := times || free_at;
-        is_late := free_at > latest_at;
-        free_at := free_at + part_segments / l.rate * interval '1 second';
-        continue when is_late;
+      for n in 1 .. cardinality(l.parts) loop
+        if late_reply is null or late_reply <> coalesce(l.replies[n], 0) then
+          fits_at := windows_from(l.campaign_id, l.parts[n], l.is_bulk, l.is_bulk, free_at);
+        end if;
+        times := times || fits_at;
+        if fits_at > latest_at then
+          late_reply := coalesce(l.replies[n], 0);
+          continue;
+        end if;
         perform count_in_windows(
-          l.campaign_id, part_segments, l.is_bulk, times[cardinality(times)], (not l.is_bulk)::int, l.is_bulk::int);
+          l.campaign_id, l.parts[n], l.is_bulk, fits_at, (not l.is_bulk)::int, l.is_bulk::int);
+        free_at := fits_at + l.parts[n] / l.rate * interval '1 second';
         taken_until := free_at;
       end loop;
     end if;
@@ -199,7 +234,8 @@ end $$;
 -- gives way: it is planned anew and its job moves. Of other parts one that the carrier refused has used up its time, and one that
 -- nobody sent at its time has let it pass (the database or all workers were away): these take their place in line anew, so that
 -- what an outage held up leaves no faster than anything else when it is over. Such a part may go now when its sender has nothing
--- to do, else its job moves to the time that it got. Callers hold the parts' locks.
+-- to do, else its job moves to the time that it got. again_at is the new place, where alone it counts in its brand's day: however
+-- often it is tried, the carrier counts it once. Callers hold the parts' locks.
 create or replace function without_yielding(p_parts uuid[], p_now timestamptz default null)
 returns uuid[] language plpgsql
 as $$
@@ -211,6 +247,8 @@ declare
   now_at timestamptz;
   fits_at timestamptz;
   is_late boolean;
+  line text;
+  line_until timestamptz;
 begin
   judged := array(
     select id from outbound_parts
@@ -224,52 +262,66 @@ begin
   perform lock_campaigns(array(
     select n.campaign_id from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    join phone_numbers n on n.address = c.our_address and n.campaign_id is not null
+    join phone_numbers n on n.address = paced_sender(c.channel, c.our_address) and n.campaign_id is not null
     where part.id = any (judged)));
 
   for p in
-    select part.id, part.segments, part.send_at, part.kind = 'proactive' as is_bulk,
-      part.created_at + worth_sending(part.kind) as expires_at, c.our_address, n.campaign_id,
-      coalesce(n.segments_per_second, 1)::double precision as rate
+    select part.id, part.segments, part.send_at, part.again_at, part.kind = 'proactive' as is_bulk,
+      part.created_at + worth_sending(part.kind) as expires_at, from_us.sender, n.campaign_id,
+      coalesce(n.segments_per_second, usual_rate(from_us.sender))::double precision as rate
     from outbound_parts part
     join conversations c on c.id = part.conversation_id
-    left join phone_numbers n on n.address = c.our_address
+    cross join lateral paced_sender(c.channel, c.our_address) from_us (sender)
+    left join phone_numbers n on n.address = from_us.sender
     where part.id = any (judged)
-    order by c.our_address, part.send_at, part.id
+    order by from_us.sender, part.send_at, part.id
   loop
-    select replies_until into busy_until from sender_pacing where sender = p.our_address for update;
+    select replies_until into busy_until from sender_pacing where sender = p.sender for update;
     -- Nothing was ever reserved on this sender: there is no pacing.
     continue when not found;
     now_at := coalesce(p_now, clock_timestamp());
     fits_at := case when busy_until > now_at + interval '50 milliseconds' then busy_until else now_at end;
+    if not p.is_bulk or p.again_at is not null then
+      perform uncount_day(p.campaign_id, p.segments, p.is_bulk, coalesce(p.again_at, p.send_at));
+    end if;
     if not p.is_bulk then
       fits_at := windows_from(p.campaign_id, p.segments, false, false, fits_at);
       is_late := fits_at > p.expires_at;
       if not is_late then
         perform count_in_windows(p.campaign_id, p.segments, false, fits_at, 1, 0);
         update sender_pacing set replies_until = greatest(busy_until, fits_at) + p.segments / p.rate * interval '1 second'
-        where sender = p.our_address;
+        where sender = p.sender;
       end if;
+      -- One that gets no time any more becomes void when it is worth nothing.
+      update outbound_parts set again_at = least(fits_at, p.expires_at) where id = p.id;
       if fits_at > now_at then
-        -- One that gets no time any more becomes void when it is worth nothing.
-        fits_at := least(fits_at, p.expires_at);
-        update outbound_parts set again_at = fits_at where id = p.id;
         perform graphile_worker.add_job('send', json_build_object('p', p.id),
-          run_at := fits_at, max_attempts := 1000, job_key := 'send:' || p.id);
+          run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
         yielding := yielding || p.id;
       end if;
       continue;
     end if;
-    perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    -- Bulk that was tried had left its plan for a place.
+    if p.again_at is null then
+      perform count_in_windows(p.campaign_id, p.segments, true, p.send_at, 0, -1);
+    end if;
     fits_at := windows_from(p.campaign_id, p.segments, true, false, fits_at);
     if fits_at <= now_at then
       perform count_in_windows(p.campaign_id, p.segments, true, now_at, 1, 0);
       update sender_pacing set replies_until = greatest(busy_until, now_at) + p.segments / p.rate * interval '1 second'
-      where sender = p.our_address;
+      where sender = p.sender;
+      update outbound_parts set again_at = now_at where id = p.id;
     else
+      -- One behind the other. At one moment they would all come back together, each time for one of them to leave: with
+      -- thousands nobody else's texts would get to the carrier any more.
+      if line = p.sender then
+        fits_at := greatest(fits_at, line_until);
+      end if;
       fits_at := windows_from(p.campaign_id, p.segments, true, true, fits_at);
+      line := p.sender;
+      line_until := fits_at + p.segments / p.rate * interval '1 second';
       perform count_in_windows(p.campaign_id, p.segments, true, fits_at, 0, 1);
-      update outbound_parts set send_at = fits_at where id = p.id;
+      update outbound_parts set send_at = fits_at, again_at = null where id = p.id;
       perform graphile_worker.add_job('send', json_build_object('p', p.id),
         run_at := least(fits_at, p.expires_at), max_attempts := 1000, job_key := 'send:' || p.id);
       yielding := yielding || p.id;
@@ -278,7 +330,8 @@ begin
   return array(select id from unnest(p_parts) id where id <> all (yielding));
 end $$;
 
-revoke execute on function window_at(timestamptz, boolean, int), window_capacity(uuid, boolean),
+revoke execute on function paced_sender(text, text), usual_rate(text),
+  window_at(timestamptz, boolean, int), window_capacity(uuid, boolean),
   room_from(uuid, boolean, int, int, boolean, timestamptz), windows_from(uuid, int, boolean, boolean, timestamptz),
   count_in(uuid, boolean, int, int, timestamptz, int, int), count_in_windows(uuid, int, boolean, timestamptz, int, int),
-  lock_campaigns(uuid[]), reserve_time(json, boolean, timestamptz), without_yielding(uuid[], timestamptz) from public;
+  uncount_day(uuid, int, boolean, timestamptz), lock_campaigns(uuid[]), reserve_time(json, boolean, timestamptz), without_yielding(uuid[], timestamptz) from public;
