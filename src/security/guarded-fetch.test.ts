@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
+import { egressFetch } from './egress-fetch.ts';
 import { createEgress, type EgressOptions } from './guarded-fetch.ts';
 import { type PostOptions, postJson } from './post-json.ts';
 
@@ -117,6 +118,36 @@ test('a redirect is an answer, never followed', async () => {
       const answer = await post({ allow: ['127.0.0.1'] }, `http://127.0.0.1:${port}/`);
       assert.equal(answer.status, 307);
       assert.equal(hits(), 1);
+    },
+  );
+});
+
+test('what arrives together is read together, in however many pieces it was cut', async () => {
+  await withServer(
+    (_request, response) => {
+      response.flushHeaders();
+      response.socket?.write(`${'1\r\nx\r\n'.repeat(5_000)}0\r\n\r\n`);
+    },
+    async (port) => {
+      const dispatcher = createEgress({ allow: ['127.0.0.1'], connectMs: 2_000 });
+      const answer = await egressFetch(
+        dispatcher,
+        new URL(`http://127.0.0.1:${port}/`),
+        {},
+        {
+          deadlines: { connectMs: 2_000, firstByteMs: 5_000, totalMs: 10_000 },
+          maxBytes: 65_536,
+          signal: new AbortController().signal,
+        },
+      );
+      const sizes: number[] = [];
+      for await (const bytes of answer.body ?? []) sizes.push(bytes.length);
+      await dispatcher.destroy();
+      assert.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        5_000,
+      );
+      assert.ok(sizes.length < 500, `${sizes.length} reads`);
     },
   );
 });

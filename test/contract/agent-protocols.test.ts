@@ -108,6 +108,15 @@ const FAILURES: Case[] = [
     expected: { code: 'agent_too_large' },
   },
   {
+    name: 'twenty thousand pieces of a byte each',
+    agent: (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      response.socket?.write('1\r\nx\r\n'.repeat(20_000));
+    },
+    expected: { code: 'agent_too_large', retry: 'other' },
+    reason: /pieces/,
+  },
+  {
     name: 'compressed although we asked for identity',
     agent: raw(gzipSync(Buffer.alloc(1_000_000)), 200, { 'content-encoding': 'gzip' }),
     expected: { code: 'agent_contract' },
