@@ -71,7 +71,11 @@ describe('meetings', () => {
     ['webhook', 'POST with a key only', raw('', 403), 'unknown', null],
     ['webhook', 'a teapot', raw('', 418), 'unknown', null],
     ['webhook', '429', raw('', 429), 'up', null],
+    // One that reads a question out of every request falls over a GET, one with a page for people sends them there.
+    ['webhook', '500', raw('oops', 500), 'unknown', null],
+    ['webhook', 'a redirect', raw('', 302, { location: '/welcome' }), 'unknown', null],
     ['webhook', '502', raw('', 502), 'down', 'agent_away'],
+    ['webhook', '521 of a proxy', raw('', 521), 'down', 'agent_http'],
     ['a2a', 'a card', a2aDress('1.0').beside!, 'up', null],
     ['a2a', 'a card of before', a2aDress('0.3').beside!, 'up', null],
     ['a2a', 'no card', raw('', 404), 'down', 'agent_contract'],
