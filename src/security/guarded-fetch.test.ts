@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { until } from '../../test/support/until.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
 import { egressFetch } from './egress-fetch.ts';
 import { createEgress, type EgressOptions } from './guarded-fetch.ts';
@@ -104,6 +105,37 @@ test('a name is checked at the moment it is dialled', async () => {
       assert.equal(hits(), 0);
       assert.equal((await post({ allow, ...resolvingTo('127.0.0.1') }, url)).status, 200);
       assert.equal(hits(), 1);
+    },
+  );
+});
+
+test('a name that takes long to find is looked up once for all who wait', async () => {
+  await withServer(
+    (_request, response) => response.end('{}'),
+    async (port) => {
+      const asked: string[] = [];
+      const found: (() => void)[] = [];
+      const dispatcher = createEgress({
+        allow: ['127.0.0.1'],
+        connectMs: 2_000,
+        lookup(host, _options, tell) {
+          asked.push(host);
+          found.push(() => tell(null, [{ address: '127.0.0.1', family: 4 }]));
+        },
+      });
+      const ask = (host: string) =>
+        postJson(dispatcher, new URL(`http://${host}:${port}/`), {
+          headers: {},
+          body: '{}',
+          deadlines: { connectMs: 2_000, firstByteMs: 5_000, totalMs: 10_000 },
+          signal: new AbortController().signal,
+        });
+      const answers = [ask('slow.example'), ask('slow.example'), ask('slow.example'), ask('other.example')];
+      await until(() => asked.includes('other.example'), { what: 'the other name' });
+      assert.deepEqual(asked, ['slow.example', 'other.example']);
+      for (const tell of found) tell();
+      for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
+      await dispatcher.destroy();
     },
   );
 });
