@@ -20,6 +20,12 @@ const NODE_FLAGS = ['--max-semi-space-size=8'];
  */
 const COMPILED = join(root, 'node_modules', '.cache', 'compiled');
 
+/**
+ * Half of them may look up names, which takes ten seconds or more where a name's servers are silent: with the usual four, two such
+ * agents would keep us from connecting any other.
+ */
+const THREADS = '16';
+
 /** The pinned Node, wherever npm put it: beside our dependencies, or above us when we are one ourselves. */
 function findNode() {
   const name = `${process.platform}-${process.arch}`;
@@ -84,7 +90,7 @@ function runner(node) {
       child.kill(signal);
     });
   }
-  const env = { NODE_COMPILE_CACHE: COMPILED, ...process.env };
+  const env = { NODE_COMPILE_CACHE: COMPILED, UV_THREADPOOL_SIZE: THREADS, ...process.env };
   return (args) =>
     new Promise((resolve) => {
       child = spawn(node, args, { env, stdio: 'inherit' });

@@ -60,8 +60,8 @@ export function createProber(deps: {
     const meeting = await deps.meet({ agent, deadlines: DEADLINES, signal: shutdown.signal }, 'health');
     // What our own stop has cut off says nothing.
     shutdown.signal.throwIfAborted();
-    const finding = findingOf(agent.protocol, meeting);
     const durationMs = performance.now() - startedMs;
+    const finding = findingOf(agent, meeting, durationMs);
     // Who cannot say how it is has answered at least: it is not gone.
     await deps.health.recordProbe(agent.id, finding.outcome !== 'down', startedAt);
     return { finding, durationMs };
@@ -98,8 +98,12 @@ export function createProber(deps: {
   };
 }
 
-/** What a meeting about its health says of an agent of this protocol. */
-export function findingOf(protocol: Protocol, { outcome, status }: Meeting): Finding {
+/** What a meeting about its health, which took so long, says of an agent. */
+export function findingOf(
+  { protocol, responseMs }: Pick<Agent, 'protocol' | 'responseMs'>,
+  { outcome, status }: Meeting,
+  durationMs: number,
+): Finding {
   if (outcome.kind === 'met') return { outcome: 'up', code: null, load: outcome.load };
   if (outcome.kind === 'none') return { outcome: 'unknown', code: null, load: null };
   const { code } = outcome;
@@ -107,5 +111,10 @@ export function findingOf(protocol: Protocol, { outcome, status }: Meeting): Fin
   if (code === 'agent_busy') return { outcome: 'up', code: null, load: null };
   const isOdd = code === 'agent_contract' && status !== null;
   if (isOdd && ASKED_BESIDE.has(protocol)) return { outcome: 'unknown', code: null, load: null };
+  // It took the connection, or it would have been given up sooner. One that takes the question for a person's thinks about it, and may
+  // well think for longer than a probe waits.
+  const isThinking = code === 'agent_timeout' && durationMs >= DEADLINES.firstByteMs;
+  if (isThinking && protocol === 'envelope' && 2 * responseMs > DEADLINES.firstByteMs)
+    return { outcome: 'unknown', code: null, load: null };
   return { outcome: 'down', code, load: null };
 }

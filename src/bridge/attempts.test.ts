@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { someAgent } from '../../test/support/some-agent.ts';
+import type { AgentCall } from '../agents/agent.ts';
 import { type AttemptDeps, Attempts } from './attempts.ts';
 import type { Turn } from './store.ts';
 
@@ -70,5 +71,37 @@ test('the time that an agent has named is waited for only where it may be asked 
     await attempts.call((await attempts.next())!);
     assert.equal((await attempts.next())?.agent.id, again, code);
     assert.equal(nowMs, again === undefined ? 0 : 5_000, code);
+  }
+});
+
+test('a trial is given the time that its agent is known to take, and else five seconds', async () => {
+  const long = { connectMs: 1_000, firstByteMs: 20_000, totalMs: 30_000 };
+  for (const [known, expected] of [
+    [{ responseMs: 500 }, 5_000],
+    [{ responseMs: 7_000 }, 14_000],
+    [{ responseMs: 15_000 }, 20_000],
+    [{ responseMs: 1_000, p99Ms: 3_000 }, 12_000],
+  ] as const) {
+    const tried = { ...agent, ...known, successRate: 0.9 };
+    const asked: number[] = [];
+    const attempts = new Attempts(
+      turn,
+      {
+        turnMs: 60_000,
+        deadlines: long,
+        clock: { now: () => new Date(0), monotonicMs: () => 0 },
+        registry: { agents: () => [tried, someAgent('b')] },
+        async invoke(call: AgentCall) {
+          asked.push(call.deadlines.firstByteMs);
+          return { outcome: { kind: 'deferred' }, exchange: { request: '', response: '' } };
+        },
+        health: { recordFailure() {} },
+        metrics: { agentSeconds: { observe() {} } },
+      } as unknown as AttemptDeps,
+      new AbortController().signal,
+      () => {},
+    );
+    await attempts.call({ agent: tried, isTrial: true, leave() {} });
+    assert.deepEqual(asked, [expected]);
   }
 });

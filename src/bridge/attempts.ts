@@ -230,7 +230,9 @@ export class Attempts {
     const isKnown = isTrial || agent.p99Ms !== null;
     const others = registry.agents(this.turn.agentType);
     if (!isKnown || !isAnybodyWell(others, this.wish(new Set([agent.id]), false))) return { ...deadlines, totalMs };
-    const patienceMs = Math.max(isTrial ? TRIAL_FIRST_BYTE_MS : LEAST_FIRST_BYTE_MS, 4 * (agent.p99Ms ?? 0));
+    const leastMs = isTrial ? TRIAL_FIRST_BYTE_MS : LEAST_FIRST_BYTE_MS;
+    // Of few calls there are no percentiles, only a mean: one that thinks for longer than a trial would never come back.
+    const patienceMs = Math.max(leastMs, 4 * (agent.p99Ms ?? 0), 2 * agent.responseMs);
     return { ...deadlines, firstByteMs: Math.min(deadlines.firstByteMs, patienceMs), totalMs };
   }
 

@@ -37,6 +37,14 @@ export function egressFetch(
   const signal = init.signal ? AbortSignal.any([limits.signal, init.signal]) : limits.signal;
   let body: ReadableStreamDefaultController<Uint8Array> | null = null;
   let stop: () => void = () => undefined;
+  // What one read of the socket brings is handed on as one: an agent may cut it into thousands of pieces, and libraries look through
+  // all that they have with each of them.
+  let pieces: Buffer[] = [];
+  const handOn = (): void => {
+    const together = pieces;
+    pieces = [];
+    if (together.length > 0) body?.enqueue(Buffer.concat(together));
+  };
   stop = guardedRequest(
     dispatcher,
     url,
@@ -67,13 +75,15 @@ export function egressFetch(
       },
       data(chunk) {
         tap.data?.(chunk);
-        body?.enqueue(chunk);
+        if (pieces.push(chunk) === 1) queueMicrotask(handOn);
       },
       end() {
+        handOn();
         tap.end?.();
         body?.close();
       },
       fail(error) {
+        pieces = [];
         tap.fail?.(error);
         body?.error(error);
         reject(error);

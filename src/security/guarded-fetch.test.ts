@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { until } from '../../test/support/until.ts';
 import { DarkspereError, type ErrorCode } from '../errors.ts';
+import { egressFetch } from './egress-fetch.ts';
 import { createEgress, type EgressOptions } from './guarded-fetch.ts';
 import { type PostOptions, postJson } from './post-json.ts';
 
@@ -107,6 +109,37 @@ test('a name is checked at the moment it is dialled', async () => {
   );
 });
 
+test('a name that takes long to find is looked up once for all who wait', async () => {
+  await withServer(
+    (_request, response) => response.end('{}'),
+    async (port) => {
+      const asked: string[] = [];
+      const found: (() => void)[] = [];
+      const dispatcher = createEgress({
+        allow: ['127.0.0.1'],
+        connectMs: 2_000,
+        lookup(host, _options, tell) {
+          asked.push(host);
+          found.push(() => tell(null, [{ address: '127.0.0.1', family: 4 }]));
+        },
+      });
+      const ask = (host: string) =>
+        postJson(dispatcher, new URL(`http://${host}:${port}/`), {
+          headers: {},
+          body: '{}',
+          deadlines: { connectMs: 2_000, firstByteMs: 5_000, totalMs: 10_000 },
+          signal: new AbortController().signal,
+        });
+      const answers = [ask('slow.example'), ask('slow.example'), ask('slow.example'), ask('other.example')];
+      await until(() => asked.includes('other.example'), { what: 'the other name' });
+      assert.deepEqual(asked, ['slow.example', 'other.example']);
+      for (const tell of found) tell();
+      for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
+      await dispatcher.destroy();
+    },
+  );
+});
+
 test('a redirect is an answer, never followed', async () => {
   await withServer(
     (request, response) => {
@@ -117,6 +150,36 @@ test('a redirect is an answer, never followed', async () => {
       const answer = await post({ allow: ['127.0.0.1'] }, `http://127.0.0.1:${port}/`);
       assert.equal(answer.status, 307);
       assert.equal(hits(), 1);
+    },
+  );
+});
+
+test('what arrives together is read together, in however many pieces it was cut', async () => {
+  await withServer(
+    (_request, response) => {
+      response.flushHeaders();
+      response.socket?.write(`${'1\r\nx\r\n'.repeat(5_000)}0\r\n\r\n`);
+    },
+    async (port) => {
+      const dispatcher = createEgress({ allow: ['127.0.0.1'], connectMs: 2_000 });
+      const answer = await egressFetch(
+        dispatcher,
+        new URL(`http://127.0.0.1:${port}/`),
+        {},
+        {
+          deadlines: { connectMs: 2_000, firstByteMs: 5_000, totalMs: 10_000 },
+          maxBytes: 65_536,
+          signal: new AbortController().signal,
+        },
+      );
+      const sizes: number[] = [];
+      for await (const bytes of answer.body ?? []) sizes.push(bytes.length);
+      await dispatcher.destroy();
+      assert.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        5_000,
+      );
+      assert.ok(sizes.length < 500, `${sizes.length} reads`);
     },
   );
 });

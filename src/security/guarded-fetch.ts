@@ -25,7 +25,7 @@ export const EGRESS_DENIED = 'EGRESS_DENIED';
  */
 export function createEgress(options: EgressOptions): Dispatcher {
   const allow = parseCidrs(options.allow);
-  const lookup: Lookup = options.lookup ?? ((host, how, found) => dnsLookup(host, how, found));
+  const lookup = options.lookup === undefined ? systemLookup : oncePerName(options.lookup);
   const secure = guardedConnector('https:', allow, lookup, options.connectMs);
   const plain = guardedConnector('http:', allow, lookup, options.connectMs);
   return new Agent({
@@ -42,6 +42,28 @@ export function createEgress(options: EgressOptions): Dispatcher {
     maxHeaderSize: 16_384,
   });
 }
+
+/**
+ * Whoever asks for a name that is being looked up already shares the answer. The system's resolver looks up few names at a time (two, of
+ * libuv's four threads) and takes ten seconds or more over one whose servers are silent: two texts to such an agent, and no other agent
+ * with a name could be connected.
+ */
+function oncePerName(lookup: Lookup): Lookup {
+  const waiting = new Map<string, Found[]>();
+  return (host, how, found) => {
+    const key = JSON.stringify([host, how.family, how.hints]);
+    if (waiting.get(key)?.push(found) !== undefined) return;
+    waiting.set(key, [found]);
+    lookup(host, how, (error, addresses) => {
+      const all = waiting.get(key) ?? [];
+      waiting.delete(key);
+      for (const one of all) one(error, addresses);
+    });
+  };
+}
+
+/** Shared by all dispatchers of the process, as the threads are. */
+const systemLookup = oncePerName((host, how, found) => dnsLookup(host, how, found));
 
 function guardedConnector(protocol: string, allow: readonly Cidr[], lookup: Lookup, connectMs: number) {
   // The rules depend on the port, and a connector's lookup is not told it: one connector per port.

@@ -30,6 +30,12 @@ export type Listener = {
 type Stage = 'connect' | 'first byte' | 'body';
 
 /**
+ * The most pieces in which an answer may come: each costs as much to hold and to read as a hundred of its bytes, however small. More
+ * than an honest stream of the largest size has.
+ */
+const MAX_PIECES = 16_384;
+
+/**
  * Sends one request: no retry, no redirect, no compression (a bomb would unfold behind the size limit). Any status is an
  * answer. Fails with a DarkspereError: `egress_denied`, `agent_refused`, `agent_tls`, `agent_timeout`, `agent_broken`,
  * `agent_contract` (not HTTP, or compressed), `agent_too_large`, `agent_cancelled`. `facts.stage` says how far it came.
@@ -50,6 +56,7 @@ export function guardedRequest(
   const timings = { connectMs: 0, firstByteMs: 0, totalMs: 0 };
   let stage: Stage = 'connect';
   let size = 0;
+  let pieces = 0;
   let maxBytes = 0;
   let controller: Dispatcher.DispatchController | null = null;
   let ended = false;
@@ -100,7 +107,9 @@ export function guardedRequest(
       if (ended) return;
       listener.data(chunk);
       size += chunk.length;
+      pieces += 1;
       if (size > maxBytes) fail(tooLarge(maxBytes));
+      else if (pieces > MAX_PIECES) fail(tooManyPieces());
     },
     onResponseEnd() {
       if (end()) listener.end(timings);
@@ -138,6 +147,12 @@ function timedOut(stage: Stage, limitMs: number): DarkspereError {
 
 function tooLarge(maxBytes: number): DarkspereError {
   return new DarkspereError('agent_too_large', `The agent’s answer is larger than ${maxBytes / 1024} KiB.`, {
+    facts: { stage: 'body' },
+  });
+}
+
+function tooManyPieces(): DarkspereError {
+  return new DarkspereError('agent_too_large', `The agent’s answer came in more than ${MAX_PIECES} pieces.`, {
     facts: { stage: 'body' },
   });
 }

@@ -173,6 +173,16 @@ test('a task that is still worked on is looked at until it is done', async () =>
   assert.ok(progress >= 3);
 });
 
+test('a task that cannot be looked at any more is ended at the agent: somebody else is asked', async () => {
+  peer.dress({
+    ...plain,
+    beside: (request, response, seen) =>
+      rpcOf(seen).method === 'GetTask' ? raw('', 503)(request, response, seen) : plain.beside!(request, response, seen),
+  });
+  failedWith(await ask(answer(task('WORKING'))), { code: 'agent_busy' });
+  await until(() => peer.others.some((seen) => rpcOf(seen).method === 'CancelTask'), { what: 'a cancellation' });
+});
+
 const STREAMS: [string, object[], string | null][] = [
   ['chunks of one artifact', [task('SUBMITTED'), chunk('Sun', false), chunk('ny.'), status('COMPLETED')], 'Sunny.'],
   [

@@ -194,6 +194,18 @@ for (const era of [MODERN, LEGACY] as const) {
   });
 }
 
+test('a server that asks without end in the middle of a call is not answered without end', async () => {
+  peer.dress(mcpDress(LEGACY));
+  const asks = (count: number) => () =>
+    Array.from({ length: count }, (_, id) => event({ jsonrpc: '2.0', id, method: 'ping' })).join('');
+  const answers = () => peer.others.filter((seen) => seen.method === 'POST' && rpcOf(seen).method === undefined).length;
+  assert.equal(textOf(await ask(stream(asks(100), answered('patient')))), 'patient');
+  await until(() => answers() === 100, { what: 'the answers to what it asked' });
+  failedWith(await ask(stream(asks(1_000), answered('x'))), { code: 'agent_contract', retry: 'other' });
+  await until(() => methods().includes('notifications/cancelled'), { what: 'the end of the call at the server' });
+  assert.ok(answers() <= 100);
+});
+
 test('a server of the older era hears of a cancellation by the protocol’s own notification', async () => {
   peer.dress(mcpDress(LEGACY));
   const controller = new AbortController();

@@ -6,6 +6,7 @@ import type { Agent, Protocol } from '../../src/agents/agent.ts';
 import { createMeet } from '../../src/agents/meet.ts';
 import { type Finding, findingOf } from '../../src/agents/prober.ts';
 import type { About, Meeting, Met } from '../../src/agents/protocols/meeting.ts';
+import { failed } from '../../src/agents/protocols/wire.ts';
 import { a2aDress, CHAT_TOOL, mcpDress } from '../support/protocol-dresses.ts';
 import { type Behaviour, json, type Peer, raw, type Seen, startPeer } from '../support/protocol-peer.ts';
 
@@ -27,7 +28,7 @@ describe('meetings', () => {
     return createMeet(peer.http)({ agent: peer.agent(protocol, more), deadlines: DEADLINES, signal }, about);
   }
   const probe = async (protocol: Protocol, behaviour: Behaviour, more?: Partial<Agent>): Promise<Finding> =>
-    findingOf(protocol, await meet(protocol, 'health', behaviour, more));
+    findingOf({ protocol, responseMs: 0 }, await meet(protocol, 'health', behaviour, more), 0);
 
   /** An envelope that answers the one before it. */
   const answer = (type: string, payload: object) =>
@@ -71,7 +72,11 @@ describe('meetings', () => {
     ['webhook', 'POST with a key only', raw('', 403), 'unknown', null],
     ['webhook', 'a teapot', raw('', 418), 'unknown', null],
     ['webhook', '429', raw('', 429), 'up', null],
+    // One that reads a question out of every request falls over a GET, one with a page for people sends them there.
+    ['webhook', '500', raw('oops', 500), 'unknown', null],
+    ['webhook', 'a redirect', raw('', 302, { location: '/welcome' }), 'unknown', null],
     ['webhook', '502', raw('', 502), 'down', 'agent_away'],
+    ['webhook', '521 of a proxy', raw('', 521), 'down', 'agent_http'],
     ['a2a', 'a card', a2aDress('1.0').beside!, 'up', null],
     ['a2a', 'a card of before', a2aDress('0.3').beside!, 'up', null],
     ['a2a', 'no card', raw('', 404), 'down', 'agent_contract'],
@@ -91,6 +96,16 @@ describe('meetings', () => {
       assert.deepEqual([finding.outcome, finding.code], [outcome, code]);
     });
   }
+
+  test('the silence of one that thinks for as long over a text is no bad sign, where it may take the question for one', () => {
+    const silence = { outcome: failed('agent_timeout', ''), status: null };
+    const finding = (protocol: Protocol, responseMs: number, durationMs: number) =>
+      findingOf({ protocol, responseMs }, silence, durationMs).outcome;
+    assert.equal(finding('envelope', 6_000, 5_010), 'unknown');
+    assert.equal(finding('envelope', 900, 5_010), 'down');
+    assert.equal(finding('envelope', 6_000, 3_010), 'down', 'no connection');
+    assert.equal(finding('openai', 6_000, 5_010), 'down');
+  });
 
   test('nobody listens', async () => {
     for (const protocol of EVERY) {

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import type { Agent, AgentCall } from '../../src/agents/agent.ts';
 import { chat, DRESSES } from '../support/protocol-dresses.ts';
@@ -20,6 +22,10 @@ import {
   type Seen,
   startPeer,
 } from '../support/protocol-peer.ts';
+import { until } from '../support/until.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let peer: Peer;
 before(async () => {
@@ -100,6 +106,15 @@ const FAILURES: Case[] = [
       more();
     },
     expected: { code: 'agent_too_large' },
+  },
+  {
+    name: 'twenty thousand pieces of a byte each',
+    agent: (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+      response.socket?.write('1\r\nx\r\n'.repeat(20_000));
+    },
+    expected: { code: 'agent_too_large', retry: 'other' },
+    reason: /pieces/,
   },
   {
     name: 'compressed although we asked for identity',
@@ -246,6 +261,23 @@ for (const dress of DRESSES) {
     const late = await invoke(call({ signal: controller.signal }), say('x'));
     failedWith(late, { code: 'agent_cancelled' });
     assert.equal(peer.questions.length, 0);
+  });
+
+  test(`${protocol}: of a call that is over nothing is kept until the process ends`, async () => {
+    const shutdown = new AbortController();
+    const once = async () => {
+      // What a turn gives to its calls: it ends with a STOP, or with the process.
+      const signal = AbortSignal.any([new AbortController().signal, shutdown.signal]);
+      assert.equal((await invoke(call({ signal }), say('Sunny.'))).outcome.kind, 'reply');
+      return new WeakRef(signal);
+    };
+    const signal = await once();
+    const isGone = () => {
+      collectGarbage();
+      return signal.deref() === undefined;
+    };
+    await until(isGone, { what: 'the end of all that the call held' });
+    assert.equal(shutdown.signal.aborted, false);
   });
 
   test(`${protocol}: a peer that accepts no connection in time, or none at all`, async (t) => {

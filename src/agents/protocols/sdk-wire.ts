@@ -73,9 +73,17 @@ export function openWire(call: Approach, http: Dispatcher, options: WireOptions)
   const onTotal = () => fail(timedOut(call.deadlines.totalMs));
   const timer = setTimeout(onTotal, call.deadlines.totalMs);
   timer.unref();
-  const signal = AbortSignal.any([call.signal, broken.signal]);
-  const close = () => clearTimeout(timer);
+  // Followed by hand: a signal of AbortSignal.any on which a library leaves a listener is kept, with all that the listener reaches,
+  // for as long as any of its sources, and one of those lives as long as the process.
+  const { signal } = broken;
+  const onCallEnded = () => broken.abort(call.signal.reason);
+  const close = () => {
+    clearTimeout(timer);
+    call.signal.removeEventListener('abort', onCallEnded);
+  };
   signal.addEventListener('abort', close, { once: true });
+  call.signal.addEventListener('abort', onCallEnded, { once: true });
+  if (call.signal.aborted) onCallEnded();
   const leftMs = () => Math.max(1, call.deadlines.totalMs - (performance.now() - startedMs));
 
   /** The credential belongs to the address that was registered: whatever else an answer names does not get it. */

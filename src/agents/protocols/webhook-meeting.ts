@@ -18,9 +18,10 @@ export async function meetWebhook(approach: Approach, http: Dispatcher, about: A
     return met('it answers a GET');
   });
   const { outcome, status } = meeting;
-  const isRefusal = status !== null && status >= 400 && status < 500;
-  // Whoever may not GET may still POST.
-  return isRefusal && outcome.kind === 'failed' && outcome.code !== 'agent_busy'
+  // Whoever may not GET may still POST, whoever sends browsers elsewhere too, and so may one that throws over a request without a body.
+  // What stands from 502 on is a proxy's, or of a server that is not well.
+  const isAboutGet = status !== null && status >= 300 && status <= 501;
+  return isAboutGet && outcome.kind === 'failed' && outcome.code !== 'agent_busy'
     ? { outcome: none(`it answers a GET with ${status}`), status }
     : meeting;
 }

@@ -21,7 +21,7 @@ const LONGEST_PAUSE_MS = 2_000;
 /** Asks an A2A agent for a reply. Never throws. */
 export async function callA2a(call: AgentCall, http: Dispatcher, cards: AgentMemory<AgentCard>): Promise<AgentResult> {
   const wire = openA2aWire(call, http);
-  const attempt: Attempt = { call, wire, streams: false, progress: NOTHING };
+  const attempt: Attempt = { call, wire, streams: false, looks: false, progress: NOTHING };
   const outcome = await answer(attempt, cards);
   return { outcome, exchange: wire.exchange() };
 }
@@ -30,6 +30,8 @@ type Attempt = {
   readonly call: AgentCall;
   readonly wire: Wire;
   streams: boolean;
+  /** The agent has taken the message and is at work on it. */
+  looks: boolean;
   progress: Progress;
 };
 
@@ -47,7 +49,8 @@ async function answer(attempt: Attempt, cards: AgentMemory<AgentCard>): Promise<
     return await converse(attempt, client, settings.data);
   } catch (error) {
     if (!call.signal.aborted) cards.forget(call.agent);
-    if (wire.signal.aborted && client !== null) cancel(attempt, client);
+    // A look that failed, too, leaves a task at work for which nobody waits any more.
+    if ((wire.signal.aborted || attempt.looks) && client !== null) cancel(attempt, client);
     return failureOf(error, wire);
   }
 }
@@ -101,6 +104,7 @@ async function send(attempt: Attempt, client: Client, settings: A2aSettings, tas
 async function look(attempt: Attempt, client: Client, settings: A2aSettings): Promise<AgentOutcome> {
   const { call, wire } = attempt;
   if (attempt.progress.taskId === '') return failed('agent_broken', 'The stream ended before an answer came.');
+  attempt.looks = true;
   for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
     await sleep(pauseMs, undefined, { signal: wire.signal });
     const query = { tenant: '', id: attempt.progress.taskId };

@@ -20,6 +20,8 @@ const CLIENT = { name: 'darkspere', version: '1' };
 /** A page of a list of tools may be long where nothing else may. Ten thousand tools are about 3 MB. */
 const MAX_LIST_BYTES = 4 * 1_048_576;
 const MAX_LIST_PAGES = 10;
+/** The most that a server may ask of us in the middle of one call: each answer to it is a request of ours, on a connection of its own. */
+const MOST_ASKED_BACK = 100;
 /** After an answer's last byte, the longest that the library may take to make something of it. */
 const GRACE_MS = 500;
 
@@ -50,6 +52,7 @@ export type McpWire = Wire & {
 /** The wire of an MCP call: it also notices answers that end without an answer, which the library waits for. */
 export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
   let step = 0;
+  let askedBack = 0;
   const lost = () => wire.fail(failed('agent_broken', 'The stream of the answer ended before the answer came.'));
   const odd = () => wire.fail(failed('agent_contract', 'The answer does not answer the call.'));
   const wire = openWire(call, http, {
@@ -67,6 +70,11 @@ export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
   return {
     ...wire,
     async fetch(address, init = {}) {
+      if (isAnswer(init) && ++askedBack > MOST_ASKED_BACK) {
+        const why = `The server asks more than ${MOST_ASKED_BACK} times in the middle of the call.`;
+        wire.fail(failed('agent_contract', why));
+        throw new Error(why);
+      }
       if (init.method !== 'GET') return wire.fetch(address, init);
       // The library listens for what a server wants of its own; nobody here would hear it.
       if (!new Headers(init.headers).has('last-event-id')) return new Response(null, { status: 405 });
@@ -87,9 +95,18 @@ export function openMcpWire(call: Approach, http: Dispatcher): McpWire {
   };
 }
 
+function methodIn({ body }: RequestInit): string | undefined {
+  return typeof body === 'string' ? /"method":"([\w/]+)"/.exec(body)?.[1] : undefined;
+}
+
+/** To something that the server has asked. */
+function isAnswer(init: RequestInit): boolean {
+  return init.method === 'POST' && methodIn(init) === undefined;
+}
+
 function roleOf(init: RequestInit): Role {
   if (init.method === 'GET') return { kind: 'main' };
-  const method = typeof init.body === 'string' ? /"method":"([\w/]+)"/.exec(init.body)?.[1] : undefined;
+  const method = methodIn(init);
   // Without a method: the end of a session, or the answer to what the server has asked in the middle of the call (a ping).
   if (method === undefined || method === 'notifications/cancelled') return { kind: 'aside' };
   if (method === 'tools/call') return { kind: 'question' };
