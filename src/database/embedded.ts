@@ -82,7 +82,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const keeper = endWithUs();
   let server = await ensureRunning(cluster, settings, log, keeper);
   let lock = await ownCluster(cluster, server, onLockLost).catch((error) => {
-    keeper.letGo();
+    // We have started it, and somebody else was faster to own it.
+    if (error instanceof DarkspereError) keeper.letGo();
     throw error;
   });
   keeper.hold(server.pid);

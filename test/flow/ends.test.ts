@@ -22,10 +22,10 @@ for (const [signal, code] of [
   test(`${signal} in the middle of a start: its PostgreSQL ends with it, and the next start is not in its way`, async (t) => {
     const place = await install(t, { external: false });
     const { child, exited, output } = runProgram(['start'], place.env);
-    const pid = await until(() => serverOf(place.dataDir), { what: 'a PostgreSQL that starts' });
+    const pid = await until(() => serverOf(place.dataDir), { what: 'a PostgreSQL that starts', timeoutMs: 60_000 });
     child.kill(signal);
     assert.deepEqual(await exited, { code, signal: null }, output());
-    await until(() => !isAlive(pid), { what: 'the end of PostgreSQL' });
+    await until(() => !isAlive(pid), { what: 'the end of PostgreSQL', timeoutMs: 30_000 });
     await (await place.start()).kill('SIGTERM');
   });
 }
@@ -46,7 +46,7 @@ async function startUnread(t: TestContext, env: Readonly<Record<string, string>>
       ({ ok }) => ok,
       () => false,
     );
-  await until(async () => child.exitCode !== null || (await answers()), { what: 'the start', timeoutMs: 30_000 });
+  await until(async () => child.exitCode !== null || (await answers()), { what: 'the start', timeoutMs: 60_000 });
   return { child, exited, answers };
 }
 
@@ -56,7 +56,7 @@ test('a full disk under its log costs lines: it starts, answers, stops when it i
   assert.ok(await answers());
   const person = place.simulator.person('+15550510001');
   assert.equal((await person.text('hello')).status, 200);
-  await until(() => place.sent(person.phone).length > 0, { what: 'an answer' });
+  await until(() => place.sent(person.phone).length > 0, { what: 'an answer', timeoutMs: 30_000 });
   child.kill('SIGTERM');
   assert.deepEqual(await exited, [0, null]);
 });
