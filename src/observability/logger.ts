@@ -15,13 +15,13 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>): Lo
     },
   };
   if (config.logFormat === 'json') return pino(options, standardOutput());
-  return pino({
-    ...options,
-    transport: {
-      target: 'pino-pretty',
-      options: { translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true },
-    },
+  const pretty = pino.transport({
+    target: 'pino-pretty',
+    options: { translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true },
   });
+  // It ends with the first line that it cannot write; without a listener this process would, too.
+  pretty.on('error', () => {});
+  return pino(options, pretty);
 }
 
 /** Lines that cannot be written wait for better times, so many bytes of them; the others are dropped. */

@@ -50,16 +50,18 @@ async function startUnread(t: TestContext, env: Readonly<Record<string, string>>
   return { child, exited, answers };
 }
 
-test('a full disk under its log costs lines: it starts, answers, stops when it is told to, and its end does not hang', async (t) => {
-  const place = await install(t, { external: false, env: { LOG_LEVEL: 'trace' } });
-  const { child, exited, answers } = await startUnread(t, place.env);
-  assert.ok(await answers());
-  const person = place.simulator.person('+15550510001');
-  assert.equal((await person.text('hello')).status, 200);
-  await until(() => place.sent(person.phone).length > 0, { what: 'an answer', timeoutMs: 30_000 });
-  child.kill('SIGTERM');
-  assert.deepEqual(await exited, [0, null]);
-});
+for (const format of ['json', 'pretty']) {
+  test(`a full disk under its log (${format}) costs lines: it starts, answers, stops when it is told to, and its end does not hang`, async (t) => {
+    const place = await install(t, { external: false, env: { LOG_LEVEL: 'trace', DARKSPERE_LOG_FORMAT: format } });
+    const { child, exited, answers } = await startUnread(t, place.env);
+    assert.ok(await answers());
+    const person = place.simulator.person('+15550510001');
+    assert.equal((await person.text('hello')).status, 200);
+    await until(() => place.sent(person.phone).length > 0, { what: 'an answer', timeoutMs: 30_000 });
+    child.kill('SIGTERM');
+    assert.deepEqual(await exited, [0, null]);
+  });
+}
 
 test('SIGHUP without a terminal is none of its business: what was started with nohup goes on', async (t) => {
   const place = await install(t, { external: true });
