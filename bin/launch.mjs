@@ -38,7 +38,7 @@ function findNode() {
   if (Number(process.versions.node.split('.')[0]) >= OLDEST_NODE) return process.execPath;
   process.stderr.write(
     `Darkspere needs Node ${OLDEST_NODE} or newer; this is ${process.version}, and npm has no pinned one for ${name} ` +
-      `(were optional dependencies left out?). Install Node ${OLDEST_NODE}.\n`,
+      `(were optional dependencies left out, or could not be loaded?). Run "npm ci --ignore-scripts" in ${root}, or install Node ${OLDEST_NODE}.\n`,
   );
   return undefined;
 }
@@ -58,7 +58,7 @@ function executable(file) {
  */
 export async function launch(script, args, { dev = false, before = () => undefined } = {}) {
   try {
-    ensureInstalled({ dev });
+    await ensureInstalled({ dev });
   } catch (error) {
     if (error instanceof InstallFailed) return;
     throw error;

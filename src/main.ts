@@ -1,6 +1,7 @@
 // The entry point, run by the pinned Node that bin/darkspere.mjs starts.
 import { fileURLToPath } from 'node:url';
 import { runProgram } from './cli/program.ts';
+import { endOnSignals } from './cli/signals.ts';
 import { readEnvFile } from './config.ts';
 import { messageOf } from './errors.ts';
 
@@ -9,6 +10,8 @@ const LINGER_MS = 1_000;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
 }
+
+endOnSignals();
 
 try {
   readEnvFile(fileURLToPath(new URL('../.env', import.meta.url)));

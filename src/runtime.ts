@@ -11,7 +11,7 @@ import { createTwilioChannel, createTwilioDispatcher } from './channels/twilio/t
 import type { Config } from './config.ts';
 import { createOutage } from './database/outage.ts';
 import type { Sql } from './database/pools.ts';
-import { messageOf } from './errors.ts';
+import { DarkspereError, messageOf } from './errors.ts';
 import type { ServiceName } from './http/services.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { openAgentCalls } from './runtime/agent-calls.ts';
@@ -47,7 +47,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const stack = new AsyncDisposableStack();
   const state = { closing: false };
   try {
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
+    await makeDataDir(config.dataDir);
     const metrics = createMetrics();
     const outage = createOutage(logger);
     // First: a spool that cannot be written must stop the start, not the first outage.
@@ -111,6 +111,18 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       .disposeAsync()
       .catch((unwinding) => logger.error({ error: messageOf(unwinding) }, 'could not close cleanly'));
     throw error;
+  }
+}
+
+async function makeDataDir(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DarkspereError(
+      'config_invalid',
+      `DARKSPERE_DATA_DIR: ${folder} cannot be made (${messageOf(cause)}). Name a folder that this user may write.`,
+      { param: 'DARKSPERE_DATA_DIR', cause },
+    );
   }
 }
 

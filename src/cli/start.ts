@@ -10,6 +10,7 @@ import { DarkspereError, messageOf } from '../errors.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { type Runtime, startRuntime } from '../runtime.ts';
 import { LOGIN_MINUTES } from '../security/sessions.ts';
+import { onEnd } from './signals.ts';
 
 const DEMO_AGENT = fileURLToPath(new URL('../../examples/demo-agent/agent.ts', import.meta.url));
 
@@ -24,6 +25,7 @@ export async function startCommand(parts: readonly Part[]): Promise<number> {
     process.stderr.write(`${messageOf(error)}\n`);
     return 2;
   }
+  goOnUnread();
   const logger = createLogger(config);
   for (const warning of warnings) logger.warn(warning);
 
@@ -82,19 +84,22 @@ const SAME_WISH_MS = 1_000;
 /** The first signal stops in order; the second one ends the process where it is: what runs is found again from the rows. */
 function listenForSignals(stopping: PromiseWithResolvers<number>, logger: Logger): void {
   let askedMs: number | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      const nowMs = performance.now();
-      if (askedMs === null) {
-        askedMs = nowMs;
-        logger.info('stopping: finishing what runs (once more to force)');
-        stopping.resolve(0);
-      } else if (nowMs - askedMs > SAME_WISH_MS) {
-        logger.warn('forced to stop; running turns will be taken up again at the next start');
-        process.exit(130);
-      }
-    });
-  }
+  onEnd(() => {
+    const nowMs = performance.now();
+    if (askedMs === null) {
+      askedMs = nowMs;
+      logger.info('stopping: finishing what runs (once more to force)');
+      stopping.resolve(0);
+    } else if (nowMs - askedMs > SAME_WISH_MS) {
+      logger.warn('forced to stop; running turns will be taken up again at the next start');
+      process.exit(130);
+    }
+  });
+}
+
+/** A terminal that was closed, a reader that has ended, a full disk: nobody reads what is printed, and people wait for answers. */
+function goOnUnread(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {});
 }
 
 /** `ready`: it is registered, or it has ended instead. */

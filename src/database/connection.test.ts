@@ -50,6 +50,7 @@ for (const url of [
   'me:hunter2@h',
   'postgres://me:hunter2@h:0/a',
   'postgres://me:hunter2@h/a?sslmode=maybe',
+  'postgres://me:hunter2@h/a?sslmode=verify-full&sslrootcert=/no/such/file',
   'postgres://me:hunter2@a,b:0/a',
   'postgres://me:hunter2@/a?host=a,b,c&port=1,2',
   'postgres://me:hunter2@a,b/a?target_session_attrs=standby',

@@ -68,7 +68,7 @@ function placesOf(
 function tlsOf(parameters: URLSearchParams, invalid: (why: string) => Error): Connection['tls'] {
   const mode = parameters.get('sslmode') ?? 'prefer';
   const root = parameters.get('sslrootcert');
-  const ca = root === null || root === 'system' ? {} : { ca: readFileSync(root, 'utf8') };
+  const ca = root === null || root === 'system' ? {} : { ca: certificates(root, invalid) };
   switch (mode) {
     case 'disable':
     case 'allow':
@@ -82,6 +82,14 @@ function tlsOf(parameters: URLSearchParams, invalid: (why: string) => Error): Co
       return { rejectUnauthorized: true, ...ca };
     default:
       throw invalid(`has an unknown sslmode; use disable, require or verify-full`);
+  }
+}
+
+function certificates(path: string, invalid: (why: string) => Error): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw invalid(`names a file as sslrootcert that cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
 }
 

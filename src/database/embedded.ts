@@ -5,6 +5,7 @@ import postgres from 'postgres';
 import { DarkspereError, messageOf } from '../errors.ts';
 import { type Connection, connectionUrl } from './connection.ts';
 import { type Cluster, OWNER, openCluster, startFailed } from './embedded/cluster.ts';
+import { endWithUs, type Keeper } from './embedded/keeper.ts';
 import { beat, ownedElsewhere } from './embedded/owner-beat.ts';
 import {
   disownPidFile,
@@ -78,8 +79,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const settings = { ...SETTINGS, ...options.settings };
   if (await ownedElsewhere(cluster.home)) throw inUse(cluster, 'in another container or on another machine');
   let stopping = false;
-  let server = await ensureRunning(cluster, settings, log);
-  let lock = await ownCluster(cluster, server, onLockLost);
+  const keeper = endWithUs();
+  let server = await ensureRunning(cluster, settings, log, keeper);
+  let lock = await ownCluster(cluster, server, onLockLost).catch((error) => {
+    // We have started it, and somebody else was faster to own it.
+    if (error instanceof DarkspereError) keeper.letGo();
+    throw error;
+  });
+  keeper.hold(server.pid);
   const connection = connectionTo(cluster, server, 'darkspere');
   const endBeat = beat(cluster.home);
   await ensureDatabase(lock);
@@ -93,16 +100,19 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 
   async function recover(): Promise<void> {
+    keeper.letGo();
     await lock.end({ timeout: 0 });
-    const next = await ensureRunning(cluster, settings, log);
+    const next = await ensureRunning(cluster, settings, log, keeper);
     server = next;
     lock = await ownCluster(cluster, next, onLockLost);
+    keeper.hold(next.pid);
     if (stopping) await shutDown();
   }
 
   async function shutDown(): Promise<void> {
     // The lock is held to the end: the next copy waits for the shutdown instead of adopting a dying server.
     await stopPostmaster(server.pid, cluster.dataDir);
+    keeper.letGo();
     endBeat();
     await lock.end({ timeout: 0 });
     removeSocketFolder(server.socketDir);
@@ -164,13 +174,14 @@ async function ensureRunning(
   cluster: Cluster,
   settings: Readonly<Record<string, string>>,
   log: (line: string) => void,
+  keeper: Keeper,
 ): Promise<Postmaster> {
   const failures: string[] = [];
   const deadline = performance.now() + RETRY_MS;
   for (;;) {
     const running = await findRunning(cluster);
     if (running !== undefined) return running;
-    const started = await start(cluster, settings);
+    const started = await start(cluster, settings, keeper);
     if ('pid' in started) return started;
     failures.push(started.failure);
     if (performance.now() > deadline) throw startFailed(failures.at(-1)!);
@@ -212,12 +223,14 @@ async function answers(cluster: Cluster, server: Postmaster): Promise<boolean> {
 async function start(
   cluster: Cluster,
   settings: Readonly<Record<string, string>>,
+  keeper: Keeper,
 ): Promise<Postmaster | { failure: string }> {
   const { dataDir, home, runAs } = cluster;
   const socketDir = socketFolder(dataDir, runAs);
   const logFile = join(home, 'server.log');
   const file = join(cluster.binaries.root, 'bin', 'postgres');
   const child = spawnPostmaster({ file, dataDir, socketDir, logFile, runAs, settings });
+  if (child.pid !== undefined) keeper.hold(child.pid);
   let failure: string | undefined;
   let ended = false;
   child.on('error', (error) => {
@@ -226,6 +239,7 @@ async function start(
   // Also called when a server that ran for weeks stops, perhaps without its folder: nothing is read here.
   child.on('exit', () => {
     ended = true;
+    keeper.letGo(child.pid);
   });
   const deadline = performance.now() + RECOVERY_MS;
   while (failure === undefined && !ended && performance.now() < deadline) {

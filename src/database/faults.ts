@@ -28,7 +28,7 @@ export const READ_ONLY = '25006';
 
 /** From the socket, and from the two client libraries about a connection that broke or never came about. */
 const NO_CONNECTION =
-  /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|ENOENT|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|database_unreachable)/;
+  /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|database_unreachable)/;
 /** The `pg` library gives these no code. */
 const NO_CONNECTION_WORDS = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/;
 
@@ -40,6 +40,8 @@ export function isOutage(error: unknown): boolean {
   // What we say at the start covers a wrong password and a missing database too: those do not pass.
   if (error instanceof DarkspereError && error.cause !== undefined) return isOutage(error.cause);
   const code = codeOf(error);
+  // A socket that is not there comes back; a file does not.
+  if (code === 'ENOENT') return (error as NodeJS.ErrnoException).syscall === 'connect';
   if (code === READ_ONLY || /^(08|53|57)[0-9A-Z]{3}$/.test(code) || NO_CONNECTION.test(code)) return true;
   return code === '' && error instanceof Error && NO_CONNECTION_WORDS.test(error.message);
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { endChildWithUs } from '../support/left-behind.ts';
+import { until } from '../support/until.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { needsInstall } = (await import(new URL('../../bin/install.mjs', import.meta.url).href)) as {
@@ -56,6 +59,57 @@ for (const [what, present, forStart, forTest] of CASES) {
 
 test('a package installed by somebody else, without a lockfile, is left alone', () => {
   assert.equal(needsInstall(folder, { dev: true }), false);
+});
+
+/**
+ * A checkout whose npm is ours: it says when it begins, installs when there is a file `go`, and told to stop needs that as long
+ * for taking back what it had begun.
+ */
+async function checkout() {
+  await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ packages: WANTED }));
+  await cp(join(root, 'bin'), join(folder, 'bin'), { recursive: true });
+  const npm = join(folder, 'npm-cli.js');
+  await writeFile(
+    npm,
+    `const { appendFileSync, existsSync, writeFileSync } = require('node:fs');
+    appendFileSync('begun', process.pid + ' ');
+    process.on('SIGTERM', () => {});
+    const done = () => writeFileSync('node_modules/.package-lock.json', ${JSON.stringify(JSON.stringify({ packages: A }))});
+    setInterval(() => { if (existsSync('go')) { done(); process.exit(0); } }, 20);`,
+  );
+  const start = () => {
+    const child = spawn(process.execPath, [join(folder, 'bin', 'darkspere.mjs'), '--version'], {
+      env: { ...process.env, npm_execpath: npm, TMPDIR: folder },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    endChildWithUs(child);
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk;
+    });
+    return { child, exited: once(child, 'exit'), said: () => said };
+  };
+  const begun = async () => (await readFile(join(folder, 'begun'), 'utf8').catch(() => '')).split(' ').length - 1;
+  return { start, begun, go: () => writeFile(join(folder, 'go'), '') };
+}
+
+test('an installation that is stopped is over when npm is: whoever starts again meanwhile waits for it', async () => {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const { start, begun, go } = await checkout();
+    const first = start();
+    await until(async () => (await begun()) === 1, { what: 'npm' });
+    first.child.kill(signal);
+    if (signal === 'SIGKILL') await first.exited;
+    const second = start();
+    await until(async () => second.said().includes('Waiting for another installation') || (await begun()) > 1);
+    assert.equal(await begun(), 1);
+    await go();
+    if (signal === 'SIGTERM') assert.deepEqual(await first.exited, [143, null]);
+    await second.exited;
+    assert.equal(await begun(), 1);
+    for (const name of ['begun', 'go', 'node_modules/.package-lock.json'])
+      await rm(join(folder, name), { force: true });
+  }
 });
 
 test('a mistyped test file fails the run, through every process between', () => {

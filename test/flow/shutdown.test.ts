@@ -1,8 +1,10 @@
 // Stopping, and not being able to start: nothing is lost, and the message says what to do.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { install, runProgram } from '../support/program.ts';
 import { until } from '../support/until.ts';
@@ -103,6 +105,25 @@ describe('what stands in the way of a start', () => {
     assert.equal((await person.next()).body, 'You said still there?');
     await first.kill('SIGTERM');
     assert.deepEqual(await first.exited, { code: 0, signal: null });
+  });
+
+  test('a data directory that cannot be used is not taken for a database that is away', async (t) => {
+    const place = await install(t, { external: false });
+    const folder = join(place.dataDir, 'broken');
+    const refused = async (expected: RegExp, code: number) => {
+      const { output, exited } = runProgram(['start'], { ...place.env, DARKSPERE_DATA_DIR: folder });
+      assert.deepEqual(await exited, { code, signal: null }, output());
+      assert.match(output(), expected);
+      assert.doesNotMatch(output(), /went away/);
+    };
+    await symlink(join(place.dataDir, 'nowhere'), folder);
+    await refused(/DARKSPERE_DATA_DIR: .*broken cannot be made \(ENOENT/, 2);
+    await rm(folder);
+    await writeFile(folder, '');
+    await refused(/DARKSPERE_DATA_DIR: .*broken cannot be made \(EEXIST/, 2);
+    await rm(folder);
+    await mkdir(join(folder, 'postgres'), { recursive: true });
+    await refused(/broken\/postgres is not a cluster .*ENOENT.*PG_VERSION.*DARKSPERE_DATA_DIR/, 1);
   });
 
   test('a database that cannot be reached: it ends, and the message names the place without the password', async (t) => {

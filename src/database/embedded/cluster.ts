@@ -39,9 +39,9 @@ export async function openCluster(dataDir: string, log: (line: string) => void):
     await createCluster(dataDir, link);
   }
   const home = realpathSync(link);
+  const version = read(join(home, 'data', 'PG_VERSION'), home).trim();
   const runAs = userFor(home);
   const binaries = findBinaries(runAs);
-  const version = read(join(home, 'data', 'PG_VERSION'), home).trim();
   if (version !== binaries.major) {
     throw new DarkspereError(
       'database_version',
