@@ -5,6 +5,7 @@ import { ARRAY_TYPES } from './array-types.ts';
 import { type Connection, parseConnection } from './connection.ts';
 import { type Dial, dialler, KEEP_ALIVE_MS } from './dial.ts';
 import { isOutage } from './faults.ts';
+import { withoutHoles } from './whole-results.ts';
 
 /** What every query goes through. int8 is a number here: counters and micro-dollars stay far below 2^53. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -137,7 +138,7 @@ export function openSql(
     connectMs: connectSeconds * 1000,
     silenceMs: options.silenceMs ?? statementMs + ANSWER_MS,
   });
-  return postgres({
+  const sql: Sql = postgres({
     host,
     port,
     // Not in the library's types: it speaks over what this gives.
@@ -173,6 +174,7 @@ export function openSql(
     },
     types: { ...ARRAY_TYPES, int8: { to: 20, from: [20], serialize: String, parse: safeInteger } },
   });
+  return withoutHoles(sql);
 }
 
 /** The library cannot take a rejection, but a socket that breaks. */

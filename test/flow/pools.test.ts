@@ -69,6 +69,22 @@ test('int8 is a number, and one that would be rounded is refused', async () => {
   await assert.rejects(db.admin`select 9007199254740993::int8 as n`, RangeError);
 });
 
+test('a statement that fails in the middle of its rows leaves none of them in what comes after it', async () => {
+  const sql = openSql(db.connection, { role: 'darkspere_web', max: 1 });
+  const broken = () => sql`select 1 / (500 - n) as x from generate_series(1, 1000) n`;
+  try {
+    await assert.rejects(broken(), { code: '22012' });
+    assert.deepEqual([...(await sql`select n from generate_series(1, 2) n`)], [{ n: 1 }, { n: 2 }]);
+    await assert.rejects(broken(), { code: '22012' });
+    assert.equal((await sql`select where false`).length, 0);
+    await assert.rejects(broken(), { code: '22012' });
+    const [now] = await sql.begin((tx) => tx`select true as is_first`);
+    assert.equal(now!.is_first, true);
+  } finally {
+    await sql.end();
+  }
+});
+
 test('a pool whose connections are cut under load, again and again, uses each new one at once', async () => {
   const { host, port } = db.connection;
   const wire = await startProxy(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port });
