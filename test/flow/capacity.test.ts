@@ -293,7 +293,8 @@ describe('capacity and circuits over processes', () => {
             const used = held[one.process]!.length;
             await until(async () => {
               const [row] = await db.admin`
-                select slots from agent_slots where agent_id = ${agent.id} and pool_id = ${'pqr'[one.process]!}`;
+                select slots from agent_slots
+                where agent_id = ${agent.id} and pool_id = ${'pqr'[one.process]!} and valid_until > clock_timestamp()`;
               return (row?.slots ?? 0) >= used;
             });
           } else {
