@@ -15,6 +15,8 @@ export type WindowOptions = {
   readonly viewport?: { readonly width: number; readonly height: number };
   /** Default on: what moves only to look good stands still. */
   readonly reducedMotion?: boolean;
+  /** The log lines of whatever answers, as JSON. */
+  readonly log?: readonly string[];
 };
 
 const WIDE = { width: 1280, height: 800 } as const;
@@ -63,18 +65,25 @@ export async function openWindow(t: TestContext, origin: string, options: Window
   watches.set(context, watch);
   watchOver(context, new URL(origin).origin, watch.problems);
   t.after(async () => {
-    // Documented, and missing in the types.
-    if (!(t as TestContext & { readonly passed: boolean }).passed) await showWhatWas(t, context, watch.problems);
-    await context.close();
     const unexpected = watch.problems.filter((problem) => !watch.expected.some((accepts) => accepts(problem)));
+    // Documented, and missing in the types.
+    const { passed } = t as TestContext & { readonly passed: boolean };
+    if (!passed || unexpected.length > 0) await showWhatWas(t, context, watch.problems, options.log);
+    await context.close();
     assert.deepEqual(unexpected, [], 'the browser had something to report');
   });
   return context.newPage();
 }
 
 /** For whoever reads of a failure on a machine that they cannot look at. */
-async function showWhatWas(t: TestContext, context: BrowserContext, problems: readonly string[]): Promise<void> {
+async function showWhatWas(
+  t: TestContext,
+  context: BrowserContext,
+  problems: readonly string[],
+  log: readonly string[] = [],
+): Promise<void> {
   const lines = problems.map((problem) => `reported: ${problem}`);
+  lines.push(...log.filter((line) => /"level":[56]0/.test(line)).map((line) => `logged: ${line.trim()}`));
   for (const page of context.pages()) {
     const shown = await page.ariaSnapshot({ timeout: PATIENCE_MS }).catch(messageOf);
     lines.push(`the page at ${page.url()}:`, shown.slice(0, MOST_SHOWN));

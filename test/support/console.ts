@@ -15,7 +15,7 @@ export type ConsoleOptions = WindowOptions & {
   readonly host?: string;
 };
 
-type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql };
+type Host = { readonly urls: { readonly gateway?: string }; readonly sql: Sql; readonly log?: readonly string[] };
 
 /**
  * A window on a page of the console, signed in. Start the world in `before`: it has to outlive the window, which the end of the
@@ -27,7 +27,7 @@ export async function openConsole(t: TestContext, world: Host, options: ConsoleO
   if (through !== undefined) origin.host = `127.0.0.1:${through}`;
   if (options.host !== undefined) origin.hostname = options.host;
   await buildConsole();
-  const page = await openWindow(t, origin.origin, options);
+  const page = await openWindow(t, origin.origin, { ...options, ...(world.log && { log: world.log }) });
   // Signed in beforehand: going through the printed address would load two more pages for each test.
   await page.context().addCookies([{ ...(await signedInCookie(world)), url: origin.origin }]);
   await page.goto(path);
