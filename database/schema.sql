@@ -1039,6 +1039,8 @@ begin
     where not stopped_since(known, received);
     if not found then
       p_parts := null;
+    elsif p_scope is not null then
+      perform tell_watchers('turn', array(select conversations_of(p_channel, p_ours, p_theirs, p_scope)));
     end if;
   elsif p_action = 'reset' then
     update agent_sessions set is_active = false, ended_at = clock_timestamp(), end_reason = 'reset'

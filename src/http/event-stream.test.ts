@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { type EventSource, openEvents } from '../../test/support/event-source.ts';
 import { until } from '../../test/support/until.ts';
@@ -9,7 +10,10 @@ import type { LiveListener as Listener, LiveEvent } from '../inbox/live.ts';
 import { createEventHub, type EventHubDeps } from './event-stream.ts';
 import { createServer } from './server.ts';
 
-async function start(t: TestContext, options: Partial<EventHubDeps> = {}) {
+async function start(
+  t: TestContext,
+  { known, ...options }: Partial<EventHubDeps> & { readonly known?: Promise<unknown> } = {},
+) {
   const listeners = new Map<Listener, string | undefined>();
   const missed: LiveEvent[] = [];
   const hub = createEventHub({
@@ -30,6 +34,7 @@ async function start(t: TestContext, options: Partial<EventHubDeps> = {}) {
   const app = createServer({ name: 'test', logger: pino({ level: 'silent' }), isClosing: () => false });
   app.get<{ Querystring: { as?: string; after?: string } }>('/events', async (request, reply) => {
     const { as = 'somebody', after } = request.query;
+    await known;
     return hub.open(request, reply, { kind: 'operator', id: as, name: as, scopes: ['read'] }, after);
   });
   await app.listen({ port: 0, host: '127.0.0.1' });
@@ -157,4 +162,44 @@ test('a stop ends the streams', async (t) => {
   await app.close();
   await until(() => sources[0]!.isOver());
   assert.deepEqual([hub.size, listeners.size], [0, 0]);
+});
+
+test('who has left before the stream begins, or waits behind another answer, keeps no place', async (t) => {
+  const known = Promise.withResolvers<void>();
+  const { app, hub, listeners, port } = await start(t, { known: known.promise });
+  let asked = 0;
+  app.server.on('request', () => asked++);
+  const gone = connect(port, '127.0.0.1');
+  gone.write('GET /events HTTP/1.1\r\nhost: here\r\n\r\n');
+  await until(() => asked === 1);
+  gone.destroy();
+  await until(async () => (await promisify(app.server.getConnections.bind(app.server))()) === 0);
+  known.resolve();
+  const line = connect(port, '127.0.0.1').resume();
+  line.write('GET /events HTTP/1.1\r\nhost: here\r\n\r\n'.repeat(3));
+  await until(() => hub.size === 3);
+  line.destroy();
+  await until(() => hub.size === 0);
+  assert.equal(listeners.size, 0);
+});
+
+test('a session that ends takes along a stream that is not read', async (t) => {
+  const { hub, open, tell } = await start(t, { beatMs: 200 });
+  const padding = 'x'.repeat(16_384);
+  const tellDeaf = async (most: number) => {
+    const { response } = await open('?as=deaf', { reads: false });
+    await until(() => hub.size === 1);
+    response.socket.pause();
+    let told = 0;
+    for (; hub.size === 1 && told < most; told++) {
+      tell(padding);
+      await new Promise(setImmediate);
+    }
+    return told;
+  };
+  // As much as the kernel takes, and a part of what waits here.
+  await tellDeaf((await tellDeaf(2_000)) - 30);
+  assert.equal(hub.size, 1);
+  hub.drop('deaf');
+  await until(() => hub.size === 0);
 });

@@ -1,6 +1,7 @@
 // GET /v1/events: what happens, told to everybody who looks on. One hub per process; it keeps nothing that matters, and a
 // client that does not read costs it a bounded buffer and then its connection.
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { now } from '../clock.ts';
 import { DarkspereError } from '../errors.ts';
@@ -51,6 +52,7 @@ const HEADERS = {
 
 type Client = {
   readonly response: ServerResponse;
+  readonly socket: Socket;
   readonly principalId: string;
   /** Bytes that may wait for it: what it missed comes at once, and is no sign that it does not read. */
   maxBacklog: number;
@@ -62,10 +64,10 @@ export function createEventHub(deps: EventHubDeps): EventHub {
   let isClosed = false;
   let last: { event: LiveEvent; frame: string } | null = null;
 
-  const write = ({ response, maxBacklog }: Client, frame: string): void => {
+  const write = ({ response, socket, maxBacklog }: Client, frame: string): void => {
     if (response.destroyed || response.writableEnded) return;
     response.write(frame);
-    if (response.writableLength > maxBacklog) response.destroy();
+    if (response.writableLength > maxBacklog) socket.destroy();
   };
   /** All clients get the same event one after the other, and it is put into words once. */
   const frameOf = (event: LiveEvent): string => {
@@ -86,6 +88,8 @@ export function createEventHub(deps: EventHubDeps): EventHub {
     for (const client of clients) if (!open.has(client.principalId)) client.response.end();
   };
   const beat = setInterval(() => {
+    // Ended since the beat before, and it has not read even that: it would keep its place for ever.
+    for (const { response, socket } of clients) if (response.writableEnded) socket.destroy();
     tellAll(beatFrame(feed.position));
     dropEnded().catch(() => {});
   }, deps.beatMs ?? BEAT_MS);
@@ -108,12 +112,15 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       }
       reply.hijack();
       const { raw: response } = reply;
+      const { socket } = request.raw;
+      // It left while its key was looked up: nothing would ever say so again.
+      if (socket.destroyed) return reply;
       // The server closes silent connections after 10 s; this one is silent on purpose, and beats.
-      request.raw.socket.setTimeout(0);
-      request.raw.socket.setKeepAlive(true, 30_000);
-      request.raw.socket.setNoDelay(true);
+      socket.setTimeout(0);
+      socket.setKeepAlive(true, 30_000);
+      socket.setNoDelay(true);
       response.writeHead(200, HEADERS);
-      const client: Client = { response, principalId: principal.id, maxBacklog: Number.POSITIVE_INFINITY };
+      const client: Client = { response, socket, principalId: principal.id, maxBacklog: Number.POSITIVE_INFINITY };
       write(client, `retry: ${RETRY_MS}\n\n`);
       const unsubscribe = feed.subscribe((event) => {
         write(client, event === 'reset' ? frame('reset', {}) : frameOf(event));
@@ -122,10 +129,14 @@ export function createEventHub(deps: EventHubDeps): EventHub {
       write(client, beatFrame(feed.position));
       client.maxBacklog = response.writableLength + MAX_BACKLOG;
       clients.add(client);
-      response.on('close', () => {
+      const leave = (): void => {
+        socket.off('close', leave);
         clients.delete(client);
         unsubscribe();
-      });
+      };
+      response.on('close', leave);
+      // A response that stands behind another one of its connection is not told that this was closed.
+      socket.on('close', leave);
       // A client that leaves in the middle of a write.
       response.on('error', () => response.destroy());
       return reply;

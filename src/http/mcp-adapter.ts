@@ -51,6 +51,7 @@ const FAILURES = [
   'agent_unauthorized',
   'agent_tls',
   'agent_too_large',
+  'agent_cancelled',
   'egress_denied',
 ] as const;
 

@@ -173,7 +173,7 @@ function operationId(method: string, path: string): string {
 
 type Shape = Pick<
   RouteDeclaration<Scope | 'anyone', z.ZodType | undefined, z.ZodType | undefined, z.ZodType | undefined, Answers>,
-  'method' | 'scope' | 'agents' | 'params' | 'body' | 'answers' | 'errors'
+  'scope' | 'agents' | 'params' | 'body' | 'answers' | 'errors'
 >;
 
 function responses(declared: Shape): Record<number, unknown> {
@@ -197,7 +197,7 @@ function responseOf(answer: z.ZodType | Other | null): unknown {
   return { description: answer.description, content: { [answer.type]: { schema: z.string() } } };
 }
 
-function errorsOf({ method, scope, agents, params, body, errors = [] }: Shape): ErrorCode[] {
+function errorsOf({ scope, agents, params, body, errors = [] }: Shape): ErrorCode[] {
   const isKnown = scope !== 'anyone';
   return [
     ...errors,
@@ -206,8 +206,7 @@ function errorsOf({ method, scope, agents, params, body, errors = [] }: Shape): 
     ...(isKnown ? (['unauthenticated', 'rate_limited', 'storage_unavailable'] as const) : []),
     ...(agents ? (['agent_key_invalid'] as const) : []),
     ...(agents === true ? (['agent_deactivated'] as const) : []),
-    ...(isKnown && method !== 'GET' ? (['csrf_refused'] as const) : []),
-    ...(isKnown ? (['forbidden'] as const) : []),
+    ...(isKnown ? (['csrf_refused', 'forbidden'] as const) : []),
     ...(params ? (['not_found'] as const) : []),
     ...(body ? (['malformed_body', 'unsupported_media_type', 'body_too_large'] as const) : []),
   ];

@@ -6,6 +6,7 @@ import { DarkspereError } from '../errors.ts';
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i;
 const LENGTH = /^([1-9]\d{0,3})([mhd])$/;
+const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 const SECONDS: Readonly<Record<string, number>> = { m: 60, h: 3_600, d: 86_400 };
 
 /**
@@ -33,8 +34,8 @@ function readMoment(param: Param, given: string): Moment {
   const [, n, unit] = LENGTH.exec(given) ?? [];
   if (n !== undefined) return { backSeconds: Number(n) * SECONDS[unit!]! };
   const ms = MOMENT.test(given) ? Date.parse(given) : Number.NaN;
-  // Ids begin in 1970.
-  if (!Number.isNaN(ms)) return { at: new Date(Math.max(0, ms)) };
+  // Ids begin in 1970; a year of five digits (9999, west of Greenwich) is none in PostgreSQL's way of writing it.
+  if (!Number.isNaN(ms)) return { at: new Date(Math.min(Math.max(0, ms), LATEST_MS)) };
   throw new DarkspereError(
     'invalid_request',
     `${param} must be a moment, like 2026-11-25T10:00:00Z, or how far back: 15m, 1h, 24h, 7d.`,

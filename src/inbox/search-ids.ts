@@ -3,6 +3,8 @@ import { gramOfId } from './grams.ts';
 import { type Reader, rowsOf } from './reader.ts';
 
 type Id = { readonly id: string };
+/** `before`: a message. */
+export type Part = { readonly before: string; readonly most: number };
 const idsOf = (rows: readonly Id[]): string[] => rows.map((row) => row.id);
 
 /** The carrier's id of a part is looked for in so many of the newest parts where no index of them is there. */
@@ -25,8 +27,8 @@ export async function conversationsById(reader: Reader, id: string): Promise<str
   );
 }
 
-/** Messages that this is the id of, or of the turn, part or exchange they belong to. */
-export async function messagesById(reader: Reader, id: string, most: number): Promise<string[]> {
+/** Messages that this is the id of, or of the turn, part or exchange they belong to; of the texts of a turn the newest before `before`. */
+export async function messagesById(reader: Reader, id: string, { before, most }: Part): Promise<string[]> {
   const { sql } = reader;
   return idsOf(
     await rowsOf(
@@ -41,7 +43,7 @@ export async function messagesById(reader: Reader, id: string, most: number): Pr
         union select message_id from outbound_parts where id = ${id} or id = (select part_id from exchange)
         union select reply_id from turn where reply_id is not null
         union (
-          select m.id from turn t join messages m on m.conversation_id = t.conversation_id and m.id < t.id
+          select m.id from turn t join messages m on m.conversation_id = t.conversation_id and m.id < t.id and m.id < ${before}
             and m.seq between t.from_seq and t.to_seq
           order by m.id desc limit ${most})`,
     ),
@@ -67,11 +69,7 @@ export async function messagesByProviderId(reader: Reader, providerId: string): 
  * Messages before `before` that this code is about, newest first: of a part that did not arrive, or of a turn that ended with it.
  * An error of one agent that another made good is recorded with its call alone, which no index leads to.
  */
-export async function messagesByErrorCode(
-  reader: Reader,
-  code: string,
-  { before, most }: { readonly before: string; readonly most: number },
-): Promise<string[]> {
+export async function messagesByErrorCode(reader: Reader, code: string, { before, most }: Part): Promise<string[]> {
   const { sql } = reader;
   return idsOf(
     await rowsOf(

@@ -6,7 +6,7 @@ import { before, NEWEST, timeOf } from './cursor.ts';
 import type { AgentRef, Message } from './message.ts';
 import { type AddressedMessage, readAddressed } from './messages.ts';
 import { type Reader, rowsOf } from './reader.ts';
-import { conversationsById, messagesByErrorCode, messagesById, messagesByProviderId } from './search-ids.ts';
+import { conversationsById, messagesByErrorCode, messagesById, messagesByProviderId, type Part } from './search-ids.ts';
 import { findByWords, lowered } from './words.ts';
 
 export type SearchResult = {
@@ -115,12 +115,10 @@ export async function searchMessages(reader: Reader, { q, direction, cursor, lim
   };
 }
 
-type Part = { readonly before: string; readonly most: number };
-
-/** Messages that the query names, those of an error code before `before`. */
+/** Messages that the query names; of many the newest before `before`. */
 async function messageIds(reader: Reader, shape: Shape, part: Part): Promise<string[]> {
   const found = await Promise.all([
-    shape.uuid === null ? [] : messagesById(reader, shape.uuid, MOST),
+    shape.uuid === null ? [] : messagesById(reader, shape.uuid, part),
     shape.providerId === null ? [] : messagesByProviderId(reader, shape.providerId),
     shape.errorCode === null ? [] : messagesByErrorCode(reader, shape.errorCode, part),
   ]);

@@ -157,6 +157,23 @@ describe('the registration service', () => {
       assert.equal((await api('PUT', at, { version: null }, key)).status, 200);
     });
 
+    test('an id may be written in capitals, as those do who keep it as a UUID', async (t) => {
+      const agent = await start(t, 'capitals');
+      const { id, key } = await joined(agent);
+      const at = `/api/agents/${id.toUpperCase()}`;
+      const answers = [
+        await api('PUT', at, { version: '2' }, key),
+        await api('POST', `${at}/heartbeat`, { load: 0 }, key),
+      ];
+      assert.deepEqual(
+        answers.map(({ status, json }) => [status, json.agent_id]),
+        [
+          [200, id],
+          [200, id],
+        ],
+      );
+    });
+
     test('the same checks as at the registration, each naming its field', async (t) => {
       const agent = await start(t, 'strict');
       const { key, at } = await joined(agent);

@@ -1,7 +1,7 @@
 // Every route of /v1, as the OpenAPI document lists them: none is open that should not be, and none is missing from the paper.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Answer, call, keyHolder, signIn } from '../support/operator.ts';
+import { type Answer, type Caller, call, keyHolder, signIn } from '../support/operator.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 type Operation = {
@@ -9,6 +9,7 @@ type Operation = {
   readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly security?: readonly object[];
   readonly requestBody?: object;
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
 };
 type Route = { readonly method: string; readonly path: string; readonly operation: Operation };
 
@@ -95,6 +96,7 @@ describe('every route of the API', () => {
       ],
       ...[
         '9999-12-31T23:59:59Z',
+        '9999-12-31T23:59:59-12:00',
         '0000-01-01T00:00:00Z',
         'ffffffff-ffff-ffff-ffff-ffffffffffff',
         '%f0%9f%a6%8a'.repeat(10),
@@ -138,6 +140,43 @@ describe('every route of the API', () => {
       const answer = await asKey('GET', path);
       assert.deepEqual([codeOf(answer), answer.json.error.param], ['422 invalid_request', param]);
     }
+  });
+
+  test('refuses with what its description names, whoever asks', async () => {
+    const line = await world.line();
+    await line.agent(() => 'Hello.');
+    const person = line.person();
+    await person.text('Hi');
+    await person.next();
+    const [there] = await world.sql<
+      { id: string }[]
+    >`select id from conversations where their_address = ${person.phone}`;
+    const { call: asKey } = await keyHolder(world, ['read', 'write']);
+    const { call: asReader } = await keyHolder(world, ['read']);
+    const { cookie, call: asOperator } = await signIn(world);
+    const callers: Caller[] = [
+      asKey,
+      asReader,
+      asOperator,
+      (method, path, body) => call(gateway, method, path, body),
+      (method, path, body) => call(gateway, method, path, body, { cookie, origin: 'https://elsewhere.example' }),
+    ];
+    const unnamed = new Set<string>();
+    for (const each of routes.filter(({ path }) => path !== '/v1/session')) {
+      const isPost = each.operation.operationId === 'post_conversations_id_messages';
+      const path = each.path.startsWith('/v1/conversations') ? each.path.replace('{id}', there!.id) : pathOf(each);
+      for (const caller of callers) {
+        // A stream of events would go on.
+        if (path === '/v1/events' && caller !== callers.at(-1)) continue;
+        const answer = await caller(each.method, path, isPost ? { text: 'Hello.' } : bodyOf(each));
+        const named = each.operation.responses[answer.status]?.description;
+        if (answer.status >= 400 && !named?.includes(`\`${answer.json.error.code}\``))
+          unnamed.add(`${nameOf(each)}: ${codeOf(answer)}`);
+        // The next one finds it as it was.
+        if (path.endsWith('/takeover') && each.method === 'POST') await caller('DELETE', path);
+      }
+    }
+    assert.deepEqual([...unnamed], []);
   });
 
   test('gives each its own name, and says what can go wrong', async () => {

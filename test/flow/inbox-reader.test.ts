@@ -1,9 +1,10 @@
 // What the console asks ends with the one who asked, and never keeps a text waiting.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import fastify from 'fastify';
+import fastify, { type FastifyReply } from 'fastify';
 import { readerOf } from '../../src/http/api/conversations.ts';
 import { rowsOf } from '../../src/inbox/reader.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
@@ -23,6 +24,12 @@ describe('a question of the console', () => {
         select from pg_stat_activity where datname = current_database() and application_name = 'darkspere_console'
           and state = 'active' and query like '%pg_sleep%'`
     ).length;
+
+  it('is not asked for a client that has left before', async () => {
+    const reply = { raw: Object.assign(new EventEmitter(), { destroyed: true }) } as unknown as FastifyReply;
+    const reader = readerOf(inboxOf(db), reply);
+    await assert.rejects(rowsOf(reader, reader.sql<object[]>`select 1`), { code: 'query_too_slow' });
+  });
 
   it('ends in the database when the client closes its connection', async () => {
     const app = fastify();

@@ -256,6 +256,28 @@ describe('a search', () => {
     assert.equal(failed.found.length, 1);
   });
 
+  it('finds every text of a turn that answers many, page by page', async () => {
+    await using stack = new AsyncDisposableStack();
+    const other = await freshDatabase();
+    stack.defer(() => other.drop());
+    const bridge = bridgeOf(other);
+    const texter = somebody();
+    const first = await bridge.arrive(texter, 'text 1');
+    for (let n = 2; n <= 30; n++) await bridge.arrive(texter, `text ${n}`);
+    const turn = await bridge.start(first!.conversationId);
+    const found: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await searchMessages(inboxOf(other).reader, { q: turn!.turnId, limit: 12, cursor });
+      found.push(...page.data.map(({ body }) => body));
+      cursor = page.next_cursor ?? undefined;
+    } while (cursor !== undefined);
+    assert.deepEqual(
+      found,
+      Array.from({ length: 30 }, (_, n) => `text ${30 - n}`),
+    );
+  });
+
   it('gives each failure of a code once, newest first, with the words that say the same', async () => {
     await using stack = new AsyncDisposableStack();
     const other = await freshDatabase();

@@ -266,6 +266,7 @@ describe('what is announced', () => {
     isWatched
       ? db.admin`insert into live_watchers values (gen_random_uuid(), now() + interval '1 day')`
       : db.admin`truncate live_watchers`;
+  const inBase64 = (id: string) => Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64').replaceAll('=', '');
   const whats = (payloads: readonly string[]) => payloads.map((payload) => payload.split(' ')[0]);
 
   /** Everything that can happen to a conversation; gives what was announced step by step. */
@@ -322,6 +323,25 @@ describe('what is announced', () => {
       'a hand back': ['takeover'],
       'a STOP': ['turn', 'reply', 'text'],
     });
+  });
+
+  test('of a STOP and a START that cover several numbers is told for the conversations with all of them', async () => {
+    const service = bridgeOf(db, { optOutScope: 'MG1' });
+    const phone = somebody();
+    const other = { to: '+15550009999' };
+    const [one, two] = [await service.arrive(phone, 'hello'), await service.arrive(phone, 'hello', other)];
+    const both = [one!.conversationId, two!.conversationId].map(inBase64);
+    await watched(true);
+    for (const word of ['STOP', 'START']) {
+      await service.keyword(phone, word);
+      const told = await announced();
+      for (const id of both)
+        assert.ok(
+          told.some((payload) => payload.includes(id)),
+          `${word}: ${told}`,
+        );
+    }
+    await watched(false);
   });
 
   test('is one notification for a batch, however many are in it', async () => {

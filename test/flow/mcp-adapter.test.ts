@@ -75,6 +75,13 @@ describe('the MCP adapter', { concurrency: 4 }, () => {
     assert.equal(row!.n, 0);
   });
 
+  test('an agent is found by its id in capitals too', async () => {
+    const agent = await world.agent(() => 'Here.', { type: newType() });
+    const { chat } = await program();
+    const asked = await chat({ message: 'Hello?', agent_id: agent.id.toUpperCase() });
+    assert.deepEqual([asked.status, asked.json.agent_id], [200, agent.id], asked.text);
+  });
+
   test('a session stays with its agent, and two keys that call one alike have two', async () => {
     const type = newType();
     const agents = [await world.agent(() => 'One.', { type }), await world.agent(() => 'Two.', { type })];

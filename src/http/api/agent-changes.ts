@@ -18,11 +18,11 @@ import {
   RotatedKey,
   RotatedSecret,
 } from '../contract/agents.ts';
-import { id } from '../contract/basics.ts';
+import { givenId } from '../contract/basics.ts';
 import { route } from '../routes.ts';
 import { type AgentDeps, changeFrom } from './agent-bodies.ts';
 
-export const AgentParams = z.strictObject({ id });
+export const AgentParams = z.strictObject({ id: givenId });
 
 /** Throws `not_found` for an agent that is not the caller's: somebody else's looks like one that is not there. */
 export async function assertOwn(sql: Sql, principal: Principal, agentId: string): Promise<void> {

@@ -17,6 +17,8 @@ const params = z.object({ id: z.uuid() });
 /** The reader of one request: what it asks of the database ends when the client has gone. */
 export function readerOf({ reader }: ReaderDeps, { raw }: FastifyReply): Reader {
   const gone = new AbortController();
+  // Who left while the key was looked up is not told of any more.
+  if (raw.destroyed) gone.abort();
   // Comes after the last byte of an answer too: then there is nothing left to end.
   raw.once('close', () => gone.abort());
   return { ...reader, signal: gone.signal };

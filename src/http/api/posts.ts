@@ -52,6 +52,8 @@ export function postRoutes(app: FastifyInstance, deps: PostDeps): void {
     answers: { 200: Accepted, 201: Accepted },
     errors: [
       'turn_closed',
+      'conversation_taken',
+      'not_taken_over',
       'opted_out',
       'send_budget_spent',
       'sender_busy',

@@ -38,7 +38,7 @@ export function replayRoutes(app: FastifyInstance, { sql, reader, operatorPolicy
     params,
     body: ReplayBody,
     answers: { 202: Replay },
-    errors: ['agent_none'],
+    errors: ['agent_none', 'query_too_slow'],
     handle: async ({ params: { id }, body, principal }) =>
       existing(await requestReplay(sql, { turnId: id, by: principal.name, text: body.text, agentId: body.agent_id })),
   });
@@ -52,6 +52,7 @@ export function replayRoutes(app: FastifyInstance, { sql, reader, operatorPolicy
     scope: 'read',
     params,
     answers: { 200: ReplayList },
+    errors: ['query_too_slow'],
     handle: async ({ params: { id } }) => ({ data: await listReplays(reader, id) }),
   });
 
@@ -63,6 +64,7 @@ export function replayRoutes(app: FastifyInstance, { sql, reader, operatorPolicy
     scope: 'read',
     params,
     answers: { 200: Replay },
+    errors: ['query_too_slow'],
     handle: ({ params: { id } }) => existing(id),
   });
 

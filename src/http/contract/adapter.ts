@@ -1,7 +1,7 @@
 // What the MCP adapter takes and gives.
 import { z } from 'zod';
 import { AgentRef } from './access.ts';
-import { id, storableText, time } from './basics.ts';
+import { givenId, id, storableText, time } from './basics.ts';
 
 const MAX_MESSAGE = 20_000;
 const MAX_HISTORY = 100;
@@ -17,7 +17,7 @@ export const AdapterQuestion = z.strictObject({
     .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 visible ASCII characters')
     .optional(),
   /** This agent and no other; absent: the one that answered in the session while it is healthy, else the best there is. */
-  agent_id: id.optional(),
+  agent_id: givenId.optional(),
   /** Of which type an agent has to be, where none is named. */
   agent_type: z.string().min(1).max(50).default('chat'),
   message: words,
@@ -46,7 +46,7 @@ export const AdapterAnswer = z.object({
   }),
 });
 
-export const AdapterAsked = z.strictObject({ agent_id: id });
+export const AdapterAsked = z.strictObject({ agent_id: givenId });
 export const AdapterCapabilities = z.object({
   agent_id: id,
   agent_name: z.string(),

@@ -4,6 +4,8 @@ import { isStorable } from '../../text.ts';
 
 export const time = z.iso.datetime().meta({ description: 'ISO 8601, UTC' });
 export const id = z.uuid();
+/** From outside, where it is compared with one of ours: whoever keeps ids as UUIDs may write them in capitals (RFC 9562). */
+export const givenId = id.toLowerCase();
 /** Text from outside that is stored, up to so many characters. */
 export const storableText = (max: number) =>
   z.string().max(max).refine(isStorable, 'must not contain NUL or half a surrogate pair');
