@@ -26,13 +26,19 @@ describe('a text during a turn', { concurrency: 6 }, () => {
 
   const bodies = (person: { texts(): readonly { body: string }[] }) => person.texts().map(({ body }) => body);
 
-  test('collect: the next turn takes all that came meanwhile', async () => {
-    const line = await world.line();
+  /** Somebody has written, and their agent answers when the test says so. */
+  async function asked(first: string, settings: Parameters<World['line']>[0] = {}) {
+    const line = await world.line(settings);
     const { behaviour, answer } = byHand();
     const agent = await line.agent(behaviour);
     const ann = line.person();
-    await ann.text('one');
+    await ann.text(first);
     await until(() => agent.calls.length === 1);
+    return { line, agent, ann, answer };
+  }
+
+  test('collect: the next turn takes all that came meanwhile', async () => {
+    const { line, agent, ann, answer } = await asked('one');
     await ann.text('two');
     await ann.text('three');
     answer(0);
@@ -43,12 +49,7 @@ describe('a text during a turn', { concurrency: 6 }, () => {
   });
 
   test('interrupt: the running call is cancelled and made anew with everything', async () => {
-    const line = await world.line({ busy_policy: 'interrupt' });
-    const { behaviour, answer } = byHand();
-    const agent = await line.agent(behaviour);
-    const ann = line.person();
-    await ann.text('a table for two');
-    await until(() => agent.calls.length === 1);
+    const { line, agent, ann, answer } = await asked('a table for two', { busy_policy: 'interrupt' });
     await ann.text('no, for three');
     await until(() => agent.calls.length === 2);
     await until(() => agent.calls[0]!.aborted, { what: 'the end of the first call' });
@@ -106,12 +107,7 @@ describe('a text during a turn', { concurrency: 6 }, () => {
   });
 
   test('what is said in pieces behind a slow answer is one turn, like any other burst', async () => {
-    const line = await world.line({ quiet_ms: 2000 });
-    const { behaviour, answer } = byHand();
-    const agent = await line.agent(behaviour);
-    const ann = line.person();
-    await ann.text('one');
-    await until(() => agent.calls.length === 1);
+    const { line, agent, ann, answer } = await asked('one', { quiet_ms: 2000 });
     await ann.text('two');
     // The answer takes longer than a burst ever may.
     const { id } = await line.conversation(ann);
@@ -126,12 +122,7 @@ describe('a text during a turn', { concurrency: 6 }, () => {
   });
 
   test('queue: after a hold, too, what comes during an answer has turns of its own', async () => {
-    const line = await world.line({ busy_policy: 'queue' });
-    const { behaviour, answer } = byHand();
-    const agent = await line.agent(behaviour);
-    const ann = line.person();
-    await ann.text('one');
-    await until(() => agent.calls.length === 1);
+    const { line, agent, ann, answer } = await asked('one', { busy_policy: 'queue' });
     const { id } = await line.conversation(ann);
     // It was held while this text waited.
     await world.sql`update conversations set held_until = clock_timestamp() where id = ${id}`;

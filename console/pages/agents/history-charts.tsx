@@ -50,7 +50,7 @@ export function HistoryCharts({ health: { points, step_ms } }: { health: AgentHe
             calls === 0 ? (
               'no calls'
             ) : failures === 0 ? (
-              `${calls.toLocaleString('en')} calls, none failed`
+              `${calls.toLocaleString('en')} ${calls === 1 ? 'call' : 'calls'}, none failed`
             ) : (
               <>
                 <X size={12} strokeWidth={2.5} className="inline text-bad" aria-hidden />{' '}

@@ -74,7 +74,7 @@ export function openWire(call: Approach, http: Dispatcher, options: WireOptions)
   const timer = setTimeout(onTotal, call.deadlines.totalMs);
   timer.unref();
   // Followed by hand: a signal of AbortSignal.any on which a library leaves a listener is kept, with all that the listener reaches,
-  // for as long as any of its sources, and one of those lives as long as the process.
+  // until the last of its sources is gone, and one of those lives as long as the process.
   const { signal } = broken;
   const onCallEnded = () => broken.abort(call.signal.reason);
   const close = () => {
