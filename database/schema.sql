@@ -1079,14 +1079,15 @@ AS $function$
 #variable_conflict use_column
 declare
   touched uuid[];
+  opted_out uuid[];
 begin
-  select array_agg(distinct p.conversation_id) into touched
-  from json_to_recordset(p_statuses) s (part_id uuid) join outbound_parts p on p.id = s.part_id;
+  select array_agg(distinct p.conversation_id), array_agg(p.conversation_id) filter (where s.opted_out) into touched, opted_out
+  from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean) join outbound_parts p on p.id = s.part_id;
   if touched is null then
     return query select s.part_id, 'unknown_part' from json_to_recordset(p_statuses) s (part_id uuid);
     return;
   end if;
-  perform 1 from conversations c where c.id = any (touched) order by c.id for update;
+  perform lock_with_covered(touched, opted_out, p_scope);
 
   return query
   with report as (
@@ -2435,6 +2436,20 @@ begin
   perform 1 from campaigns c where c.id = any (p_campaigns) order by c.id for no key update;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.lock_with_covered(p_conversations uuid[], p_opted_out uuid[], p_scope text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if p_opted_out is not null and p_scope is not null then
+    p_conversations := p_conversations || array(
+      select covered.id from conversations c
+      cross join lateral conversations_of(c.channel, c.our_address, c.their_address, p_scope) covered (id)
+      where c.id = any (p_opted_out));
+  end if;
+  perform 1 from conversations c where c.id = any (p_conversations) order by c.id for update;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.may_text(p_key uuid, p_theirs text)
  RETURNS boolean
  LANGUAGE sql
@@ -2612,6 +2627,7 @@ begin
   where consents.state <> 'out' and consents.changed_at <= p_tried;
   if found then
     covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
+    -- One that is new since.
     perform 1 from conversations c where c.id = any (covered) order by c.id for update;
     perform stop_conversations(covered);
   end if;
@@ -3183,10 +3199,11 @@ AS $function$
 #variable_conflict use_column
 declare
   touched uuid[];
+  opted_out uuid[];
 begin
-  select array_agg(distinct p.conversation_id) into touched
-  from json_to_recordset(p_sends) s (part_id uuid) join outbound_parts p on p.id = s.part_id;
-  perform 1 from conversations c where c.id = any (touched) order by c.id for update;
+  select array_agg(distinct p.conversation_id), array_agg(p.conversation_id) filter (where s.opted_out) into touched, opted_out
+  from json_to_recordset(p_sends) s (part_id uuid, opted_out boolean) join outbound_parts p on p.id = s.part_id;
+  perform lock_with_covered(touched, opted_out, p_scope);
 
   with news as (
     select distinct on (s.part_id) s.* from json_to_recordset(p_sends)

@@ -89,6 +89,8 @@ async function checkStatements(): Promise<boolean> {
     return true;
   } catch (error) {
     say(messageOf(error));
+    // What a property found is the cause of what it throws.
+    if (error instanceof Error && error.cause !== undefined) say(messageOf(error.cause));
     return false;
   } finally {
     await server.stop();

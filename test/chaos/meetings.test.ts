@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { agentPlay } from './agent-meetings.ts';
 import { mailboxPlay } from './mailbox-meetings.ts';
-import { checkSome, type Play } from './meetings.ts';
+import { checkMeeting, checkSome, type Play } from './meetings.ts';
 
 describe('statements at the same moment are as one after the other', () => {
   let db: TestDatabase;
@@ -17,6 +17,15 @@ describe('statements at the same moment are as one after the other', () => {
   }
 
   test('on a conversation', async () => some(await mailboxPlay(db)));
-  test('on one whose number has a campaign and a messaging service', async () => some(await mailboxPlay(db, true)));
+  test('on one whose number has a campaign and a messaging service', async () => {
+    const play = await mailboxPlay(db, true);
+    // A STOP and what the carrier says of it come together, and both are about all of the person's conversations.
+    await checkMeeting(db, play, { scene: 'an answer leaves', acts: ['a takeover', 'refused: opted out', 'STOP'] });
+    await checkMeeting(db, play, {
+      scene: 'the carrier has an answer',
+      acts: ['a takeover', 'undelivered: opted out', 'STOP'],
+    });
+    await some(play);
+  });
   test('on an agent', async () => some(await agentPlay(db)));
 });

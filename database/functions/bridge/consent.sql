@@ -9,6 +9,21 @@ as $$
   where c.their_address = p_theirs and c.channel = p_channel and (c.our_address = p_ours or p_scope is not null)
 $$;
 
+-- Locks conversations, and with them all that an opt-out in some of them covers (p_opted_out; null: in none): at once and in one order,
+-- as a STOP does, which often comes together with what the carrier says of it.
+create or replace function lock_with_covered(p_conversations uuid[], p_opted_out uuid[], p_scope text)
+returns void language plpgsql
+as $$
+begin
+  if p_opted_out is not null and p_scope is not null then
+    p_conversations := p_conversations || array(
+      select covered.id from conversations c
+      cross join lateral conversations_of(c.channel, c.our_address, c.their_address, p_scope) covered (id)
+      where c.id = any (p_opted_out));
+  end if;
+  perform 1 from conversations c where c.id = any (p_conversations) order by c.id for update;
+end $$;
+
 -- Ends everything that is under way for these conversations; callers hold their locks. What a worker has in its hands is
 -- called back: it is cut off if it has not left, and whatever became of it, it never waits in line again.
 create or replace function stop_conversations(p_conversations uuid[])
@@ -46,7 +61,8 @@ language sql immutable parallel safe as $$
 $$;
 
 -- The carrier says that the person has opted out (21610): a STOP whose webhook we never saw. p_tried: when the carrier was given
--- what it refused. Whoever has texted START since is in; if not after all, the next text is refused again.
+-- what it refused. Whoever has texted START since is in; if not after all, the next text is refused again. Callers hold the locks of
+-- what it covers (lock_with_covered).
 create or replace function opt_out(p_channel text, p_ours text, p_theirs text, p_scope text, p_tried timestamptz)
 returns void language plpgsql
 as $$
@@ -59,6 +75,7 @@ begin
   where consents.state <> 'out' and consents.changed_at <= p_tried;
   if found then
     covered := array(select conversations_of(p_channel, p_ours, p_theirs, p_scope));
+    -- One that is new since.
     perform 1 from conversations c where c.id = any (covered) order by c.id for update;
     perform stop_conversations(covered);
   end if;
@@ -176,7 +193,7 @@ as $$
         and not stopped_since(s, coalesce(p_received, clock_timestamp())))
 $$;
 
-revoke execute on function conversations_of(text, text, text, text), stopped_since(consents, timestamptz), stop_conversations(uuid[]), opt_out(text, text, text, text, timestamptz),
+revoke execute on function conversations_of(text, text, text, text), stopped_since(consents, timestamptz), lock_with_covered(uuid[], uuid[], text), stop_conversations(uuid[]), opt_out(text, text, text, text, timestamptz),
   has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),
   apply_keyword(text, text, text, text, text, text, text, text, json, text, boolean, timestamptz, text) from public;
 grant execute on function has_sends_under_way(text, text, text, text), keyword_state(text, text, text, text, timestamptz),

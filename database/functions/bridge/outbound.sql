@@ -228,14 +228,15 @@ as $$
 #variable_conflict use_column
 declare
   touched uuid[];
+  opted_out uuid[];
 begin
-  select array_agg(distinct p.conversation_id) into touched
-  from json_to_recordset(p_statuses) s (part_id uuid) join outbound_parts p on p.id = s.part_id;
+  select array_agg(distinct p.conversation_id), array_agg(p.conversation_id) filter (where s.opted_out) into touched, opted_out
+  from json_to_recordset(p_statuses) s (part_id uuid, opted_out boolean) join outbound_parts p on p.id = s.part_id;
   if touched is null then
     return query select s.part_id, 'unknown_part' from json_to_recordset(p_statuses) s (part_id uuid);
     return;
   end if;
-  perform 1 from conversations c where c.id = any (touched) order by c.id for update;
+  perform lock_with_covered(touched, opted_out, p_scope);
 
   return query
   with report as (
